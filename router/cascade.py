@@ -1,0 +1,266 @@
+"""The walk: which target is asked next, and what of its answer is kept.
+
+A generator without input or output of its own: it yields a `Call`, is sent what was `Seen`, and
+returns a `Verdict`. The orchestrator drives it with real targets, tests drive it with lists.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from dataclasses import dataclass, replace
+from decimal import Decimal
+
+from .hops import Cause, Status
+from .policy.decide import Before, after
+from .policy.rules import Limits, Policy, Signals
+from .policy.trace import Entry, Note, Taken
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """What the walk knows of a target.
+
+    Attributes:
+        name: The target's name.
+        tier: The tier it serves.
+        worst_case_usd: Most one call of this request may cost. None: its price is not known.
+    """
+
+    name: str
+    tier: str
+    worst_case_usd: Decimal | None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Ask this target now.
+
+    Attributes:
+        commits: The answer goes to the caller from its first token on, because nothing stronger
+            could replace it. Otherwise it is a draft that nobody sees until it is kept.
+        because: Why, in words.
+    """
+
+    target: str
+    tier: str
+    cause: Cause
+    because: str
+    commits: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What came of a call.
+
+    Attributes:
+        signals: Of the draft, together with the request's. None: there was no whole answer.
+        returnable: The draft could be shown at a pinch: it has text, and no filter cut it.
+        failure: A `HopError.kind`. None: it ended well.
+        committed: Bytes of it have reached the caller.
+        elapsed_s: Seconds since the request arrived.
+        spent_usd: Dollars the request has cost; unknown costs counted at their worst case.
+    """
+
+    signals: Signals | None = None
+    returnable: bool = False
+    failure: str | None = None
+    committed: bool = False
+    elapsed_s: float = 0.0
+    spent_usd: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How the walk ended.
+
+    Attributes:
+        answered_by: Index of the hop whose answer the caller gets. None: none.
+        flags: What the reader of the answer should know.
+        limit: The limit that ended it. None: no limit did.
+        entries: Everything that was decided, in order.
+    """
+
+    status: Status
+    answered_by: int | None
+    flags: tuple[str, ...]
+    limit: str | None
+    entries: tuple[Entry, ...]
+
+
+Walk = Generator[Call, Seen, Verdict]
+
+
+def walk(
+    policy: Policy,
+    first: Before,
+    rungs: Mapping[str, tuple[Rung, ...]],
+    limits: Limits,
+    *,
+    asked: str | None = None,
+    trace: list[Entry] | None = None,
+) -> Walk:
+    """Walk the tiers of `policy` from where `first` says until an answer is kept.
+
+    Args:
+        policy: Whose requirements hold.
+        first: What the policy said of the request.
+        rungs: Targets of each tier, in the order to try them.
+        limits: The policy's, tightened by the caller's.
+        asked: Ask this target and no other, whatever the route says; guards still hold.
+        trace: Every decision is appended here as it is made, for who has to stop half-way.
+
+    Yields a call at a time; has to be sent what was seen of it.
+    """
+    entries = [] if trace is None else trace
+    entries.extend(first.checks)
+    return (yield from _Walker(policy, rungs, limits, entries).run(first, asked))
+
+
+class _Walker:
+    """State of one walk."""
+
+    def __init__(
+        self,
+        policy: Policy,
+        rungs: Mapping[str, tuple[Rung, ...]],
+        limits: Limits,
+        entries: list[Entry],
+    ) -> None:
+        self.policy = policy
+        self.rungs = rungs
+        self.limits = limits
+        self.entries = entries
+        self.hops = 0
+        self.seen = Seen()
+        self.best: int | None = None
+        self.stopped_by: str | None = None
+        self.because = ""
+        self.cause: Cause = "start"
+
+    def run(self, first: Before, asked: str | None) -> Walk:
+        if asked is not None:
+            ladder = self.ladder_of_one(first, asked)
+            self.cause, self.because = "asked", "the caller named it"
+        else:
+            ladder = self.ladder(first)
+            self.because = first.because
+        if first.start is None or (asked is not None and not ladder):
+            return self.verdict("forbidden", None)
+        for step, tier in enumerate(ladder):
+            last = step == len(ladder) - 1
+            verdict = yield from self.tier(tier, commits=last, asked=asked)
+            if verdict is not None:
+                return verdict
+            if self.stopped_by in ("hops", "deadline_s"):
+                break
+        return self.fall_back()
+
+    def ladder(self, first: Before) -> list[str]:
+        """Permitted tiers from the start up that have a target; the rest is noted."""
+        if first.start is None:
+            return []
+        found = []
+        for tier in first.permitted[first.permitted.index(first.start) :]:
+            if self.rungs.get(tier):
+                found.append(tier)
+            else:
+                self.note(f"tier {tier} skipped: no target serves it")
+        return found
+
+    def ladder_of_one(self, first: Before, asked: str) -> list[str]:
+        for tier, rungs in self.rungs.items():
+            if any(r.name == asked for r in rungs):
+                if tier in first.permitted:
+                    return [tier]
+                self.note(f"target {asked} was asked for, and tier {tier} is forbidden")
+        return []
+
+    def tier(
+        self, tier: str, *, commits: bool, asked: str | None
+    ) -> Generator[Call, Seen, Verdict | None]:
+        """Ask the tier's targets until one answers. None: go on with the next tier."""
+        for rung in self.rungs[tier]:
+            if asked is not None and rung.name != asked:
+                continue
+            if not self.fits(rung):
+                if self.stopped_by in ("hops", "deadline_s"):
+                    return None
+                continue
+            index = self.hops
+            self.hops += 1
+            self.entries.append(Taken(index, self.cause, self.because))
+            self.seen = yield Call(rung.name, tier, self.cause, self.because, commits)
+            if self.seen.signals is None:
+                failed = self.failed(rung)
+                if failed is not None:
+                    return failed
+                continue
+            return self.judge(index, tier, commits=commits)
+        return None
+
+    def failed(self, rung: Rung) -> Verdict | None:
+        self.note(f"{rung.name} failed: {self.seen.failure}")
+        if self.seen.committed:
+            return self.verdict("no_answer", None, "cut")
+        self.cause, self.because = "fallback", f"{rung.name} failed: {self.seen.failure}"
+        return None
+
+    def judge(self, index: int, tier: str, *, commits: bool) -> Verdict | None:
+        """Keep an answer, or say why not. On the last tier requirements only flag."""
+        assert self.seen.signals is not None
+        found = after(self.policy, tier, self.seen.signals)
+        checks = found.checks
+        if commits:
+            checks = tuple(
+                replace(c, effect="flagged; no stronger tier is left") if c.effect else c
+                for c in checks
+            )
+        self.entries.extend(checks)
+        if found.accepted or commits:
+            return self.verdict("answered", index, *([] if found.accepted else ["uncertain"]))
+        if self.seen.returnable:
+            self.best = index
+        self.cause, self.because = "escalation", found.because
+        return None
+
+    def fits(self, rung: Rung) -> bool:
+        """Whether the limits leave room for a call of this target."""
+        limits = self.limits
+        if limits.hops is not None and self.hops >= limits.hops:
+            return self.stop("hops", f"{self.hops} hops taken, {limits.hops} allowed")
+        if limits.deadline_s is not None and self.seen.elapsed_s >= limits.deadline_s:
+            return self.stop(
+                "deadline_s",
+                f"{self.seen.elapsed_s:.2f} s gone, {limits.deadline_s:g} s allowed",
+            )
+        if limits.cost_usd is None:
+            return True
+        if rung.worst_case_usd is None:
+            return self.stop("cost_usd", f"{rung.name} has no known price")
+        if self.seen.spent_usd + rung.worst_case_usd > limits.cost_usd:
+            return self.stop(
+                "cost_usd",
+                f"{rung.name} may cost ${rung.worst_case_usd}, "
+                f"${limits.cost_usd - self.seen.spent_usd} of ${limits.cost_usd} is left",
+            )
+        return True
+
+    def stop(self, limit: str, why: str) -> bool:
+        self.stopped_by = limit
+        self.note(f"limit {limit}: {why}")
+        return False
+
+    def fall_back(self) -> Verdict:
+        """No tier is left: the best draft there is, flagged, or nothing."""
+        flags = [] if self.stopped_by is None else [f"limit:{self.stopped_by}"]
+        if self.best is not None:
+            self.note(f"hop {self.best + 1}'s draft is returned, flagged: nothing better came")
+            return self.verdict("answered", self.best, "uncertain", *flags)
+        status: Status = "no_answer" if self.stopped_by is None else "limit_reached"
+        return self.verdict(status, None, *flags)
+
+    def note(self, text: str) -> None:
+        self.entries.append(Note(text))
+
+    def verdict(self, status: Status, hop: int | None, *flags: str) -> Verdict:
+        return Verdict(status, hop, flags, self.stopped_by, tuple(self.entries))

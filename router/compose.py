@@ -1,0 +1,163 @@
+"""Config to live objects: the one file that knows every room."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime
+import logging
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from . import config as configs
+from . import providers
+from .clock import Clock, SystemClock
+from .config import Bound, Config
+from .drive.attempt import Live
+from .drive.going import Home
+from .drive.meter import PriceMeter
+from .drive.orchestrator import Orchestrator
+from .errors import ConfigError
+from .hops import Outcome
+from .ledger import Ledger
+from .ledger.pricing import PriceBook
+from .policy import load as policies
+from .policy.rules import Policy
+from .providers.base import Provider
+from .types import Chunk, Message, Request
+
+log = logging.getLogger("firsthop")
+
+
+class Counts(Protocol):
+    """A provider that can count a prompt's tokens without a call: the device."""
+
+    async def count_tokens(self, messages: tuple[Message, ...]) -> int | None:
+        """Tokens, template included. None: its tokenizer is not loaded."""
+        ...
+
+
+@dataclass(slots=True)
+class Router:
+    """A config brought to life; `client` and `sync` are its faces."""
+
+    config: Config
+    policy: Policy
+    prices: PriceBook
+    ledger: Ledger
+    clock: Clock
+    targets: dict[str, Live]
+    cached: dict[str, Policy] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        config: str | Path | Config | None,
+        policy: str | None = None,
+        clock: Clock | None = None,
+    ) -> Router:
+        """Read what is not read yet and build every target. Connects to nothing.
+
+        Raises:
+            ConfigError: the config, the policy or the price list is wrong, or they don't fit.
+            LedgerError: the ledger's folder can't be written.
+        """
+        if not isinstance(config, Config):
+            config = configs.load(configs.find(config))
+        prices = PriceBook.load(config.prices)
+        clock = clock or SystemClock()
+        targets = {b.target.name: _live(b, config, prices, clock) for b in config.targets}
+        chosen = _policy(policy or config.policy, config, targets, given=policy is not None)
+        ledger = Ledger.open(config.ledger_folder, keep_text=config.keep_text)
+        return cls(config, chosen, prices, ledger, clock, targets, {})
+
+    def named(self, name: str | None) -> Policy:
+        """The policy of that name or path, read once. None: the one this router was made with."""
+        if name is None:
+            return self.policy
+        if name not in self.cached:
+            self.cached[name] = _policy(name, self.config, self.targets, given=True)
+        return self.cached[name]
+
+    def run(self, request: Request, policy: str | None) -> AsyncGenerator[Chunk | Outcome, None]:
+        """One request; see `Orchestrator.run`."""
+        chosen = self.named(policy)
+        if request.cost_usd is not None:
+            _check_prices(chosen, self.config, self.targets, limit="cost_usd of this call")
+        home = Home(self.targets, self.ledger, self.clock, self.count_tokens, self.config.keep_text)
+        return Orchestrator(home).run(request, chosen)
+
+    async def count_tokens(self, messages: tuple[Message, ...]) -> int | None:
+        """The first device target's own count. None: there is none, or it is not loaded."""
+        for live in self.targets.values():
+            counts = getattr(live.provider, "count_tokens", None)
+            if counts is not None:
+                found: int | None = await counts(messages)
+                return found
+        return None
+
+    async def aclose(self) -> None:
+        """Close every target, then the ledger."""
+        for live in self.targets.values():
+            await live.provider.aclose()
+        await asyncio.to_thread(self.ledger.close)
+
+
+def _live(bound: Bound, config: Config, prices: PriceBook, clock: Clock) -> Live:
+    target = bound.target
+    provider: Provider = providers.build(target)
+    on = datetime.datetime.fromtimestamp(clock.wall(), datetime.UTC).date()
+    line = prices.find(target.provider, bound.price or target.model, on)
+    if line is None and bound.price is not None:
+        raise config.document.error(
+            ConfigError,
+            f"no price line is called {bound.price!r}",
+            (*bound.place, "price"),
+            hint=f"the prices are in {config.prices}",
+        )
+    retired = providers.dialect(target.provider)
+    if retired is not None and retired.retired:
+        log.warning(
+            "target %s: %s was retired on %s; %s",
+            target.name,
+            target.provider,
+            retired.retired,
+            retired.successors or "choose another",
+        )
+    return Live(target=target, provider=provider, meter=PriceMeter(line), attempts=bound.attempts)
+
+
+def _policy(name: str, config: Config, targets: dict[str, Live], *, given: bool) -> Policy:
+    """Load a policy and hold it against the config."""
+    try:
+        policy = policies.load(policies.find(name, config.policy_folders))
+    except ConfigError as exc:
+        if given or exc.file is not None:
+            raise
+        raise config.document.error(ConfigError, exc.message, ("policy",), hint=exc.hint) from exc
+    served = {live.target.tier for live in targets.values()}
+    if not served & set(policy.tiers):
+        raise config.document.error(
+            ConfigError,
+            f"no target serves a tier of policy {policy.name} ({', '.join(policy.tiers)})",
+            ("targets",),
+            hint=f"the config's targets serve: {', '.join(sorted(served))}",
+        )
+    if policy.limits.cost_usd is not None:
+        _check_prices(policy, config, targets, limit=f"limits.cost_usd of policy {policy.name}")
+    return policy
+
+
+def _check_prices(policy: Policy, config: Config, targets: dict[str, Live], *, limit: str) -> None:
+    """A dollar limit means nothing over a price nobody knows, so it is refused."""
+    for bound in config.targets:
+        target = bound.target
+        if target.tier in policy.tiers and targets[target.name].meter.price is None:
+            raise config.document.error(
+                ConfigError,
+                f"{limit} can't be kept: no price is known for model {target.model!r} "
+                f"of {target.provider}",
+                bound.place,
+                hint="name a price line with `price:`, or use a policy without a dollar limit",
+            )

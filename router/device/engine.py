@@ -1,0 +1,112 @@
+"""What an engine is: prompt in, tokens out, each with what the model's probabilities said."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..types import Finish, Message, TokenStat
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineOptions:
+    """How an engine is to run. The same options share one worker process.
+
+    Attributes:
+        folder: The model's folder, with its genai_config.json.
+        context_limit: Most tokens of prompt and answer together. None: what the folder says.
+        accelerator: Execution provider such as ``"cuda"``. None: the CPU.
+            One that is missing falls back to the CPU and says so.
+        threads: Threads inside one operator. None: the runtime's choice.
+        spinning: Whether idle threads spin; quick on an idle machine, bad manners on a busy one.
+        nice: Added to the worker's niceness where the platform has one.
+    """
+
+    folder: str
+    context_limit: int | None = None
+    accelerator: str | None = None
+    threads: int | None = None
+    spinning: bool = False
+    nice: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineInfo:
+    """What an engine says about itself once it is loaded.
+
+    Attributes:
+        model: Name of the model's folder, or what its manifest calls it.
+        engine: Library and version.
+        device: Where it runs, such as ``"cpu"``.
+        fallback: Why it is not where it was asked to run. None: it is.
+        context_limit: Most tokens of prompt and answer together.
+        load_s: Seconds the load took, warm-up included.
+        memory_bytes: Resident memory of the process after loading. None: not readable here.
+    """
+
+    model: str
+    engine: str
+    device: str
+    fallback: str | None
+    context_limit: int
+    load_s: float
+    memory_bytes: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """One request to an engine.
+
+    Attributes:
+        max_output_tokens: Cap on the answer; the engine lowers it to what the context leaves.
+        temperature: None or 0: greedy.
+        seed: For sampling. None: the runtime's own.
+        stop: Strings that end the answer and are not part of it, also across token borders.
+    """
+
+    messages: tuple[Message, ...]
+    max_output_tokens: int
+    temperature: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Step:
+    """What an engine did between two looks at its mailbox.
+
+    Attributes:
+        read: Prompt tokens read so far.
+        text: Whole characters that are new.
+        token: Statistics of the token chosen in this step. None: a step of prefill.
+        finish: Set on the last step.
+    """
+
+    read: int
+    text: str = ""
+    token: TokenStat | None = None
+    finish: Finish | None = None
+
+
+class Engine(Protocol):
+    """A loaded model. Blocks its process, so it lives in one of its own."""
+
+    @property
+    def info(self) -> EngineInfo:
+        """What it says about itself."""
+        ...
+
+    def count_tokens(self, messages: tuple[Message, ...]) -> int:
+        """Tokens of the prompt these messages make, template included."""
+        ...
+
+    def run(self, job: Job) -> Iterator[Step]:
+        """Yield steps, each short enough to look for a cancellation after it.
+
+        Closing the iterator frees what the job held.
+
+        Raises:
+            Incapable: the prompt leaves no room for an answer within the context limit.
+        """
+        ...

@@ -1,0 +1,60 @@
+"""What a row of logits says about the token that was chosen from it.
+
+In go one row of raw logits and the chosen id, out comes a `TokenStat`. Raw means before
+temperature, penalties and sampling: it says what the model thought, not what the dice did.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+from ..errors import Unavailable
+from ..types import TokenStat
+
+FloatArray = npt.NDArray[np.float32]
+
+
+class RowReader:
+    """Kept for the life of a model: its two buffers have the size of the vocabulary."""
+
+    def __init__(self) -> None:
+        self._shifted = np.empty(0, np.float32)
+        self._weights = np.empty(0, np.float32)
+
+    def __call__(self, row: FloatArray, chosen: int) -> TokenStat:
+        """Log-probability of `chosen`, entropy (nats) and top-2 margin of the softmax of `row`.
+
+        Args:
+            row: Shape (n_vocab,), n_vocab >= 2. Left as it is.
+
+        Raises:
+            Unavailable: The row holds no usable numbers, as a broken build of a model does.
+        """
+        if row.size != self._shifted.size:
+            self._shifted = np.empty(row.size, np.float32)
+            self._weights = np.empty(row.size, np.float32)
+        shifted, weights = self._shifted, self._weights
+        first = int(row.argmax())
+        top = float(row[first])
+        if not math.isfinite(top):
+            raise Unavailable(
+                "the model's logits are not numbers; this build of it can't be used here",
+                retryable=False,
+            )
+        np.subtract(row, row[first], out=shifted)
+        np.exp(shifted, out=weights)
+        total = float(weights.sum())
+        moment = float(np.dot(shifted, weights))
+        if math.isnan(moment):  # 0 * -inf: the model masks a part of its vocabulary
+            moment = float(np.dot(np.maximum(shifted, -1e4), weights))
+        log_total = math.log(total)
+        logprob = float(shifted[chosen]) - log_total
+        weights[first] = 0.0
+        return TokenStat(
+            logprob=min(0.0, logprob),
+            entropy=max(0.0, log_total - moment / total),
+            margin=(1.0 - float(weights.max())) / total,
+        )

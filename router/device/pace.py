@@ -1,0 +1,46 @@
+"""How many prompt tokens to read at once, so that a cancellation is never far away.
+
+In go the size and seconds of the chunks read so far, out comes the size of the next. Reading holds
+the worker; nobody can be heard until the chunk is done. Small chunks are polite and slow, large
+ones are fast and deaf; this keeps one chunk near `AIM_S` on the model and machine it runs on.
+"""
+
+from __future__ import annotations
+
+AIM_S = 0.080
+SMALLEST = 16
+LARGEST = 256
+_FIRST = 64
+_WEIGHT = 0.5  # of the newest measurement in the running mean
+
+
+class Pace:
+    """Remembers how fast this model reads. Kept over jobs."""
+
+    def __init__(self) -> None:
+        self._token_s: float | None = None
+
+    def chunk(self, left: int) -> int:
+        """Tokens to read next when `left` are still unread, at least 1.
+
+        The rest is shared out evenly: a last chunk of a few tokens would cost a whole pass.
+        """
+        most = self._most()
+        chunks = -(-left // most)
+        return -(-left // chunks)
+
+    def saw(self, tokens: int, seconds: float) -> None:
+        """A chunk was read. One too small to tell a speed from is not counted."""
+        if tokens < SMALLEST:
+            return
+        token_s = seconds / tokens
+        known = self._token_s
+        self._token_s = token_s if known is None else known + _WEIGHT * (token_s - known)
+
+    def _most(self) -> int:
+        if self._token_s is None:
+            return _FIRST
+        if self._token_s * LARGEST <= AIM_S:
+            return LARGEST
+        fits = int(AIM_S / self._token_s)
+        return max(SMALLEST, fits - fits % SMALLEST)

@@ -1,0 +1,227 @@
+"""What a client and the device worker say to each other, and how it lies on the wire.
+
+A frame is four bytes of length, big-endian, then one msgpack message. Messages are arrays that
+begin with their tag, so a token costs some fifty bytes. In go bytes as they come, out come whole
+messages; nothing here touches a socket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TypeVar
+
+import msgspec
+
+from ..types import Finish, Message
+from .engine import EngineInfo, Job
+
+VERSION = 1
+"""Raised whenever a message changes. It is part of the meeting place's name, so that a client
+never meets a worker that speaks otherwise; `Hello` still says it."""
+
+MAX_FRAME_BYTES = 16 << 20
+"""Longest message either side takes. A prompt that long is far past any context."""
+
+_LENGTH_BYTES = 4
+_M = TypeVar("_M")
+
+
+class _Frame(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    pass
+
+
+class Hello(_Frame, tag="hello"):
+    """A client's first message.
+
+    Attributes:
+        key: What the worker's card says a client must show. None: the place needs no key.
+    """
+
+    version: int
+    key: str | None = None
+
+
+class Run(_Frame, tag="run"):
+    """Answer this. The client chooses `id`, unique among its own."""
+
+    id: int
+    job: Job
+
+
+class Cancel(_Frame, tag="cancel"):
+    """Nobody waits for `id` any more. There is no reply."""
+
+    id: int
+
+
+class Count(_Frame, tag="count"):
+    """How many tokens is this prompt?"""
+
+    id: int
+    messages: tuple[Message, ...]
+
+
+class Health(_Frame, tag="health"):
+    """How are you?"""
+
+    id: int
+
+
+class Ready(_Frame, tag="ready"):
+    """The worker's first message: the model is loaded and warm.
+
+    Attributes:
+        pid: The worker's process id.
+        proof: What its card says a worker must show. None: the place needs no proof.
+    """
+
+    info: EngineInfo
+    pid: int
+    proof: str | None = None
+
+
+class Token(_Frame, tag="token"):
+    """One token was chosen.
+
+    Attributes:
+        text: Whole characters that are new; may be empty.
+        logprob, entropy, margin: As in `TokenStat`.
+    """
+
+    id: int
+    text: str
+    logprob: float
+    entropy: float | None
+    margin: float | None
+
+
+class Done(_Frame, tag="done"):
+    """The answer ended well.
+
+    Attributes:
+        input_tokens: The prompt, template included.
+        output_tokens: Tokens chosen, the end token included.
+        queued_s: Seconds spent waiting for other jobs.
+        prefill_s: Seconds from the job's start to its first token.
+        decode_s: Seconds from the first token to the last.
+    """
+
+    id: int
+    finish: Finish
+    input_tokens: int
+    output_tokens: int
+    queued_s: float
+    prefill_s: float
+    decode_s: float
+
+
+class Failed(_Frame, tag="failed"):
+    """It did not end well.
+
+    Attributes:
+        id: Of the request. 0: the worker can't serve anybody, and closes.
+        kind: A `HopError.kind`.
+    """
+
+    id: int
+    kind: str
+    message: str
+    retryable: bool
+
+
+class Counted(_Frame, tag="counted"):
+    """Tokens of the prompt that was asked about."""
+
+    id: int
+    tokens: int
+
+
+class Healthy(_Frame, tag="healthy"):
+    """How the worker is.
+
+    Attributes:
+        clients: Connections open now.
+        running: Whether a job is being worked on.
+        queued: Jobs that wait behind it.
+        jobs_done: Jobs that ended well since the start.
+        up_s: Seconds since the model was ready.
+        memory_bytes: Resident memory now. None: not readable here.
+    """
+
+    id: int
+    pid: int
+    clients: int
+    running: bool
+    queued: int
+    jobs_done: int
+    up_s: float
+    memory_bytes: int | None
+
+
+ToWorker = Hello | Run | Cancel | Count | Health
+ToClient = Ready | Token | Done | Failed | Counted | Healthy
+
+_encoder = msgspec.msgpack.Encoder()
+_to_worker = msgspec.msgpack.Decoder(ToWorker)
+_to_client = msgspec.msgpack.Decoder(ToClient)
+
+
+class WireError(Exception):
+    """The other side doesn't speak this protocol. Stays inside the room."""
+
+
+def pack(message: ToWorker | ToClient) -> bytes:
+    """One message as a frame.
+
+    Raises:
+        UnicodeEncodeError: A string holds half of a surrogate pair.
+        WireError: It is longer than a frame may be.
+    """
+    frame = bytearray(_LENGTH_BYTES)
+    _encoder.encode_into(message, frame, _LENGTH_BYTES)
+    length = len(frame) - _LENGTH_BYTES
+    if length > MAX_FRAME_BYTES:
+        raise WireError(f"a message of {length:,} bytes; at most {MAX_FRAME_BYTES:,} can be sent")
+    frame[:_LENGTH_BYTES] = length.to_bytes(_LENGTH_BYTES, "big")
+    return bytes(frame)
+
+
+class Inbox:
+    """Bytes as they come in, whole messages out."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+
+    def requests(self, data: bytes) -> Iterator[ToWorker]:
+        """The client's messages that `data` completes. Raises `WireError`."""
+        for frame in self._frames(data):
+            yield _decode(_to_worker, frame)
+
+    def replies(self, data: bytes) -> Iterator[ToClient]:
+        """The worker's messages that `data` completes. Raises `WireError`."""
+        for frame in self._frames(data):
+            yield _decode(_to_client, frame)
+
+    def _frames(self, data: bytes) -> Iterator[bytes]:
+        held = self._bytes
+        held += data
+        start = 0
+        try:
+            while len(held) - start >= _LENGTH_BYTES:
+                begin = start + _LENGTH_BYTES
+                length = int.from_bytes(held[start:begin], "big")
+                if length > MAX_FRAME_BYTES:
+                    raise WireError(f"a frame of {length:,} bytes is announced")
+                if len(held) < begin + length:
+                    break
+                start = begin + length
+                yield bytes(held[begin:start])
+        finally:
+            del held[:start]
+
+
+def _decode(decoder: msgspec.msgpack.Decoder[_M], frame: bytes) -> _M:
+    try:
+        return decoder.decode(frame)
+    except msgspec.DecodeError as exc:
+        raise WireError(str(exc)) from exc

@@ -1,0 +1,1 @@
+"""The only room where the walk meets the wire."""

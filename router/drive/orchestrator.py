@@ -1,0 +1,36 @@
+"""Runs requests against real targets: the door of this room."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from ..hops import Outcome
+from ..policy.rules import Policy
+from ..types import Chunk, Request
+from .going import Going, Home
+
+
+@dataclass(frozen=True, slots=True)
+class Orchestrator:
+    """Answers requests with what `home` has."""
+
+    home: Home
+
+    async def run(self, request: Request, policy: Policy) -> AsyncGenerator[Chunk | Outcome, None]:
+        """Yield the answer's committed chunks, then the `Outcome`, which is booked by then.
+
+        Raises:
+            Forbidden: guards left no tier.
+            LimitReached: a limit ended it and no draft may be returned.
+            NoAnswer: every hop failed, or one failed after bytes of it had been sent.
+        """
+        going = Going(self.home, request, policy)
+        try:
+            async with aclosing(going.chunks()) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+        finally:
+            going.close()
+        yield going.finish()

@@ -1,0 +1,164 @@
+"""What happened on the way to an answer: attempts, the hops they make up, and the outcome.
+
+A *hop* is one target tried. An *attempt* is one call on the wire; retries of the same target are
+attempts of one hop. Unknown is None in every field; zero dollars means free, never unknown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Literal, Protocol
+
+from .types import Finish, Usage
+
+Cause = Literal["start", "fallback", "escalation", "asked"]
+"""Why a hop was taken: the policy began there; another target of the tier, or the next tier,
+after a *failure*; the next tier because of *quality*; the caller named the target."""
+
+HopStatus = Literal["answered", "deferred", "failed", "cancelled"]
+"""How a hop was left: its answer was returned; its draft was not kept; it gave none; the caller
+went away."""
+
+Status = Literal["answered", "forbidden", "limit_reached", "no_answer", "cancelled"]
+
+SignalValue = float | int | str | bool | None
+"""A signal's value as it is recorded. None: unknown."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """One call on the wire, as it ended.
+
+    Attributes:
+        attempt_id: Unique; the target was sent it where it takes such an id.
+        number: 1 for the first, counted within the hop.
+        started_at: Seconds since 1970-01-01 UTC.
+        ttft_s: Seconds from sending to the first token. None: no token came.
+        tpot_s: Mean seconds per output token after the first. None: fewer than two tokens,
+            or the target did not count them.
+        total_s: Seconds from sending to the end, however it ended.
+        usage: Tokens as served.
+        cost_usd: None: not known.
+        price: Id of the price line used. None: no line, so no cost.
+        model_served: The model that answered, as it calls itself.
+        request_id: The target's own id for the call.
+        finish: Why the answer ended.
+        error_kind: A `HopError.kind`, or "cancelled". None: it ended well.
+        error_code: The target's own code.
+        http_status: Where there was one.
+        error_message: May quote the caller's text, so the ledger keeps it only with text.
+    """
+
+    attempt_id: str
+    number: int
+    started_at: float
+    total_s: float
+    ttft_s: float | None = None
+    tpot_s: float | None = None
+    usage: Usage = Usage()
+    cost_usd: Decimal | None = None
+    price: str | None = None
+    model_served: str | None = None
+    request_id: str | None = None
+    finish: Finish | None = None
+    error_kind: str | None = None
+    error_code: str | None = None
+    http_status: int | None = None
+    error_message: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hop:
+    """One target tried, with every call it took.
+
+    Attributes:
+        index: 0 for the first hop of the request.
+        target: Name from the config, such as ``"device"``.
+        tier: The policy's tier the target serves.
+        provider: The provider's module name.
+        model: The model asked for.
+        cause: Why we came here.
+        because: The same in words, such as the requirement that the last draft failed.
+        status: How it was left.
+        left: Why it was left, in words.
+        attempts: In order; at least one.
+        total_s: Seconds from the hop's start to its end, waits between attempts included.
+        cost_usd: Sum over attempts; None as soon as one attempt's cost is not known.
+        signals: What was measured of the draft, by signal name.
+    """
+
+    index: int
+    target: str
+    tier: str
+    provider: str
+    model: str
+    cause: Cause
+    because: str
+    status: HopStatus
+    left: str
+    attempts: tuple[Attempt, ...]
+    total_s: float
+    cost_usd: Decimal | None
+    signals: Mapping[str, SignalValue] = field(default_factory=dict)
+
+    @property
+    def last(self) -> Attempt:
+        """The attempt that ended the hop."""
+        return self.attempts[-1]
+
+
+class Trace(Protocol):
+    """What the policy said and why. Rendered only when somebody asks."""
+
+    def lines(self, hops: tuple[Hop, ...]) -> list[str]:
+        """For people, a line each; `hops` are woven in where they were taken."""
+        ...
+
+    def as_json(self) -> list[dict[str, Any]]:
+        """For machines: plain values, in the order they were decided."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """How one request ended.
+
+    Attributes:
+        decision_id: Unique, sorts by time. Names the request in the ledger.
+        started_at: Seconds since 1970-01-01 UTC.
+        policy: The policy's name.
+        policy_revision: Hash of its content.
+        status: How it ended.
+        answered_by: Index into `hops`. None: no hop's answer was returned.
+        hops: In order. Empty when guards forbade everything.
+        flags: What the reader of the answer should know, such as ``"uncertain"``.
+        ttfb_s: Seconds from arrival to the first committed byte. None: none came.
+        total_s: Seconds from arrival to the end.
+        cost_usd: Sum over hops; None as soon as one hop's cost is not known.
+        trace: What the policy said and why.
+    """
+
+    decision_id: str
+    started_at: float
+    policy: str
+    policy_revision: str
+    status: Status
+    answered_by: int | None
+    hops: tuple[Hop, ...]
+    flags: tuple[str, ...]
+    ttfb_s: float | None
+    total_s: float
+    cost_usd: Decimal | None
+    trace: Trace
+
+
+def total_cost(parts: tuple[Decimal | None, ...]) -> Decimal | None:
+    """Sum of costs; None as soon as one is not known. Nothing at all costs zero."""
+    total = Decimal(0)
+    for part in parts:
+        if part is None:
+            return None
+        total += part
+    return total

@@ -1,0 +1,232 @@
+"""Journals become tables: by their owner's thread, by a reader, or after their owner's death.
+
+Comes in: journal files of any run, living or dead. Goes out: rows, and how far each file has been
+read, in one transaction. That is the whole argument for "exactly once": whoever takes lines in
+holds SQLite's write lock while looking up the offset, and the new offset commits with the rows. So
+it makes no difference who reads a file, how many do at once, or when one of them is killed.
+
+Three orders matter:
+- A run's files are taken in oldest first, each to its end, so a result never precedes its intent.
+- A dead run's leftovers are marked in the transaction that declares its files done, and the files
+  go only afterwards: a crash in between leaves files that say they are done.
+- A file goes before its row in `journals` does. A file without a row is new; a row that is missing
+  because it was cleaned up has no file any more.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+
+from ..clock import Clock, SystemClock
+from . import journal
+from .lines import Line, read_line
+from .lock import OwnerLock
+from .schema import check_version, connect, writing
+from .sqlite import apply, interrupt
+
+log = logging.getLogger(__name__)
+
+BATCH_BYTES = 512 * 1024
+
+
+class Intake:
+    """A connection to the tables that knows how to fill them. One thread at a time.
+
+    Attributes:
+        db: In autocommit.
+        folder: The ledger's folder.
+    """
+
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        folder: Path,
+        *,
+        clock: Clock,
+        batch_bytes: int = BATCH_BYTES,
+    ) -> None:
+        self.db = db
+        self.folder = folder
+        self.journals = folder / "journal"
+        self._clock = clock
+        self._batch_bytes = batch_bytes
+
+    @classmethod
+    def open(
+        cls, folder: Path, *, clock: Clock | None = None, batch_bytes: int = BATCH_BYTES
+    ) -> Intake:
+        """Open the tables of a ledger whose folder exists. Raises: `LedgerError`."""
+        return cls(
+            connect(folder), folder, clock=clock or SystemClock(), batch_bytes=batch_bytes
+        )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.db.close()
+
+    def catch_up(self, on_trouble: Callable[[str, Exception], None] | None = None) -> None:
+        """Take in everything that has been journaled until now, and finish what the dead left.
+
+        One run's trouble (a file that can't be read) does not keep the others out; it is logged,
+        or handed to `on_trouble` with the run's name.
+
+        Raises: sqlite3.Error, LedgerError when a newer version has been at the tables.
+        """
+        for run in journal.runs(self.journals):
+            try:
+                self._take_run(run)
+            except OSError as exc:
+                (on_trouble or _log_trouble)(run, exc)
+
+    def _take_run(self, run: str) -> None:
+        if all(self._done(path) for path in (files := journal.files_of(self.journals, run))):
+            pass  # only waits to be removed; below, when its owner is gone
+        owner = OwnerLock.take(journal.lock_path(self.journals, run))
+        if owner is None:
+            for path in files:
+                self.take_file(path)
+            return
+        gone = False
+        try:
+            gone = self.finish(run)
+        finally:
+            owner.release(remove=gone)
+
+    def take_file(self, path: Path) -> None:
+        """Take in a file to the end of its last whole line. A file that is gone is no error."""
+        while self._take_batch(path):
+            pass
+
+    def _take_batch(self, path: Path) -> bool:
+        """One transaction's worth. Returns: whether there was anything."""
+        try:
+            if path.stat().st_size <= self._offset(path):
+                return False
+            with writing(self.db):
+                check_version(self.db, self.folder)
+                if self._done(path):
+                    return False
+                start = self._offset(path)
+                data = _whole_lines(path, start, self._batch_bytes)
+                if not data:
+                    return False
+                self._store(path, start, data)
+        except FileNotFoundError:
+            return False  # finished by somebody else; inside `writing` nothing was written
+        return True
+
+    def _store(self, path: Path, start: int, data: bytes) -> None:
+        lines: list[Line] = []
+        at = start
+        for raw in data.splitlines(keepends=True):
+            line = read_line(raw)
+            if line is not None:
+                lines.append(line)
+            elif raw.strip():
+                self._note_torn(path, at, len(raw))
+            at += len(raw)
+        apply(self.db, journal.run_of(path), lines)
+        self.db.execute(
+            "INSERT INTO journals (name, offset) VALUES (?, ?) "
+            "ON CONFLICT DO UPDATE SET offset = excluded.offset",
+            (path.name, at),
+        )
+
+    def retire(self, path: Path) -> None:
+        """Take in the rest of a file its living owner has left for a new one, and remove it.
+
+        Raises: sqlite3.Error, OSError; calling again goes on where it stopped.
+        """
+        self.take_file(path)
+        self._declare_done([path], interrupted_run=None)
+        self._remove([path])
+
+    def finish(self, run: str) -> bool:
+        """Take in what is left of a run that will write no more, mark what it never ended.
+
+        The caller holds the run's lock, or is its owner and has sealed it. Idempotent.
+
+        Returns: whether all its files are gone.
+        """
+        files = journal.files_of(self.journals, run)
+        for path in files:
+            self.take_file(path)
+        open_files = [path for path in files if not self._done(path)]
+        if open_files:
+            self._declare_done(open_files, interrupted_run=run)
+        return self._remove(files)
+
+    def _declare_done(self, files: list[Path], *, interrupted_run: str | None) -> None:
+        # FULL: the log is on the disk, with all that was committed before, when this returns.
+        # Only then may the files go; else a power cut could take both.
+        self.db.execute("PRAGMA synchronous = FULL")
+        try:
+            with writing(self.db):
+                check_version(self.db, self.folder)
+                for path in files:
+                    self._note_tail(path)
+                    self.db.execute(
+                        "INSERT INTO journals (name, offset, done) VALUES (?, 0, 1) "
+                        "ON CONFLICT DO UPDATE SET done = 1",
+                        (path.name,),
+                    )
+                cut = interrupt(self.db, interrupted_run) if interrupted_run else 0
+        finally:
+            self.db.execute("PRAGMA synchronous = NORMAL")
+        if cut:
+            log.warning("%d attempts of run %s were cut off; marked", cut, interrupted_run)
+
+    def _remove(self, files: list[Path]) -> bool:
+        gone = True
+        for path in files:
+            try:
+                path.unlink(missing_ok=True)
+            except PermissionError:
+                gone = False  # somebody has it open, where that matters; the next one removes it
+                continue
+            self.db.execute("DELETE FROM journals WHERE name = ?", (path.name,))
+        return gone
+
+    def _offset(self, path: Path) -> int:
+        row = self.db.execute(
+            "SELECT offset FROM journals WHERE name = ?", (path.name,)
+        ).fetchone()
+        return int(row[0]) if row else 0
+
+    def _done(self, path: Path) -> bool:
+        row = self.db.execute("SELECT done FROM journals WHERE name = ?", (path.name,)).fetchone()
+        return bool(row and row[0])
+
+    def _note_tail(self, path: Path) -> None:
+        """Note a last line that was cut off: a full disk, or a power cut."""
+        start = self._offset(path)
+        left = path.stat().st_size - start if path.exists() else 0
+        if left > 0:
+            self._note_torn(path, start, left)
+
+    def _note_torn(self, path: Path, offset: int, size: int) -> None:
+        log.warning("%s: %d bytes at %d are not a line; skipped", path.name, size, offset)
+        self.db.execute(
+            "INSERT INTO torn (journal, offset, bytes, found_at) VALUES (?, ?, ?, ?)",
+            (path.name, offset, size, self._clock.wall()),
+        )
+
+
+def _log_trouble(run: str, exc: Exception) -> None:
+    log.warning("the journal of run %s can't be taken in: %s", run, exc)
+
+
+def _whole_lines(path: Path, start: int, size: int) -> bytes:
+    """Up to about `size` bytes from `start`, ending with a newline; more when a line is longer."""
+    with path.open("rb") as file:
+        file.seek(start)
+        data = file.read(size)
+        while data and b"\n" not in data:
+            more = file.read(len(data))
+            if not more:
+                return b""
+            data += more
+    return data[: data.rfind(b"\n") + 1]

@@ -1,0 +1,195 @@
+"""The journal: an append-only file of this process's own, a line of it one `write`.
+
+Comes in: lines of `lines.py`. Goes out: bytes at the end of `journal/<run>-<number>.jsonl`, where
+`intake.py` reads them. A *run* is one process's use of the ledger; it holds the lock
+`journal/<run>.lock` for as long as it lives, so anybody can tell a file that will still grow from
+one that a crash left behind.
+
+What one `write` has taken survives the death of the process, whatever kills it. It survives a
+power cut only once the system has written it out, within seconds, or at once with ``sync="full"``.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import threading
+from collections import defaultdict, deque
+from pathlib import Path
+from typing import Literal
+
+from .lock import OwnerLock
+
+Sync = Literal["normal", "full"]
+
+_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
+
+
+def run_of(path: Path) -> str:
+    """The run a journal file belongs to: its name without the number."""
+    return path.stem.rpartition("-")[0]
+
+
+def lock_path(folder: Path, run: str) -> Path:
+    """Where the lock of a run lies."""
+    return folder / f"{run}.lock"
+
+
+def files_of(folder: Path, run: str) -> list[Path]:
+    """A run's journal files, oldest first."""
+    return sorted(p for p in folder.glob(f"{run}-*.jsonl") if run_of(p) == run)
+
+
+def runs(folder: Path) -> dict[str, list[Path]]:
+    """Every run that has a journal file here, each with its files, oldest first."""
+    found: dict[str, list[Path]] = defaultdict(list)
+    for path in sorted(folder.glob("*.jsonl")):
+        found[run_of(path)].append(path)
+    return dict(found)
+
+
+class Journal:
+    """The file this process appends to. Every method may be called from any thread.
+
+    Attributes:
+        run: Names this process's use of the ledger.
+        size: Bytes in the current file.
+        failures: How often a line could not be written.
+    """
+
+    def __init__(self, folder: Path, lock: OwnerLock, run: str, *, sync: Sync) -> None:
+        self.folder = folder
+        self.run = run
+        self.size = 0
+        self.failures = 0
+        self._owner = lock
+        self._sync = sync == "full"
+        self._number = 0
+        self._fd = -1
+        self._torn = False
+        self._kept: deque[bytes] = deque()
+        self._lock = threading.Lock()
+        self._open_next()
+
+    @classmethod
+    def create(cls, folder: Path, *, sync: Sync = "normal") -> Journal:
+        """Start a run: its lock first, then its first file.
+
+        Raises: OSError, when either can't be made.
+        """
+        while True:
+            run = f"{os.getpid()}-{secrets.token_hex(4)}"
+            lock = OwnerLock.take(lock_path(folder, run))
+            if lock is None:
+                continue  # a name that was just taken; the next is another
+            try:
+                return cls(folder, lock, run, sync=sync)
+            except BaseException:
+                lock.release(remove=True)
+                raise
+
+    def _open_next(self) -> None:
+        path = self.folder / f"{self.run}-{self._number + 1:06d}.jsonl"
+        self._fd = os.open(path, _FLAGS, 0o600)
+        self._number += 1
+        self.size = 0
+        self._torn = False
+
+    @property
+    def kept(self) -> int:
+        """Result lines that wait in memory because they could not be written."""
+        return len(self._kept)
+
+    def append(self, line: bytes) -> None:
+        """Write a line, after those that wait.
+
+        Raises: OSError; the line is then not in the journal and not kept.
+        """
+        with self._lock:
+            self._write_kept()
+            self._write(line)
+
+    def append_or_keep(self, line: bytes) -> OSError | None:
+        """Write a line; when that fails keep it in memory, to be written before the next one.
+
+        Returns: What went wrong. None: it is written.
+        """
+        with self._lock:
+            try:
+                self._write_kept()
+                self._write(line)
+            except OSError as exc:
+                self._kept.append(line)
+                return exc
+        return None
+
+    def write_kept(self) -> bool:
+        """Try again to write what waits. Returns: whether nothing waits any more."""
+        with self._lock:
+            try:
+                self._write_kept()
+            except OSError:
+                return False
+        return True
+
+    def _write_kept(self) -> None:
+        while self._kept:
+            self._write(self._kept[0])
+            self._kept.popleft()
+
+    def _write(self, line: bytes) -> None:
+        """One `write`; a second only when the system took less than the whole line."""
+        if self._fd < 0:
+            raise OSError(errno.EBADF, "the journal is closed")
+        data = b"\n" + line if self._torn else line
+        done = 0
+        try:
+            while True:
+                done += os.write(self._fd, data[done:] if done else data)
+                if done == len(data):
+                    break
+            if self._sync:
+                os.fsync(self._fd)
+        except OSError:
+            self.failures += 1
+            # The next line starts on a line of its own, so a half one spoils nothing but itself.
+            self._torn = done < len(data) and (self._torn or done > 0)
+            raise
+        finally:
+            self.size += done
+        self._torn = False
+
+    def rotate(self) -> None:
+        """Go on in a new file. The old one gets no more lines.
+
+        Raises: OSError, when it can't be made; the old file then stays in use.
+        """
+        with self._lock:
+            if self._fd < 0:
+                return
+            old = self._fd
+            self._open_next()
+        os.close(old)
+
+    def seal(self) -> None:
+        """Take no more lines. The lock stays, so nobody takes this run for dead. Idempotent."""
+        with self._lock:
+            fd, self._fd = self._fd, -1
+            if fd >= 0:
+                os.close(fd)
+
+    def leave(self, *, remove: bool) -> None:
+        """Let go of the run; with `remove` its lock file goes too. Idempotent."""
+        self.seal()
+        self._owner.release(remove=remove)
+
+    def drop_in_child(self) -> None:
+        """In a forked child: let go of the parent's file and lock, leaving both to the parent.
+
+        Takes no lock of its own: the thread that held it was not forked along.
+        """
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+        self._owner.drop_in_child()

@@ -1,0 +1,1 @@
+"""A Llama-architecture GGUF becomes a folder that ONNX Runtime GenAI can run."""

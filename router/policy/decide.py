@@ -1,0 +1,106 @@
+"""Signals become a choice, with every reason kept. Pure: same in, same out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .rules import Policy, Signals
+from .trace import Check
+
+
+@dataclass(frozen=True, slots=True)
+class Before:
+    """What the policy says before any model has run.
+
+    Attributes:
+        permitted: Tiers no guard forbids, weak to strong.
+        forbidden_by: Ids of the guards that forbade something.
+        start: Where the walk begins. None: nothing is permitted.
+        because: Why there, in words.
+    """
+
+    permitted: tuple[str, ...]
+    forbidden_by: tuple[str, ...]
+    start: str | None
+    because: str
+    checks: tuple[Check, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """What the policy says of a draft.
+
+    Attributes:
+        accepted: Every requirement on its tier holds.
+        failed: Ids of those that don't, unknown included.
+        because: The first of them in words; empty when accepted.
+    """
+
+    accepted: bool
+    failed: tuple[str, ...]
+    because: str
+    checks: tuple[Check, ...]
+
+
+def before(policy: Policy, signals: Signals) -> Before:
+    """Apply guards and route.
+
+    A guard that matches, or can't tell, forbids its tiers. The first route rule that matches
+    chooses the start; one that can't tell does not match. Where the chosen tier is forbidden the
+    walk begins at the next stronger permitted one, or, if there is none, at the strongest.
+    """
+    checks: list[Check] = []
+    forbidden: set[str] = set()
+    guards: list[str] = []
+    for guard in policy.guards:
+        truth = guard.when.truth(signals)
+        effect = ""
+        if truth is not False:
+            forbidden |= guard.forbid
+            guards.append(guard.id)
+            effect = "forbids " + ", ".join(t for t in policy.tiers if t in guard.forbid)
+        checks.append(Check("guard", guard.id, truth, effect, guard.when, signals))
+    permitted = tuple(t for t in policy.tiers if t not in forbidden)
+    wanted, because = policy.tiers[0], "the first tier"
+    for rule in policy.route:
+        truth = rule.when.truth(signals)
+        effect = f"starts at {rule.start}" if truth is True else ""
+        checks.append(Check("route", rule.id, truth, effect, rule.when, signals))
+        if truth is True:
+            wanted, because = rule.start, f"route {rule.id}"
+            break
+    start = _permitted_start(policy.tiers, permitted, wanted)
+    if start is not None and start != wanted:
+        because = f"{because}, {wanted} is forbidden"
+    return Before(permitted, tuple(guards), start, because, tuple(checks))
+
+
+def _permitted_start(tiers: tuple[str, ...], permitted: tuple[str, ...], wanted: str) -> str | None:
+    for tier in tiers[tiers.index(wanted) :]:
+        if tier in permitted:
+            return tier
+    return permitted[-1] if permitted else None
+
+
+def after(policy: Policy, tier: str, signals: Signals) -> After:
+    """Hold a draft of `tier` against every requirement on it. Unknown does not hold."""
+    checks: list[Check] = []
+    failed: list[str] = []
+    for requirement in policy.accept:
+        if tier not in requirement.on:
+            continue
+        truth = requirement.require.truth(signals)
+        if truth is not True:
+            failed.append(requirement.id)
+        checks.append(
+            Check(
+                "accept",
+                requirement.id,
+                truth,
+                "" if truth is True else "not kept",
+                requirement.require,
+                signals,
+            )
+        )
+    because = f"{failed[0]} does not hold" if failed else ""
+    return After(not failed, tuple(failed), because, tuple(checks))

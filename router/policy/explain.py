@@ -1,0 +1,124 @@
+"""A trace as text for people and as plain values for machines. Rendered only when asked."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any
+
+from ..hops import Hop
+from ..signals.catalogue import AtMost, Value
+from .rules import SYMBOLS, Signals, Test, Truth, tests_in
+from .trace import Check, Entry, Taken
+
+_WORDS: dict[str, dict[Truth, str]] = {
+    "guard": {True: "yes", False: "no", None: "unknown"},
+    "route": {True: "yes", False: "no", None: "unknown"},
+    "accept": {True: "holds", False: "fails", None: "unknown"},
+}
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyTrace:
+    """What the policy said and why; see `hops.Trace`."""
+
+    entries: tuple[Entry, ...]
+
+    def lines(self, hops: tuple[Hop, ...]) -> list[str]:
+        found: list[str] = []
+        for entry in self.entries:
+            if isinstance(entry, Check):
+                found.append(_check_line(entry))
+            elif isinstance(entry, Taken):
+                found += _hop_lines(hops[entry.hop]) if entry.hop < len(hops) else []
+            else:
+                found.append(f" note   {entry.text}")
+        return found
+
+    def as_json(self) -> list[dict[str, Any]]:
+        found: list[dict[str, Any]] = []
+        for entry in self.entries:
+            if isinstance(entry, Check):
+                found.append(
+                    {
+                        "kind": entry.kind,
+                        "id": entry.id,
+                        "truth": entry.truth,
+                        "effect": entry.effect,
+                        "tests": [
+                            {
+                                "signal": test.signal,
+                                "op": test.op,
+                                "bound": test.bound,
+                                "value": plain(entry.signals.get(test.signal)),
+                                "truth": test.truth(entry.signals),
+                            }
+                            for test in tests_in(entry.predicate)
+                        ],
+                    }
+                )
+            elif isinstance(entry, Taken):
+                found.append(
+                    {
+                        "kind": "hop",
+                        "hop": entry.hop,
+                        "cause": entry.cause,
+                        "because": entry.because,
+                    }
+                )
+            else:
+                found.append({"kind": "note", "text": entry.text})
+        return found
+
+
+def plain(value: Value) -> Any:
+    """A signal's value for JSON; a bound says that it is one."""
+    return {"at_most": value.bound} if isinstance(value, AtMost) else value
+
+
+def show(value: Value) -> str:
+    """A signal's value for people."""
+    if value is None:
+        return "unknown"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
+
+
+def test_text(test: Test, signals: Signals) -> str:
+    """One test with the value it saw: ``draft.mean_logprob -0.61 >= -0.35``."""
+    bound = test.bound
+    shown = f"[{', '.join(bound)}]" if isinstance(bound, tuple) else show(bound)
+    return f"{test.signal} {show(signals.get(test.signal))} {SYMBOLS[test.op]} {shown}"
+
+
+def usd(amount: Decimal | None) -> str:
+    """Dollars for people: exact, at least six places when it is not zero."""
+    if amount is None:
+        return "cost unknown"
+    if amount == 0:
+        return "$0"
+    return f"${amount:.6f}" if amount >= Decimal("0.000001") else f"${amount:.9f}"
+
+
+def seconds(value: float | None) -> str:
+    """Seconds for people, with as many places as say something."""
+    if value is None:
+        return "unknown"
+    return f"{value:.2f} s" if value >= 0.1 else f"{value:.4f} s"
+
+
+def _check_line(check: Check) -> str:
+    tests = ", ".join(test_text(t, check.signals) for t in tests_in(check.predicate))
+    effect = f"   -> {check.effect}" if check.effect else ""
+    word = _WORDS[check.kind][check.truth]
+    return f" {check.kind:<6} {check.id:<24} {word:<8} {tests}{effect}"
+
+
+def _hop_lines(hop: Hop) -> Sequence[str]:
+    last = hop.last
+    line = (
+        f" hop {hop.index + 1:<2} {hop.target:<24} {hop.cause:<8} ttft {seconds(last.ttft_s)}"
+        f"  tpot {seconds(last.tpot_s)}  total {seconds(hop.total_s)}  {usd(hop.cost_usd)}"
+    )
+    retries = len(hop.attempts) - 1
+    return [line + (f"  {retries} {'retry' if retries == 1 else 'retries'}" if retries else "")]

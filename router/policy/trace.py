@@ -1,0 +1,49 @@
+"""What a trace is made of: rules that were looked at, hops that were taken, and notes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from ..hops import Cause
+from .rules import Predicate, Signals, Truth
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One rule that was looked at.
+
+    Attributes:
+        kind: Which part of the policy it stands in.
+        id: The rule's id.
+        truth: What its predicate said; None is unknown.
+        effect: What followed, in words; empty when nothing did.
+        predicate: What was asked.
+        signals: What it was asked of.
+    """
+
+    kind: Literal["guard", "route", "accept"]
+    id: str
+    truth: Truth
+    effect: str
+    predicate: Predicate
+    signals: Signals
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A mark in the trace: here the hop of this index was taken."""
+
+    hop: int
+    cause: Cause
+    because: str
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A line of the trace that is no rule: a tier skipped, a limit met, a draft returned."""
+
+    text: str
+
+
+Entry = Check | Taken | Note

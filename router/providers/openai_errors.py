@@ -1,0 +1,254 @@
+"""What a refused or broken chat-completions call means: status, headers and body to a `HopError`.
+
+Services word their errors in many shapes; all that were met are read here:
+``{"error": {"message", "type", "code", "innererror"}}`` (OpenAI, Azure, vLLM), ``{"error": "text"}``
+(Ollama), ``{"detail": ...}`` (FastAPI), ``{"title", "status", "detail"}`` (RFC 7807, NVIDIA), the
+inner object alone, and ``{"statusCode", "message"}`` (API gateways).
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
+from typing import Any
+from urllib.parse import urlsplit
+
+from ..errors import (
+    AuthFailed,
+    BadWire,
+    Filtered,
+    Gone,
+    HopError,
+    Incapable,
+    RateLimited,
+    Refused,
+    TimedOut,
+    Unavailable,
+)
+
+_LONGEST_MESSAGE = 300
+
+_FILTERED = {"content_filter", "responsibleaipolicyviolation", "content_policy_violation"}
+_INCAPABLE = {"context_length_exceeded", "unsupported_parameter", "unsupported_value"}
+_NO_MONEY = {"insufficient_quota", "billing_hard_limit_reached", "insufficient_balance"}
+_TOO_LONG = re.compile(r"maximum context length|context length exceeded|context window", re.I)
+_PER_DAY = re.compile(r"by ?day\b|per day|\bdaily\b|\b[RT]PD\b|per 86400 ?s", re.I)
+_STATUS = re.compile(r"[45][0-9][0-9]")
+_WAIT = re.compile(
+    r"(?:wait|retry after|retry in|try again (?:in|after)) +"
+    r"(?P<number>\d+(?:\.\d+)?)(?P<more>(?:ms|[hms])(?:\d+(?:\.\d+)?(?:ms|[hms]))*)?"
+    r"(?: *(?P<word>millisecond|second|sec|minute|hour))?",
+    re.I,
+)
+_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_WORD_S = {"millisecond": 0.001, "second": 1.0, "sec": 1.0, "minute": 60.0, "hour": 3600.0}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What an error body says.
+
+    Attributes:
+        message: Its text, shortened; empty when it has none.
+        code: Its own code, as sent.
+        words: Every code and type in it, lower case, inner ones included.
+        status: The HTTP status written in the body; None: none is.
+    """
+
+    message: str
+    code: str | None
+    words: frozenset[str]
+    status: int | None
+
+
+def read_fault(payload: object) -> Fault:
+    """Read an error body, whatever its shape.
+
+    Args:
+        payload: Parsed JSON, or the text when it was not JSON.
+    """
+    if not isinstance(payload, Mapping):
+        return Fault(_short(payload), None, frozenset(), None)
+    error = payload.get("error", payload)
+    if not isinstance(error, Mapping):
+        # {"error": "text"} and {"error": "code", "message": "text"}
+        return Fault(_short(payload.get("message", error)), None, frozenset(), None)
+    inner = error.get("innererror")
+    parts = [error, inner] if isinstance(inner, Mapping) else [error]
+    words = {str(p[k]).lower() for p in parts for k in ("code", "type") if p.get(k)}
+    message = next((error[k] for k in ("message", "detail", "title") if error.get(k)), "")
+    numbers = [str(error.get(k)) for k in ("status", "statusCode", "code")]
+    status = next((int(n) for n in numbers if _STATUS.fullmatch(n)), None)
+    code = error.get("code") or error.get("type")
+    return Fault(_short(message), str(code) if code else None, frozenset(words), status)
+
+
+def http_error(status: int, headers: Mapping[str, str], body: bytes, *, wall_s: float) -> HopError:
+    """The error that an answer with another status than 200 stands for.
+
+    Args:
+        status: HTTP status.
+        headers: Names in lower case.
+        body: What came of the body; may be cut short.
+        wall_s: Seconds since 1970, to measure a date against when the answer carries none.
+    """
+    if 300 <= status < 400:
+        return _redirect(status, headers)
+    fault = read_fault(_payload(body, headers))
+    said = f"HTTP {status}" + (f": {fault.message}" if fault.message else "")
+    retry_after_s = _retry_after_s(headers, fault.message, wall_s)
+    error = _by_status(status, fault, said, headers)
+    error.status = status
+    error.code = fault.code or headers.get("x-ms-error-code")
+    error.retry_after_s = retry_after_s
+    return error
+
+
+def stream_error(payload: object) -> HopError:
+    """The error that an error object inside a stream that began well stands for."""
+    fault = read_fault(payload)
+    said = "failed in the middle of its answer" + (f": {fault.message}" if fault.message else "")
+    words = fault.words
+    status = fault.status
+    if status is None:
+        if any("rate_limit" in w or "ratelimit" in w for w in words) or words & _NO_MONEY:
+            status = 429
+        elif any("invalid_request" in w for w in words) or words & (_FILTERED | _INCAPABLE):
+            status = 400
+        elif any("authentication" in w or "permission" in w for w in words):
+            status = 401
+        elif any("timeout" in w for w in words):
+            status = 408
+        else:
+            status = 500
+    error = _by_status(status, fault, said, {})
+    error.code = fault.code
+    error.retry_after_s = _retry_after_s({}, fault.message, 0.0)
+    return error
+
+
+def _by_status(status: int, fault: Fault, said: str, headers: Mapping[str, str]) -> HopError:
+    match status:
+        case 401 | 403:
+            return AuthFailed(said)
+        case 404 | 410:
+            return Gone(said)
+        case 408:
+            return TimedOut(said)
+        case 413:
+            return Incapable(said)
+        case 402 | 429:
+            return _limited(status, fault, said, headers)
+        case 407:
+            return Unavailable(f"{said}; the proxy wants credentials", retryable=False)
+        case 202:
+            return Unavailable(f"{said}; the answer is still pending, and this wire can't wait for it")
+        case 409 | 425:
+            return Unavailable(said)
+        case 405:
+            return Refused(f"{said}; is the path in base_url right?")
+    if status >= 500:
+        return Unavailable(said)
+    if status < 400:
+        return BadWire(f"{said}; expected 200")
+    if fault.words & _FILTERED:
+        return Filtered(said)
+    if fault.words & _INCAPABLE or _TOO_LONG.search(fault.message):
+        return Incapable(said)
+    return Refused(said)
+
+
+def _limited(status: int, fault: Fault, said: str, headers: Mapping[str, str]) -> HopError:
+    """Short limits pass; a day's limit and an empty purse don't within a request's life."""
+    if status == 402 or fault.words & _NO_MONEY:
+        return RateLimited(f"{said}; the account has no quota left", retryable=False)
+    told = " ".join((*fault.words, fault.message, headers.get("x-ratelimit-type", "")))
+    if _PER_DAY.search(told):
+        return RateLimited(f"{said}; the limit is per day", retryable=False)
+    return RateLimited(said)
+
+
+def _redirect(status: int, headers: Mapping[str, str]) -> HopError:
+    try:
+        to = urlsplit(headers.get("location", ""))
+        where = f"{to.scheme}://{to.hostname}{to.path}" if to.hostname else to.path or "nowhere"
+    except ValueError:
+        where = "an address that can't be read"
+    return Refused(
+        f"HTTP {status}: it redirects to {where}, which was not followed, for the key may go to no "
+        "other address; if that one is right, put it into base_url",
+        status=status,
+    )
+
+
+def _payload(body: bytes, headers: Mapping[str, str]) -> object:
+    """The body as JSON where it is, else as text; an HTML page is only named."""
+    text = body.decode("utf-8", "replace").strip()
+    if text[:1] in ("{", "["):
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            return text
+    if "html" in headers.get("content-type", "") or text[:1] == "<":
+        return "an HTML page, so perhaps not from the model's server but from one before it"
+    return text
+
+
+def _retry_after_s(headers: Mapping[str, str], message: str, wall_s: float) -> float | None:
+    """How long to wait, by the most exact place that says so. None: nobody says."""
+    milliseconds = _number(headers.get("retry-after-ms"))
+    if milliseconds is not None:
+        return milliseconds / 1000
+    after = headers.get("retry-after")
+    seconds = _number(after)
+    if seconds is None and after:
+        seconds = _seconds_until(after, headers.get("date"), wall_s)
+    if seconds is None:
+        seconds = _number(headers.get("x-ratelimit-timeremaining"))
+    return _seconds_in(message) if seconds is None else seconds
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        number = float(text or "")
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and number >= 0 else None
+
+
+def _seconds_until(date: str, now: str | None, wall_s: float) -> float | None:
+    """Seconds to an HTTP date, by the server's own clock where the answer shows it."""
+    then = _seconds_of(date)
+    if then is None:
+        return None
+    start = _seconds_of(now) if now else None
+    return max(0.0, then - (wall_s if start is None else start))
+
+
+def _seconds_of(date: str) -> float | None:
+    try:
+        return parsedate_to_datetime(date).timestamp()
+    except (ValueError, OverflowError):
+        return None
+
+
+def _seconds_in(message: str) -> float | None:
+    """Seconds in sentences such as "Please wait 12 seconds" and "try again in 6m0.5s"."""
+    found = _WAIT.search(message)
+    if not found:
+        return None
+    number, more, word = found.group("number", "more", "word")
+    if more:
+        parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[hms])", number + more.lower())
+        return sum(float(n) * _UNIT_S[unit] for n, unit in parts)
+    return float(number) * _WORD_S[(word or "second").lower()]
+
+
+def _short(value: Any) -> str:
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    text = " ".join(text.split())
+    return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 3] + "..."

@@ -1,0 +1,44 @@
+"""A target's `options`: which words a provider knows."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection
+
+from ..errors import ConfigError
+from .base import Target
+
+
+def check_options(target: Target, known: Collection[str]) -> None:
+    """Refuse options this provider doesn't know.
+
+    Raises: ConfigError that names the field and the nearest known word.
+    """
+    for word in target.options:
+        if word not in known:
+            raise ConfigError(
+                f"{target.provider} has no such option",
+                field=f"targets.{target.name}.options.{word}",
+                hint=nearest(word, known),
+            )
+
+
+def flag(target: Target, option: str) -> bool:
+    """A yes-or-no option; absent means no.
+
+    Raises: ConfigError when it is neither true nor false.
+    """
+    value = target.options.get(option, False)
+    if not isinstance(value, bool):
+        raise ConfigError(
+            f"has to be true or false, not {value!r}", field=f"targets.{target.name}.options.{option}"
+        )
+    return value
+
+
+def nearest(word: str, known: Collection[str]) -> str:
+    """A hint: the known word that looks most like `word`, or all of them."""
+    close = difflib.get_close_matches(word, known, n=1)
+    if close:
+        return f"did you mean {close[0]!r}?"
+    return f"known: {', '.join(sorted(known))}" if known else "it takes none"

@@ -1,0 +1,15 @@
+"""A question or a draft becomes numbers and words that a policy can speak of. Pure."""
+
+from .catalogue import CATALOGUE, AtMost, Signal, Value
+from .draft import draft_signals
+from .prompt import prompt_bound, request_signals
+
+__all__ = [
+    "CATALOGUE",
+    "AtMost",
+    "Signal",
+    "Value",
+    "draft_signals",
+    "prompt_bound",
+    "request_signals",
+]
