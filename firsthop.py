@@ -86,16 +86,8 @@ def _load() -> ModuleType:
     return module
 
 
-def main() -> None:
-    """The command line."""
-    cli = importlib.import_module("firsthop.cli")
-    cli.main()
-
-
 if __name__ == "__main__":
-    sys.modules.pop("firsthop", None)
     sys.modules["firsthop"] = _load()
-    main()
+    importlib.import_module("firsthop.cli").main()
 else:
-    _module = _load()
-    sys.modules[__name__] = _module
+    sys.modules[__name__] = _load()

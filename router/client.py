@@ -6,7 +6,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, cast
 
 from .answer import Answer
 from .config import Config
@@ -14,7 +14,7 @@ from .document import nearest
 from .errors import ConfigError
 from .hops import Outcome
 from .policy.rules import Policy
-from .types import LABELS, Label, Message, Request, Role
+from .types import LABELS, ROLES, Chunk, Label, Message, Request, Role
 
 Conversation = str | Sequence[Message | Mapping[str, str]]
 """A prompt, or the turns of a conversation, oldest first."""
@@ -204,8 +204,6 @@ class Stream(AsyncIterator[str]):
         return self
 
     async def __anext__(self) -> str:
-        from .types import Chunk
-
         async for item in self._source:
             if isinstance(item, Outcome):
                 self._outcome = item
@@ -247,25 +245,24 @@ def as_messages(conversation: Conversation) -> tuple[Message, ...]:
             found.append(turn)
             continue
         role, content = turn.get("role"), turn.get("content")
-        roles = Role.__args__  # type: ignore[attr-defined]
-        if role not in roles:
+        if role not in ROLES:
             raise ConfigError(
                 f"unknown role {role!r}",
                 field=f"messages[{i}].role",
-                hint=nearest(str(role), roles),
+                hint=nearest(str(role), ROLES),
             )
         if not isinstance(content, str):
             raise ConfigError("has to be text", field=f"messages[{i}].content")
-        found.append(Message(role=role, content=content))
+        found.append(Message(role=cast(Role, role), content=content))
     if not any(m.content.strip() for m in found):
         raise ConfigError("nothing was asked", field="messages")
     return tuple(found)
 
 
-def _label(label: str) -> Label:
+def _label(label: Label) -> Label:
     if label not in LABELS:
         raise ConfigError(f"unknown label {label!r}", field="label", hint=nearest(label, LABELS))
-    return label  # type: ignore[return-value]
+    return label
 
 
 def _dollars(amount: Decimal | str | None) -> Decimal | None:

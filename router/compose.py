@@ -106,7 +106,10 @@ class Router:
 
 def _live(bound: Bound, config: Config, prices: PriceBook, clock: Clock) -> Live:
     target = bound.target
-    provider: Provider = providers.build(target)
+    try:
+        provider: Provider = providers.build(target)
+    except ConfigError as exc:
+        raise _placed(exc, bound, config) from exc
     on = datetime.datetime.fromtimestamp(clock.wall(), datetime.UTC).date()
     line = prices.find(target.provider, bound.price or target.model, on)
     if line is None and bound.price is not None:
@@ -126,6 +129,13 @@ def _live(bound: Bound, config: Config, prices: PriceBook, clock: Clock) -> Live
             retired.successors or "choose another",
         )
     return Live(target=target, provider=provider, meter=PriceMeter(line), attempts=bound.attempts)
+
+
+def _placed(error: ConfigError, bound: Bound, config: Config) -> ConfigError:
+    """A provider's complaint about its target, with the file and line where that stands."""
+    inside = (error.field or "").removeprefix(f"targets.{bound.target.name}").strip(".")
+    place = (*bound.place, *(inside.split(".") if inside else ()))
+    return config.document.error(ConfigError, error.message, place, hint=error.hint)
 
 
 def _policy(name: str, config: Config, targets: dict[str, Live], *, given: bool) -> Policy:

@@ -181,7 +181,7 @@ def _bound(
         ca_file=part.ca_file or shape.network.ca_file,
         options=values.get("options") or {},
     )
-    return Bound(target, part.price, part.attempts, place)
+    return Bound(target, values.get("price"), part.attempts, place)
 
 
 def _named(value: Any) -> str | None:
@@ -192,7 +192,7 @@ def _named(value: Any) -> str | None:
 
 
 def _missing(raw: Mapping[str, Any], env: Mapping[str, str]) -> list[str]:
-    names = [_named(value) for value in raw.values()]
+    names = [_named(value) for key, value in raw.items() if key != "price"]
     return [name for name in names if name is not None and not env.get(name)]
 
 
@@ -205,6 +205,9 @@ def _filled(
         name = _named(value)
         if name is None:
             values[key] = value
+            continue
+        if key == "price":  # unset: the price list is asked by the model's name
+            values[key] = env.get(name)
             continue
         if not env.get(name):
             raise document.error(

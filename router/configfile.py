@@ -25,7 +25,7 @@ class TargetPart(_Part):
     model: StrictStr | FromEnv
     base_url: StrictStr | FromEnv | None = None
     api_key: FromEnv | None = None
-    price: StrictStr | None = None
+    price: StrictStr | FromEnv | None = None
     transport: Literal["sdk", "lean"] = "sdk"
     optional: StrictBool = False
     attempts: StrictInt = Field(default=2, ge=1, le=10)

@@ -11,6 +11,7 @@ Role = Literal["system", "user", "assistant"]
 Label = Literal["public", "internal", "pii", "secret"]
 Finish = Literal["stop", "length", "content_filter", "cancelled"]
 
+ROLES: tuple[Role, ...] = ("system", "user", "assistant")
 LABELS: tuple[Label, ...] = ("public", "internal", "pii", "secret")
 
 

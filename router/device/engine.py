@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -101,10 +101,10 @@ class Engine(Protocol):
         """Tokens of the prompt these messages make, template included."""
         ...
 
-    def run(self, job: Job) -> Iterator[Step]:
+    def run(self, job: Job) -> Generator[Step, None, None]:
         """Yield steps, each short enough to look for a cancellation after it.
 
-        Closing the iterator frees what the job held.
+        Closing the generator frees what the job held.
 
         Raises:
             Incapable: the prompt leaves no room for an answer within the context limit.

@@ -1,6 +1,6 @@
 """What a model folder says about itself, before anything heavy reads it.
 
-In goes a path, out comes a `ModelFolder`: name, context limit, end tokens. Needs no runtime.
+In goes a path, out comes a `ModelFolder`: name and context limits. Needs no runtime.
 """
 
 from __future__ import annotations
@@ -32,14 +32,12 @@ class ModelFolder:
         model: What the manifest calls it, or the folder's name.
         context_length: What the runtime allows.
         safe_limit: Most tokens of prompt and answer that give right answers.
-        end_tokens: Ids that end an answer.
     """
 
     path: Path
     model: str
     context_length: int
     safe_limit: int
-    end_tokens: frozenset[int]
 
     def limit(self, asked: int | None) -> int:
         """The limit to run with; a caller may ask for less than is safe, not for more."""
@@ -49,7 +47,6 @@ class ModelFolder:
 class _Model(msgspec.Struct):
     type: str
     context_length: int
-    eos_token_id: int | list[int]
 
 
 class _Config(msgspec.Struct):
@@ -80,13 +77,11 @@ def read_folder(path: Path) -> ModelFolder:
         safe = min(safe, LONGROPE_SAFE)
     if manifest.context_limit is not None:
         safe = min(safe, manifest.context_limit)
-    ends = model.eos_token_id
     return ModelFolder(
         path=path,
         model=manifest.name or path.name,
         context_length=model.context_length,
         safe_limit=safe,
-        end_tokens=frozenset([ends] if isinstance(ends, int) else ends),
     )
 
 

@@ -36,7 +36,10 @@ class PromptWriter:
     """
 
     def __init__(
-        self, render: Render, encode: Encode, decode: Callable[[Sequence[int]], str],
+        self,
+        render: Render,
+        encode: Encode,
+        decode: Callable[[Sequence[int]], str],
         special: Sequence[str],
     ) -> None:
         self._render = render
@@ -98,9 +101,7 @@ def _unused_mark(messages: Sequence[Message]) -> str:
     return f"{_OPEN}{number}{_CLOSE}"
 
 
-def _find_anchor(
-    encode: Encode, decode: Callable[[Sequence[int]], str]
-) -> tuple[str, int] | None:
+def _find_anchor(encode: Encode, decode: Callable[[Sequence[int]], str]) -> tuple[str, int] | None:
     """Text to put before a piece, and how many ids of it to drop again, so that the piece is
     encoded as in the middle of a text. Some tokenizers put a space before whatever they are given.
 
@@ -114,8 +115,11 @@ def _find_anchor(
 
 
 def _stands_apart(
-    encode: Encode, decode: Callable[[Sequence[int]], str],
-    dropped: list[int], anchor: str, probe: str,
+    encode: Encode,
+    decode: Callable[[Sequence[int]], str],
+    dropped: list[int],
+    anchor: str,
+    probe: str,
 ) -> bool:
     ids = encode(anchor + probe)
     before = encode("b<")

@@ -127,6 +127,7 @@ class Failed(_Frame, tag="failed"):
     kind: str
     message: str
     retryable: bool
+    code: str | None = None
 
 
 class Counted(_Frame, tag="counted"):

@@ -19,7 +19,7 @@ MASK = "[text not kept]"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Began:
-    """An attempt that is about to be sent; enough to make every row of a request cut off by a crash.
+    """An attempt that is about to be sent: enough for every row of a request a crash cuts off.
 
     Attributes:
         decision_id: Names the request.

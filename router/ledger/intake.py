@@ -17,7 +17,6 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Callable
 from pathlib import Path
 
 from ..clock import Clock, SystemClock
@@ -59,41 +58,43 @@ class Intake:
         cls, folder: Path, *, clock: Clock | None = None, batch_bytes: int = BATCH_BYTES
     ) -> Intake:
         """Open the tables of a ledger whose folder exists. Raises: `LedgerError`."""
-        return cls(
-            connect(folder), folder, clock=clock or SystemClock(), batch_bytes=batch_bytes
-        )
+        return cls(connect(folder), folder, clock=clock or SystemClock(), batch_bytes=batch_bytes)
 
     def close(self) -> None:
         """Close the connection."""
         self.db.close()
 
-    def catch_up(self, on_trouble: Callable[[str, Exception], None] | None = None) -> None:
+    def catch_up(self) -> None:
         """Take in everything that has been journaled until now, and finish what the dead left.
 
-        One run's trouble (a file that can't be read) does not keep the others out; it is logged,
-        or handed to `on_trouble` with the run's name.
+        One run's trouble (a file that can't be read) does not keep the others out; it is logged.
 
-        Raises: sqlite3.Error, LedgerError when a newer version has been at the tables.
+        Raises: sqlite3.Error; LedgerError, when a newer version has been at the tables.
         """
         for run in journal.runs(self.journals):
             try:
                 self._take_run(run)
             except OSError as exc:
-                (on_trouble or _log_trouble)(run, exc)
+                log.warning("the journal of run %s can't be taken in: %s", run, exc)
+        for (name,) in self.db.execute("SELECT name FROM journals WHERE done").fetchall():
+            if not (self.journals / name).exists():  # its remover died before it could say so
+                self.db.execute("DELETE FROM journals WHERE name = ?", (name,))
 
     def _take_run(self, run: str) -> None:
-        if all(self._done(path) for path in (files := journal.files_of(self.journals, run))):
-            pass  # only waits to be removed; below, when its owner is gone
         owner = OwnerLock.take(journal.lock_path(self.journals, run))
         if owner is None:
-            for path in files:
-                self.take_file(path)
+            self.take_living(run)
             return
         gone = False
         try:
             gone = self.finish(run)
         finally:
             owner.release(remove=gone)
+
+    def take_living(self, run: str) -> None:
+        """Take in what a run has written so far."""
+        for path in journal.files_of(self.journals, run):
+            self.take_file(path)
 
     def take_file(self, path: Path) -> None:
         """Take in a file to the end of its last whole line. A file that is gone is no error."""
@@ -191,9 +192,7 @@ class Intake:
         return gone
 
     def _offset(self, path: Path) -> int:
-        row = self.db.execute(
-            "SELECT offset FROM journals WHERE name = ?", (path.name,)
-        ).fetchone()
+        row = self.db.execute("SELECT offset FROM journals WHERE name = ?", (path.name,)).fetchone()
         return int(row[0]) if row else 0
 
     def _done(self, path: Path) -> bool:
@@ -213,10 +212,6 @@ class Intake:
             "INSERT INTO torn (journal, offset, bytes, found_at) VALUES (?, ?, ?, ?)",
             (path.name, offset, size, self._clock.wall()),
         )
-
-
-def _log_trouble(run: str, exc: Exception) -> None:
-    log.warning("the journal of run %s can't be taken in: %s", run, exc)
 
 
 def _whole_lines(path: Path, start: int, size: int) -> bytes:

@@ -15,7 +15,7 @@ import errno
 import os
 import secrets
 import threading
-from collections import defaultdict, deque
+from collections import deque
 from pathlib import Path
 from typing import Literal
 
@@ -41,12 +41,10 @@ def files_of(folder: Path, run: str) -> list[Path]:
     return sorted(p for p in folder.glob(f"{run}-*.jsonl") if run_of(p) == run)
 
 
-def runs(folder: Path) -> dict[str, list[Path]]:
-    """Every run that has a journal file here, each with its files, oldest first."""
-    found: dict[str, list[Path]] = defaultdict(list)
-    for path in sorted(folder.glob("*.jsonl")):
-        found[run_of(path)].append(path)
-    return dict(found)
+def runs(folder: Path) -> list[str]:
+    """Every run that has left anything here, be it only its lock."""
+    found = {run_of(path) for path in folder.glob("*.jsonl")}
+    return sorted(found | {path.stem for path in folder.glob("*.lock")})
 
 
 class Journal:

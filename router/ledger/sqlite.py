@@ -96,6 +96,11 @@ def money(usd: Decimal | None) -> tuple[str | None, int | None]:
     return text, pico if abs(pico) <= _MOST else None
 
 
+def dollars(pico: int) -> Decimal:
+    """Picodollars, such as a SUM gives, as dollars."""
+    return Decimal(pico).scaleb(-PICO, _EXACT)
+
+
 def apply(db: sqlite3.Connection, run: str, lines: Iterable[Line]) -> None:
     """Put lines into the tables. The caller holds the transaction."""
     begun: list[Begin] = []
@@ -111,11 +116,23 @@ def apply(db: sqlite3.Connection, run: str, lines: Iterable[Line]) -> None:
             closed.append(line)
         else:
             labels.append(line)
-    db.executemany(_REQUEST_BEGUN, [_request_begun(run, line) for line in begun])
-    db.executemany(_HOP_BEGUN, [_hop_begun(line) for line in begun])
+    # An intent whose result is in the same batch has nothing to add.
+    over = {line.decision_id for line in closed}
+    left = {(line.decision_id, hop.index) for line in closed for hop in line.hops}
+    back = {line.attempt.attempt_id for line in ended}
+    db.executemany(
+        _REQUEST_BEGUN, [_request_begun(run, b) for b in begun if b.decision_id not in over]
+    )
+    db.executemany(
+        _HOP_BEGUN, [_hop_begun(b) for b in begun if (b.decision_id, b.hop) not in left]
+    )
     db.executemany(
         _ATTEMPT_BEGUN,
-        [(b.attempt_id, b.decision_id, b.hop, b.number, b.started_at) for b in begun],
+        [
+            (b.attempt_id, b.decision_id, b.hop, b.number, b.started_at)
+            for b in begun
+            if b.attempt_id not in back
+        ],
     )
     db.executemany(_ATTEMPT_ENDED, [_attempt_ended(line) for line in ended])
     db.executemany(_REQUEST_CLOSED, [_request_closed(run, line) for line in closed])

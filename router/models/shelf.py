@@ -11,6 +11,7 @@ from typing import Literal
 
 from ..errors import ModelError
 from . import disk, manifest
+from .catalogue import is_name
 from .manifest import FileEntry, Manifest
 from .progress import Meter
 
@@ -80,9 +81,7 @@ def names(root: Path) -> list[str]:
     """Names of the folders that may hold models, sorted."""
     if not root.is_dir():
         return []
-    return sorted(
-        entry.name for entry in root.iterdir() if entry.is_dir() and not entry.name.startswith(".")
-    )
+    return sorted(entry.name for entry in root.iterdir() if is_name(entry.name) and entry.is_dir())
 
 
 def newest(root: Path, name: str) -> Installed | None:

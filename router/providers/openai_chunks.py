@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -17,6 +17,8 @@ from ..errors import BadWire
 from ..types import Chunk, Finish, TokenStat, Usage
 from .openai_errors import stream_error
 from .sse import Event
+
+T = TypeVar("T")
 
 _FINISHES: Mapping[str, Finish] = {
     "stop": "stop",
@@ -57,7 +59,8 @@ class _Piece(msgspec.Struct):
     error: Any = None
 
 
-_DECODER = msgspec.json.Decoder(_Piece)
+_PIECE = msgspec.json.Decoder(_Piece)
+_ANYTHING = msgspec.json.Decoder()
 
 
 class ChunkReader:
@@ -73,7 +76,8 @@ class ChunkReader:
         self.finished = False
         self.done = False
         self._request_id = request_id
-        self._introduced = False
+        self._model: str | None = None
+        self._named_request = False
         self._any_text = False
         self._usage: Mapping[str, Any] | None = None
 
@@ -90,9 +94,11 @@ class ChunkReader:
         if data == b"[DONE]":
             self.done = True
             return None
-        piece = _decode(data)
-        if piece.error or event.name == b"error":
-            raise stream_error(msgspec.json.decode(data))
+        if event.name == b"error":
+            raise stream_error(_decode(data, _ANYTHING))
+        piece = _decode(data, _PIECE)
+        if piece.error:
+            raise stream_error({"error": piece.error})
         self._usage = piece.usage or self._usage
         choice = next((c for c in piece.choices or () if c.index == 0), None)
         text = (choice.delta.content or "") if choice and choice.delta else ""
@@ -118,16 +124,19 @@ class ChunkReader:
         return None if usage is None else Chunk(usage=usage)
 
     def _introduce(self, piece: _Piece) -> tuple[str | None, str | None]:
-        """Model and request id, once: on the first piece that names the model."""
-        if self._introduced or not piece.model:
-            return None, None
-        self._introduced = True
-        return piece.model, self._request_id or piece.id or None
+        """Model and request id, each the first time it is known."""
+        model = request_id = None
+        if self._model is None and piece.model:
+            model = self._model = piece.model
+        if not self._named_request:
+            request_id = self._request_id or piece.id or None
+            self._named_request = request_id is not None
+        return model, request_id
 
 
-def _decode(data: bytes) -> _Piece:
+def _decode(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     try:
-        return _DECODER.decode(data)
+        return decoder.decode(data)
     except UnicodeDecodeError as exc:
         raise BadWire("an event of the answer is not UTF-8") from exc
     except msgspec.ValidationError as exc:

@@ -1,9 +1,9 @@
 """What a refused or broken chat-completions call means: status, headers and body to a `HopError`.
 
-Services word their errors in many shapes; all that were met are read here:
-``{"error": {"message", "type", "code", "innererror"}}`` (OpenAI, Azure, vLLM), ``{"error": "text"}``
-(Ollama), ``{"detail": ...}`` (FastAPI), ``{"title", "status", "detail"}`` (RFC 7807, NVIDIA), the
-inner object alone, and ``{"statusCode", "message"}`` (API gateways).
+Services word their errors in many shapes; all that are known of are read here:
+``{"error": {"message", "type", "code", "innererror"}}`` (OpenAI, Azure, vLLM),
+``{"error": "text"}`` (Ollama), ``{"detail": ...}`` (FastAPI), ``{"title", "status", "detail"}``
+(RFC 7807, NVIDIA), the inner object alone, and ``{"statusCode", "message"}`` (API gateways).
 """
 
 from __future__ import annotations
@@ -87,6 +87,19 @@ def read_fault(payload: object) -> Fault:
     return Fault(_short(message), str(code) if code else None, frozenset(words), status)
 
 
+def read_payload(body: bytes, headers: Mapping[str, str]) -> object:
+    """The body as JSON where it is, else as text; an HTML page is only named."""
+    text = body.decode("utf-8", "replace").strip()
+    if text[:1] in ("{", "["):
+        try:
+            return json.loads(text)
+        except (ValueError, RecursionError):
+            return text
+    if "html" in headers.get("content-type", "") or text[:1] == "<":
+        return "an HTML page, so perhaps not from the model's server but from one before it"
+    return text
+
+
 def http_error(status: int, headers: Mapping[str, str], body: bytes, *, wall_s: float) -> HopError:
     """The error that an answer with another status than 200 stands for.
 
@@ -98,7 +111,7 @@ def http_error(status: int, headers: Mapping[str, str], body: bytes, *, wall_s: 
     """
     if 300 <= status < 400:
         return _redirect(status, headers)
-    fault = read_fault(_payload(body, headers))
+    fault = read_fault(read_payload(body, headers))
     said = f"HTTP {status}" + (f": {fault.message}" if fault.message else "")
     retry_after_s = _retry_after_s(headers, fault.message, wall_s)
     error = _by_status(status, fault, said, headers)
@@ -146,7 +159,9 @@ def _by_status(status: int, fault: Fault, said: str, headers: Mapping[str, str])
         case 407:
             return Unavailable(f"{said}; the proxy wants credentials", retryable=False)
         case 202:
-            return Unavailable(f"{said}; the answer is still pending, and this wire can't wait for it")
+            return Unavailable(
+                f"{said}; the answer is still pending, and this wire can't wait for it"
+            )
         case 409 | 425:
             return Unavailable(said)
         case 405:
@@ -183,19 +198,6 @@ def _redirect(status: int, headers: Mapping[str, str]) -> HopError:
         "other address; if that one is right, put it into base_url",
         status=status,
     )
-
-
-def _payload(body: bytes, headers: Mapping[str, str]) -> object:
-    """The body as JSON where it is, else as text; an HTML page is only named."""
-    text = body.decode("utf-8", "replace").strip()
-    if text[:1] in ("{", "["):
-        try:
-            return json.loads(text)
-        except (ValueError, RecursionError):
-            return text
-    if "html" in headers.get("content-type", "") or text[:1] == "<":
-        return "an HTML page, so perhaps not from the model's server but from one before it"
-    return text
 
 
 def _retry_after_s(headers: Mapping[str, str], message: str, wall_s: float) -> float | None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection
 
+from ..document import nearest
 from ..errors import ConfigError
 from .base import Target
 
@@ -23,22 +23,15 @@ def check_options(target: Target, known: Collection[str]) -> None:
             )
 
 
-def flag(target: Target, option: str) -> bool:
-    """A yes-or-no option; absent means no.
+def flag(target: Target, option: str, *, default: bool = False) -> bool:
+    """A yes-or-no option; absent means `default`.
 
     Raises: ConfigError when it is neither true nor false.
     """
-    value = target.options.get(option, False)
+    value = target.options.get(option, default)
     if not isinstance(value, bool):
         raise ConfigError(
-            f"has to be true or false, not {value!r}", field=f"targets.{target.name}.options.{option}"
+            f"has to be true or false, not {value!r}",
+            field=f"targets.{target.name}.options.{option}",
         )
     return value
-
-
-def nearest(word: str, known: Collection[str]) -> str:
-    """A hint: the known word that looks most like `word`, or all of them."""
-    close = difflib.get_close_matches(word, known, n=1)
-    if close:
-        return f"did you mean {close[0]!r}?"
-    return f"known: {', '.join(sorted(known))}" if known else "it takes none"

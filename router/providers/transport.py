@@ -64,34 +64,58 @@ def causes(error: BaseException) -> Iterator[BaseException]:
             waiting += one.exceptions
 
 
-def connection_error(error: BaseException, host: str, *, broken_http: bool = False) -> HopError:
+def connection_error(error: BaseException, host: str, *, connected: bool) -> HopError:
     """What a failure before the answer's head means, read from its causes.
 
     Args:
         error: As the HTTP library raised it.
         host: To name it.
-        broken_http: The library says that what came was not HTTP.
+        connected: Whether the request may have been read; if so it may have been charged.
     """
-    for one in causes(error):
+    found = list(causes(error))
+    if connected:
+        return Unavailable(f"{host} closed the connection without an answer ({_word(error)})")
+    for one in found:
         if isinstance(one, ssl.SSLCertVerificationError):
             return Unavailable(
                 f"the certificate of {host} is not trusted ({one.verify_message}); "
-                "if a company proxy or a private authority signs it, name its PEM file in `ca_file`",
+                "if a private authority signs it, name that authority's PEM file in `ca_file`",
                 retryable=False,
+                reached=False,
             )
-    for one in causes(error):
+    said = f"the connection to {host} failed ({_word(error)})"
+    for one in found:
         if isinstance(one, ssl.SSLError):
             reason = (one.reason or "handshake failed").replace("_", " ").lower()
-            return Unavailable(f"no TLS connection to {host}: {reason}")
-        if isinstance(one, socket.gaierror):
-            return Unavailable(f"the name {host} can't be resolved; check base_url and the network")
-        if isinstance(one, ConnectionRefusedError):
-            return Unavailable(f"{host} refuses connections; is the server running?")
-    if broken_http:
-        return BadWire(f"{host} doesn't speak HTTP as it should")
-    return Unavailable(f"the connection to {host} failed ({type(error).__name__})")
+            said = f"no TLS connection to {host}: {reason}"
+        elif isinstance(one, socket.gaierror):
+            said = f"the name {host} can't be resolved; check base_url and the network"
+        elif isinstance(one, ConnectionRefusedError):
+            said = f"{host} refuses connections; is the server running?"
+    return Unavailable(said, reached=False)
+
+
+def no_connection_in(seconds: float, host: str) -> HopError:
+    """The connection itself took too long."""
+    return Unavailable(f"no connection to {host} within {seconds:g} s", reached=False)
+
+
+def proxy_error(said: object, host: str, *, retryable: bool = True) -> HopError:
+    """The proxy on the way would not, or could not be reached."""
+    return Unavailable(
+        f"the proxy on the way to {host} failed: {said}", retryable=retryable, reached=False
+    )
+
+
+def not_http(error: BaseException, host: str) -> HopError:
+    """What came instead of an answer's head is not HTTP."""
+    return BadWire(f"{host} answered something that isn't HTTP ({_word(error)})")
 
 
 def cut_error(error: BaseException, host: str) -> HopError:
     """What a failure in the middle of the body means."""
-    return BadWire(f"{host} cut the answer off in the middle ({type(error).__name__})")
+    return BadWire(f"the answer of {host} broke off or can't be decoded ({_word(error)})")
+
+
+def _word(error: BaseException) -> str:
+    return type(error).__name__

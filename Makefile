@@ -1,0 +1,51 @@
+# Two commands do everything: `make demo` and `make test`. Needs Python 3.11+ and make, nothing else.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+STAMPS := $(VENV)/stamps
+
+.PHONY: demo test soak check format clean help
+
+help:
+	@echo "make demo    a model on this machine answers, unsure drafts go on, a table says what it cost"
+	@echo "make test    all tests that need nothing more than the install"
+	@echo "make soak    the long runs"
+	@echo "make check   format, lint, types"
+
+$(STAMPS)/venv:
+	$(PYTHON) -c "import sys; sys.exit(0 if sys.version_info >= (3, 11) else 'firsthop needs Python 3.11 or later; try: make PYTHON=python3.12')"
+	$(PYTHON) -m venv $(VENV)
+	@mkdir -p $(STAMPS)
+	@touch $@
+
+$(STAMPS)/app: $(STAMPS)/venv pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[convert]"
+	@touch $@
+
+$(STAMPS)/dev: $(STAMPS)/app pyproject.toml
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip --upgrade
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	@touch $@
+
+demo: $(STAMPS)/app
+	$(BIN)/firsthop demo
+
+test: $(STAMPS)/dev
+	$(BIN)/firsthop models pull smollm2-135m
+	$(BIN)/python -m pytest
+
+soak: $(STAMPS)/dev
+	$(BIN)/firsthop models pull smollm2-135m
+	FIRSTHOP_SOAK=1 $(BIN)/python -m pytest -m soak
+
+check: $(STAMPS)/dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+
+format: $(STAMPS)/dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) dist build .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,203 @@
+"""What booking costs: CPU on the caller's side for each line, and rows a second into the tables.
+
+    python benchmarks/ledger.py [--requests 5000] [--json FILE]
+
+A request here is one device hop that is deferred and one cloud hop that answers: two `begin`, two
+`end`, one `close_request` with a trace of eight steps. The caller's side is measured with the
+ledger's thread held back, so that the two don't blur; then both run together.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import resource
+import sqlite3
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from router.hops import Attempt, Cause, Hop, HopStatus, Outcome
+from router.ledger import Began, Closed, Ledger
+from router.types import Usage
+
+REVISION = "1146a941c0de4f00"
+
+
+class Trace:
+    def lines(self) -> list[str]:
+        return []
+
+    def as_json(self) -> list[dict[str, Any]]:
+        step = {"kind": "accept", "id": "sure-enough", "holds": False, "signal": "draft.confidence"}
+        return [{**step, "value": 0.48, "op": "gte", "wants": 0.62} for _ in range(8)]
+
+
+def began(decision_id: str, hop: int) -> Began:
+    cause: Cause = "escalation" if hop else "start"
+    return Began(
+        decision_id=decision_id,
+        hop=hop,
+        attempt_id=f"{decision_id}-{hop}-1",
+        number=1,
+        started_at=1_780_000_000.25,
+        policy="balanced",
+        policy_revision=REVISION,
+        target="cloud-fast" if hop else "device",
+        tier="cloud-fast" if hop else "device",
+        provider="azure_ai" if hop else "device",
+        model="gpt-5.6-luna" if hop else "phi-3.5-mini",
+        cause=cause,
+        because="draft.confidence 0.48 >= 0.62 fails" if hop else "the policy begins here",
+        label="public",
+        tags={"team": "search"},
+    )
+
+
+def attempt(decision_id: str, hop: int) -> Attempt:
+    return Attempt(
+        attempt_id=f"{decision_id}-{hop}-1",
+        number=1,
+        started_at=1_780_000_000.25,
+        total_s=1.25,
+        ttft_s=0.21,
+        tpot_s=0.043,
+        usage=Usage(input_tokens=41, output_tokens=25),
+        cost_usd=Decimal("0.0000382") if hop else Decimal(0),
+        price="azure_ai/gpt-5.6-luna@2026-08-21" if hop else "device/*@2024-01-01",
+        model_served="gpt-5.6-luna-2026-06-01" if hop else "phi-3.5-mini",
+        request_id="req-0123456789abcdef",
+        finish="stop",
+    )
+
+
+def closed(decision_id: str) -> Closed:
+    hops = []
+    for index in (0, 1):
+        began_ = began(decision_id, index)
+        status: HopStatus = "answered" if index else "deferred"
+        attempt_ = attempt(decision_id, index)
+        hops.append(
+            Hop(
+                index=index,
+                target=began_.target,
+                tier=began_.tier,
+                provider=began_.provider,
+                model=began_.model,
+                cause=began_.cause,
+                because=began_.because,
+                status=status,
+                left="accepted" if index else "draft.confidence 0.48 >= 0.62 fails",
+                attempts=(attempt_,),
+                total_s=1.25,
+                cost_usd=attempt_.cost_usd,
+                signals={"draft.confidence": 0.48, "draft.finish": "stop", "prompt.tokens": 41},
+            )
+        )
+    outcome = Outcome(
+        decision_id=decision_id,
+        started_at=1_780_000_000.0,
+        policy="balanced",
+        policy_revision=REVISION,
+        status="answered",
+        answered_by=1,
+        hops=tuple(hops),
+        flags=(),
+        ttfb_s=1.9,
+        total_s=2.6,
+        cost_usd=Decimal("0.0000382"),
+        trace=Trace(),
+    )
+    return Closed(outcome=outcome, label="public", tags={"team": "search"})
+
+
+def timed(what: Callable[[], None]) -> float:
+    start = time.thread_time()
+    what()
+    return time.thread_time() - start
+
+
+def one_round(folder: Path, requests: int, number: int) -> dict[str, float]:
+    """CPU microseconds a line, then rows a second of taking the same lines in."""
+    ledger = Ledger.open(folder, batch_s=3600.0)
+    ids = [f"01JB{number:04d}{i:018d}" for i in range(requests)]
+    begins = [began(i, hop) for i in ids for hop in (0, 1)]
+    ends = [(i, hop, attempt(i, hop)) for i in ids for hop in (0, 1)]
+    closes = [closed(i) for i in ids]
+    figures = {
+        "begin_us": timed(lambda: [ledger.begin(b) for b in begins] and None) / len(begins),
+        "end_us": timed(lambda: [ledger.end(*e) for e in ends] and None) / len(ends),
+        "close_us": timed(lambda: [ledger.close_request(c) for c in closes] and None) / len(closes),
+    }
+    figures = {name: seconds * 1e6 for name, seconds in figures.items()}
+    start, cpu = time.perf_counter(), time.process_time()
+    if not ledger.flush(600.0):
+        raise SystemExit("the tables did not take everything")
+    figures["rows_per_s"] = 5 * requests / (time.perf_counter() - start)
+    figures["intake_cpu_us_per_request"] = (time.process_time() - cpu) / requests * 1e6
+    ledger.close()
+    return figures
+
+
+def together(folder: Path, requests: int) -> dict[str, float]:
+    """Wall time of a line while the thread is at work, which is what a request feels."""
+    ledger = Ledger.open(folder)
+    waits = []
+    for i in range(requests):
+        decision_id = f"01JC{i:022d}"
+        for hop in (0, 1):
+            intent, result = began(decision_id, hop), attempt(decision_id, hop)
+            start = time.perf_counter()
+            ledger.begin(intent)
+            ledger.end(decision_id, hop, result)
+            waits.append((time.perf_counter() - start) / 2)
+        request = closed(decision_id)
+        ledger.close_request(request)
+        time.sleep(0.0005)  # about two thousand requests a second at most
+    ledger.close()
+    waits.sort()
+    return {
+        "line_wall_us_p50": waits[len(waits) // 2] * 1e6,
+        "line_wall_us_p99": waits[len(waits) * 99 // 100] * 1e6,
+        "line_wall_us_max": waits[-1] * 1e6,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--requests", type=int, default=5000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        rounds = [
+            one_round(Path(temporary) / "apart", options.requests, number)
+            for number in range(options.rounds)
+        ]
+        figures = {name: statistics.median(r[name] for r in rounds) for name in rounds[0]}
+        figures |= together(Path(temporary) / "together", options.requests)
+    report = {
+        "command": " ".join(sys.argv),
+        "python": platform.python_version(),
+        "sqlite": sqlite3.sqlite_version,
+        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} CPUs",
+        "threads_left": threading.active_count() - 1,
+        "peak_rss_mb": round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1),
+        **{name: round(value, 2) for name, value in figures.items()},
+    }
+    text = json.dumps(report, indent=2)
+    print(text)
+    if options.json:
+        options.json.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,5 @@
+"""`python -m router`: the command line."""
+
+from .cli import main
+
+main()

@@ -1,0 +1,5 @@
+"""The command line: `firsthop`, also `python -m firsthop`."""
+
+from .app import main
+
+__all__ = ["main"]

@@ -1,0 +1,55 @@
+"""The commands, and the door where errors become a message and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from .. import __version__
+from ..errors import RouterError
+from . import ask, demo, doctor, ledger, models
+from .exits import Exit, causes_of, code_of
+
+app = typer.Typer(
+    name="firsthop",
+    help="Answer on this device first; go on to a cloud only when that is worth its price.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("ask")(ask.ask)
+app.add_typer(ledger.app, name="ledger")
+app.add_typer(models.app, name="models")
+app.command("doctor")(doctor.doctor)
+app.command("demo")(demo.demo)
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)
+    ] = False,
+) -> None:
+    if version:
+        typer.echo(f"firsthop {__version__}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Run the command line and exit with its code."""
+    try:
+        app(standalone_mode=True)
+    except RouterError as error:
+        sys.stdout.flush()
+        print(f"firsthop: {error}", file=sys.stderr)
+        for cause in causes_of(error):
+            print(f"  {cause}", file=sys.stderr)
+        sys.exit(code_of(error))
+    except KeyboardInterrupt:
+        print("firsthop: interrupted", file=sys.stderr)
+        sys.exit(Exit.INTERRUPTED)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(Exit.OK)

@@ -1,0 +1,131 @@
+"""Tables and bars for a terminal; plain text when standard output is a pipe."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress as RichProgress
+    from rich.progress import TaskID
+
+    from ..models.progress import OnProgress, Progress
+
+
+def console(*, stderr: bool = False) -> Console:
+    """A console that neither colours nor wraps what goes into a pipe."""
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    width = None if stream.isatty() else 200
+    return Console(stderr=stderr, width=width, highlight=False)
+
+
+def table(
+    title: str | None, columns: Sequence[str], rows: Sequence[Sequence[str]], *, right: str = ""
+) -> None:
+    """Print a table; `right` names the columns that stand to the right, as in ``"s|$"``."""
+    from rich.table import Table
+    from rich.text import Text
+
+    aligned = set(right.split("|")) if right else set()
+    if not sys.stdout.isatty():
+        _plain(title, columns, rows, aligned)
+        return
+    shown = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        shown.add_column(name, justify="right" if name in aligned else "left", overflow="fold")
+    for row in rows:
+        shown.add_row(*(Text(cell) for cell in row))
+    console().print(shown)
+
+
+def _plain(
+    title: str | None, columns: Sequence[str], rows: Sequence[Sequence[str]], aligned: set[str]
+) -> None:
+    """Columns kept apart by two spaces, so that a script can cut them."""
+    if title:
+        print(title)
+    widths = [max(len(r[i]) for r in (columns, *rows)) for i in range(len(columns))]
+    for row in (columns, *rows):
+        cells = [
+            cell.rjust(width) if name in aligned else cell.ljust(width)
+            for cell, width, name in zip(row, widths, columns, strict=True)
+        ]
+        print("  ".join(cells).rstrip())
+
+
+_PHASES = {
+    "wait": "waiting for another pull",
+    "look": "looking",
+    "download": "downloading",
+    "unpack": "unpacking",
+    "convert": "converting",
+    "check": "checking",
+    "place": "placing",
+    "done": "ready",
+}
+
+
+@contextmanager
+def pulling(name: str) -> Iterator[OnProgress]:
+    """A bar with speed and time left on a terminal; a line a phase anywhere else."""
+    if not sys.stderr.isatty():
+        yield _Lines(name)
+        return
+    from rich import progress
+
+    columns = (
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.TaskProgressColumn(),
+        progress.DownloadColumn(),
+        progress.TransferSpeedColumn(),
+        progress.TimeRemainingColumn(),
+    )
+    with progress.Progress(*columns, console=console(stderr=True), transient=True) as bars:
+        yield _Bars(name, bars)
+
+
+class _Lines:
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self.phase = ""
+
+    def __call__(self, now: Progress) -> None:
+        if now.phase != self.phase:
+            self.phase = now.phase
+            size = f" {megabytes(now.bytes_total)}" if now.bytes_total else ""
+            print(f"{self.name}: {_PHASES[now.phase]}{size}", file=sys.stderr, flush=True)
+
+
+class _Bars:
+    """One bar a phase: bytes where the phase counts them, hundredths where it doesn't."""
+
+    def __init__(self, name: str, bars: RichProgress) -> None:
+        self.name = name
+        self.bars = bars
+        self.phase = ""
+        self.task: TaskID | None = None
+
+    def __call__(self, now: Progress) -> None:
+        if now.phase != self.phase:
+            if self.task is not None:
+                self.bars.remove_task(self.task)
+            self.phase = now.phase
+            self.task = self.bars.add_task(f"{self.name}: {_PHASES[now.phase]}", total=None)
+        assert self.task is not None
+        if now.bytes_total is not None:
+            self.bars.update(self.task, total=now.bytes_total, completed=now.bytes_done or 0)
+        elif now.fraction is not None:
+            self.bars.update(self.task, total=100, completed=100 * now.fraction)
+
+
+def megabytes(size: int | None) -> str:
+    """Bytes for people."""
+    if size is None:
+        return "size unknown"
+    return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

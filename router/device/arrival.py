@@ -1,0 +1,108 @@
+"""How a client gets to a worker: by meeting the one that is there, or by starting it.
+
+In goes a place and what should be served there, out comes a connection. However many processes
+arrive at once, one of them starts a worker, under a lock, and all meet it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import contextmanager
+from collections.abc import Iterator
+
+import filelock
+
+from ..clock import Clock, Deadline
+from ..errors import Unavailable
+from .connection import Connection, meet
+from .engine import EngineOptions
+from .place import Place
+from .serving import Limits
+from .spawn import Child, spawn
+
+_LOOK_S = 0.01
+
+
+class Arrival:
+    """One way to one place.
+
+    Args:
+        start_s: Most seconds a start may take, the load of the model included.
+        on_lost: For the connection.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        options: EngineOptions,
+        limits: Limits,
+        clock: Clock,
+        start_s: float,
+        on_lost: Callable[[], None],
+    ) -> None:
+        self._place = place
+        self._options = options
+        self._limits = limits
+        self._clock = clock
+        self._start_s = start_s
+        self._on_lost = on_lost
+
+    async def connect(self) -> tuple[Connection, Child | None]:
+        """A connection, and the worker's process if we are the one who started it.
+
+        Raises:
+            HopError: The worker can't be started, or can't serve.
+        """
+        deadline = Deadline.after(self._start_s, self._clock.now())
+        while True:
+            if connection := await meet(self._place, self._on_lost):
+                return connection, None
+            with _lock(self._place) as held:
+                if held:
+                    if connection := await meet(self._place, self._on_lost):
+                        return connection, None
+                    return await self._start(deadline)
+            await self._wait(deadline, None)
+
+    async def _start(self, deadline: Deadline) -> tuple[Connection, Child]:
+        child = spawn(self._place, self._options, self._limits)
+        try:
+            while True:
+                ended = child.ended  # before we look: it may have left the place to another
+                if connection := await meet(self._place, self._on_lost):
+                    return connection, child
+                if ended:
+                    raise Unavailable(
+                        f"the device worker ended before it was ready: {child.obituary()}. "
+                        f"Its log: {self._place.log}",
+                        retryable=False,
+                    )
+                await self._wait(deadline, child)
+        except BaseException:
+            child.kill()
+            raise
+
+    async def _wait(self, deadline: Deadline, child: Child | None) -> None:
+        if deadline.over(self._clock.now()):
+            who = f"process {child.pid}" if child else "another process is starting it"
+            raise Unavailable(
+                f"the device worker wasn't ready after {self._start_s:.0f} s ({who}). "
+                f"Its log: {self._place.log}"
+            )
+        await self._clock.sleep(_LOOK_S)
+
+
+@contextmanager
+def _lock(place: Place) -> Iterator[bool]:
+    """Hold the place's lock if nobody else does; gives whether we do. The kernel frees it when
+    its holder dies."""
+    lock = filelock.FileLock(place.lock, blocking=False, thread_local=False)
+    try:
+        lock.acquire()
+    except filelock.Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()

@@ -1,0 +1,234 @@
+"""One live connection to a device worker, shared by many requests of one event loop.
+
+In go messages for the worker; each request gets its own replies back, in order. Starting a worker
+and mending a lost connection are other rooms' business (`arrival.py`, `link.py`).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import hmac
+import os
+import socket
+from collections.abc import Callable
+
+from ..errors import HopError, Incapable, Refused, Unavailable
+from . import wire
+from .meeting import Card, connect
+from .place import Place
+
+_GREETING_S = 10.0
+"""A worker listens only when it is loaded; but it may be in the middle of a chunk."""
+
+Reply = wire.Token | wire.Done | wire.Failed | wire.Counted | wire.Healthy
+
+_KINDS = {kind.kind: kind for kind in HopError.__subclasses__()}
+
+
+class Call:
+    """One request's end of the connection."""
+
+    def __init__(self, number: int, connection: Connection) -> None:
+        self.number = number
+        self._connection = connection
+        self._replies: asyncio.Queue[Reply | None] = asyncio.Queue()
+
+    async def reply(self) -> Reply | None:
+        """The next reply. None: the connection is lost.
+
+        Raises:
+            HopError: The worker's own, if it sent one.
+        """
+        reply = await self._replies.get()
+        if isinstance(reply, wire.Failed):
+            raise error_of(reply)
+        return reply
+
+    def put(self, reply: Reply | None) -> None:
+        """For the connection: a reply has come."""
+        self._replies.put_nowait(reply)
+
+    def close(self, *, cancel: bool) -> None:
+        """No more replies are wanted. `cancel`: the worker should stop working on it."""
+        self._connection.forget(self.number, cancel=cancel)
+
+
+class Connection(asyncio.Protocol):
+    """Made by `meet`.
+
+    Args:
+        on_lost: Called when the worker's end closes; not when ours does.
+    """
+
+    def __init__(self, peer: socket.socket, on_lost: Callable[[], None]) -> None:
+        self.loop = asyncio.get_running_loop()
+        self.greeting: asyncio.Future[wire.Ready | wire.Failed | None] = self.loop.create_future()
+        self.lost = False
+        self.closed = False
+        self._process = os.getpid()
+        self._peer = peer
+        self._on_lost = on_lost
+        self._inbox = wire.Inbox()
+        self._calls: dict[int, Call] = {}
+        self._last_number = 0
+        self._transport: asyncio.Transport | None = None
+
+    @property
+    def ready(self) -> wire.Ready:
+        """What the worker said of itself."""
+        ready = self.greeting.result()
+        assert isinstance(ready, wire.Ready)
+        return ready
+
+    def usable_here(self) -> bool:
+        """Whether it is open, and belongs to this process and to the loop that runs now."""
+        return (
+            not self.lost
+            and self._process == os.getpid()
+            and self.loop is asyncio.get_running_loop()
+        )
+
+    def call(self, make: Callable[[int], wire.ToWorker]) -> Call:
+        """Send a request; `make` is given its number.
+
+        Raises:
+            Refused, Incapable: It can't be put on the wire.
+        """
+        self._last_number += 1
+        call = Call(self._last_number, self)
+        try:
+            frame = wire.pack(make(call.number))
+        except UnicodeEncodeError as exc:
+            raise Refused("the text holds half of a surrogate pair, which isn't text") from exc
+        except wire.WireError as exc:
+            raise Incapable(f"the request is too long for the device: {exc}") from exc
+        if self.lost:
+            call.put(None)
+        else:
+            self._calls[call.number] = call
+            self.send(frame)
+        return call
+
+    def forget(self, number: int, *, cancel: bool) -> None:
+        """For a `Call`: it is over."""
+        if self._calls.pop(number, None) and cancel and not self.lost:
+            self.send(wire.pack(wire.Cancel(number)))
+
+    def send(self, frame: bytes) -> None:
+        """Put a frame on its way; the transport keeps what the socket doesn't take yet."""
+        if self._transport is not None:
+            self._transport.write(frame)
+
+    def close(self) -> None:
+        """Close our end. Calls that still wait are told."""
+        self.closed = True
+        if self._transport is not None and self.loop is asyncio.get_running_loop():
+            self._transport.abort()
+        self._end()
+
+    def abandon(self) -> None:
+        """Let go of it from outside its loop or process: the worker sees us leave."""
+        self.closed = self.lost = True
+        with contextlib.suppress(OSError):
+            self._peer.close()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """For the loop."""
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        """For the loop."""
+        try:
+            for message in self._inbox.replies(data):
+                self._take(message)
+        except wire.WireError:
+            if self._transport is not None:
+                self._transport.abort()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """For the loop."""
+        greeted = self.greeting.done()
+        self._end()
+        if greeted and not self.closed:
+            self._on_lost()
+
+    def _take(self, message: wire.ToClient) -> None:
+        if isinstance(message, wire.Ready) or message.id == 0:
+            if not self.greeting.done() and isinstance(message, wire.Ready | wire.Failed):
+                self.greeting.set_result(message)
+        elif call := self._calls.get(message.id):
+            call.put(message)
+
+    def _end(self) -> None:
+        self.lost = True
+        if not self.greeting.done():
+            self.greeting.set_result(None)
+        for call in self._calls.values():
+            call.put(None)
+        self._calls.clear()
+
+
+async def meet(place: Place, on_lost: Callable[[], None]) -> Connection | None:
+    """Connect to the worker at a place and greet it. None: nobody serves there now.
+
+    Raises:
+        HopError: Somebody is there, but can't serve, and says why.
+        Unavailable: Somebody is there and says nothing.
+    """
+    met = await connect(place)
+    if met is None:
+        return None
+    peer, card = met
+    connection = Connection(peer, on_lost)
+    try:
+        await _open(connection, peer)
+        connection.send(wire.pack(wire.Hello(wire.VERSION, card.key if card else None)))
+        async with asyncio.timeout(_GREETING_S):
+            greeting = await asyncio.shield(connection.greeting)
+    except TimeoutError as exc:
+        connection.close()
+        _distrust(place, card)
+        raise Unavailable(
+            f"a device worker listens at {place.folder} but hasn't answered for {_GREETING_S:.0f} s"
+        ) from exc
+    except BaseException:
+        connection.close()
+        raise
+    if isinstance(greeting, wire.Ready) and _is_proven(card, greeting):
+        return connection
+    connection.close()
+    if isinstance(greeting, wire.Failed):
+        raise error_of(greeting)
+    if greeting is not None:
+        _distrust(place, card)
+    return None
+
+
+def error_of(failed: wire.Failed) -> HopError:
+    """The worker's words as our error."""
+    kind = _KINDS.get(failed.kind, Unavailable)
+    return kind(failed.message, retryable=failed.retryable, code=failed.code)
+
+
+async def _open(connection: Connection, peer: socket.socket) -> None:
+    try:
+        if peer.family == socket.AF_INET:
+            await connection.loop.create_connection(lambda: connection, sock=peer)
+        else:
+            await connection.loop.create_unix_connection(lambda: connection, sock=peer)
+    except BaseException:
+        peer.close()
+        raise
+
+
+def _is_proven(card: Card | None, ready: wire.Ready) -> bool:
+    return card is None or hmac.compare_digest((ready.proof or "").encode(), card.proof.encode())
+
+
+def _distrust(place: Place, card: Card | None) -> None:
+    """Whoever has the port is not known to be a worker: the next one to come starts one."""
+    if card is not None:
+        with contextlib.suppress(OSError):
+            place.card.unlink()

@@ -1,0 +1,89 @@
+"""The device worker: a process that loads one model, serves its clients, and leaves.
+
+In goes one argument, `Orders` as JSON; it is written by `spawn.py`, not by people. Started as
+``python -m firsthop.device.worker``, so that an app's own ``router.py`` does no harm.
+
+It leaves when its last client has been gone for a while, however the client went: the kernel closes
+a dead process's sockets. What it has to say about its own failures goes to the clients; only
+what comes before that, or a crash of the runtime, is left in its log.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable
+
+import msgspec
+
+from ..clock import SystemClock
+from ..errors import HopError
+from .engine import Engine, EngineOptions
+from .meeting import AlreadyServed, listen
+from .place import Place
+from .serving import Limits, Serving
+
+
+class Orders(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker is started with.
+
+    Attributes:
+        starter: Process id of who started it.
+    """
+
+    options: EngineOptions
+    place: Place
+    limits: Limits
+    starter: int
+
+
+def main(arguments: list[str]) -> None:
+    """Serve until nobody is left."""
+    orders = msgspec.json.decode(arguments[0], type=Orders)
+    starter_lives = _watch(orders.starter)
+    _be_modest(orders.options)
+    engine = _engine(orders.options)
+    if not starter_lives():
+        return
+    try:
+        listener = listen(orders.place)
+    except AlreadyServed:
+        return
+    serving = Serving(listener, engine, orders.limits, SystemClock(), starter_lives)
+    while serving.turn():
+        pass
+
+
+def _engine(options: EngineOptions) -> Engine | HopError:
+    """The engine, or why there is none: that is told to every client, better than by a log."""
+    from .onnx_genai import OnnxGenAI
+
+    try:
+        return OnnxGenAI(options)
+    except HopError as exc:
+        return exc
+
+
+def _watch(starter: int) -> Callable[[], bool]:
+    """Tells whether the starter still lives, for the time before the first client has come.
+
+    Where the platform doesn't pass orphans on, or something stands between the starter and this
+    process, nothing can be told, and it counts as living; `Limits.nobody_s` then bounds the wait.
+    """
+    if sys.platform == "win32" or os.getppid() != starter:
+        return lambda: True
+    return lambda: os.getppid() == starter
+
+
+def _be_modest(options: EngineOptions) -> None:
+    # numpy's own threads would only compete with the runtime's.
+    os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    if sys.platform != "win32" and options.nice:
+        os.nice(options.nice)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
+    sys.stderr.flush()
+    # The runtime's own clean-up takes long with a large model, and there is nothing left to save.
+    os._exit(0)

@@ -1,0 +1,122 @@
+"""The price file's shape: parses, complains with file, line and field, turns into price lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+
+from ..document import Document, Place, read_yaml, validate
+from ..errors import ConfigError
+from .pricing import PriceLine
+
+_DOLLARS = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6})?")
+_DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+
+
+def _dollars(value: Any) -> Any:
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < 10**7:
+        return Decimal(value)
+    if isinstance(value, str) and _DOLLARS.fullmatch(value):
+        return Decimal(value)
+    raise ValueError(
+        f"{value!r} is not a price: write dollars per million tokens in quotes, with at most six "
+        'decimals, such as "0.15"'
+    )
+
+
+def _day(value: Any) -> Any:
+    if isinstance(value, str) and _DAY.fullmatch(value):
+        try:
+            return date.fromisoformat(value)
+        except ValueError:
+            pass
+    raise ValueError(f"{value!r} is not a day: write it as 2026-10-19")
+
+
+Dollars = Annotated[Decimal, BeforeValidator(_dollars)]
+Day = Annotated[date, BeforeValidator(_day)]
+Word = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class _Line(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    id: Word
+    provider: Word
+    model: Word
+    input_usd_per_1m: Dollars
+    cached_input_usd_per_1m: Dollars | None = None
+    output_usd_per_1m: Dollars
+    source: Word
+    checked: Day
+    valid_from: Day
+    retires: Day | None = None
+    basis: Word | None = None
+
+
+class _File(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    prices: list[_Line]
+
+
+def read_prices(path: Path) -> tuple[PriceLine, ...]:
+    """The lines of a price file, in its order.
+
+    Raises:
+        ConfigError with file, line and field: the file can't be read, a field is missing, unknown
+            or malformed, an id is there twice, two lines of a model begin on one day, an id is the
+            name of a model, a zero price has no basis, or a paid one has.
+    """
+    document = read_yaml(path)
+    lines = [PriceLine(**dict(line)) for line in validate(document, _File).prices]
+    _check(document, lines)
+    return tuple(lines)
+
+
+def _check(document: Document, lines: Sequence[PriceLine]) -> None:
+    ids: set[str] = set()
+    days: dict[tuple[str, str, date], str] = {}
+    models = {line.model.casefold() for line in lines}
+    for index, line in enumerate(lines):
+        place: Place = ("prices", index)
+        if line.id in ids:
+            raise document.error(ConfigError, f"{line.id!r} is there twice", (*place, "id"))
+        if line.id.casefold() in models:
+            raise document.error(
+                ConfigError,
+                f"{line.id!r} is the name of a model; an id has to be another word, because "
+                "targets may name either",
+                (*place, "id"),
+            )
+        ids.add(line.id)
+        key = (line.provider, line.model.casefold(), line.valid_from)
+        if key in days:
+            raise document.error(
+                ConfigError,
+                f"{days[key]!r} already prices this model from this day on",
+                (*place, "valid_from"),
+            )
+        days[key] = line.id
+        _check_basis(document, place, line)
+
+
+def _check_basis(document: Document, place: Place, line: PriceLine) -> None:
+    free = not (
+        line.input_usd_per_1m or line.output_usd_per_1m or (line.cached_input_usd_per_1m or 0)
+    )
+    if free and line.basis is None:
+        raise document.error(
+            ConfigError,
+            "nothing is charged, and there is no basis for that",
+            place,
+            hint='say why, such as basis: "trial"; leave the line out when the price is not known',
+        )
+    if not free and line.basis is not None:
+        raise document.error(ConfigError, "only a price of zero has a basis", (*place, "basis"))

@@ -1,0 +1,150 @@
+"""Usage times a dated price line is dollars, exactly; or None when a part is not known.
+
+Comes in: `configs/prices.yaml` (read by `prices_file.py`), a `Usage`, a day. Goes out: `Decimal`
+dollars with at most 12 decimals. There is no float on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from decimal import Context, Decimal, localcontext
+from pathlib import Path
+
+from ..types import Usage
+
+PER = 6
+"""Prices are for ten to this many tokens."""
+
+_EXACT = Context(prec=60)
+"""Whatever precision the app has set for its own decimals."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PriceLine:
+    """What one model cost at one provider from one day on.
+
+    Attributes:
+        id: Unique in its book; a ledger row names the line by it.
+        provider: Module in `router.providers`.
+        model: As the provider calls it; ``"*"`` stands for any model of that provider.
+        input_usd_per_1m: Dollars per million prompt tokens.
+        cached_input_usd_per_1m: The same for prompt tokens read from a cache.
+            None: they cost what others do.
+        output_usd_per_1m: Dollars per million answer tokens, reasoning ones included.
+        source: Where the figures were read.
+        checked: The day that source was last looked at.
+        valid_from: First day the figures may be used for.
+        retires: The day the provider means to end the model. For people: a price stays known.
+        basis: Why a price of zero is one: ``"trial"``, ``"own box"``, ``"stand-in"``, ``"own
+            device"``. None: tokens are paid for.
+    """
+
+    id: str
+    provider: str
+    model: str
+    input_usd_per_1m: Decimal
+    output_usd_per_1m: Decimal
+    source: str
+    checked: date
+    valid_from: date
+    cached_input_usd_per_1m: Decimal | None = None
+    retires: date | None = None
+    basis: str | None = None
+
+
+class PriceBook:
+    """Price lines, to be looked up by day. Immutable."""
+
+    __slots__ = ("_by_id", "_by_model")
+
+    def __init__(self, lines: Iterable[PriceLine] = ()) -> None:
+        """Index the lines; of two with the same id, or model and day, the later one counts."""
+        self._by_id: dict[str, PriceLine] = {}
+        self._by_model: dict[tuple[str, str], list[PriceLine]] = {}
+        for line in lines:
+            self._by_id[line.id] = line
+            self._by_model.setdefault((line.provider, line.model.casefold()), []).append(line)
+        for dated in self._by_model.values():
+            dated.sort(key=lambda line: line.valid_from)
+
+    @classmethod
+    def load(cls, path: Path) -> PriceBook:
+        """Read a price file.
+
+        Raises: ConfigError with file, line and field.
+        """
+        from .prices_file import read_prices
+
+        return cls(read_prices(path))
+
+    @property
+    def lines(self) -> tuple[PriceLine, ...]:
+        """Every line, in the order of the file."""
+        return tuple(self._by_id.values())
+
+    def find(self, provider: str, name: str, on: date) -> PriceLine | None:
+        """The line that holds on a day.
+
+        Args:
+            provider: Module in `router.providers`.
+            name: A line's id, which pins that line whatever the provider; or a model, upper or
+                lower case, of which the latest line counts that is valid by then. A model the
+                book does not know falls to the provider's ``"*"`` line.
+
+        Returns: None when no line is valid by then. The cost is then unknown, not zero.
+        """
+        pinned = self._by_id.get(name)
+        if pinned is not None:
+            return pinned if pinned.valid_from <= on else None
+        for model in (name.casefold(), "*"):
+            dated = self._by_model.get((provider, model), [])
+            valid = [line for line in dated if line.valid_from <= on]
+            if dated:
+                return valid[-1] if valid else None
+        return None
+
+
+def cost(line: PriceLine, usage: Usage) -> Decimal | None:
+    """What a call cost, in dollars.
+
+    Cached tokens are a part of the input and priced apart; reasoning tokens are a part of the
+    output and priced with it. More cached tokens than input tokens make no sense, so the cost is
+    then unknown.
+
+    Returns: None when the target did not say how many tokens it read or wrote, unless the price is
+    zero whatever the count.
+    """
+    if worst_case(line, 1, 1) == 0:
+        return Decimal(0)
+    if usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    cached = usage.cached_input_tokens or 0
+    if not 0 <= cached <= usage.input_tokens or usage.output_tokens < 0:
+        return None
+    cached_price = line.cached_input_usd_per_1m
+    if cached_price is None:
+        cached_price = line.input_usd_per_1m
+    with localcontext(_EXACT):
+        per_million = (
+            (usage.input_tokens - cached) * line.input_usd_per_1m
+            + cached * cached_price
+            + usage.output_tokens * line.output_usd_per_1m
+        )
+        return per_million.scaleb(-PER)
+
+
+def worst_case(line: PriceLine, input_tokens_bound: int, max_output_tokens: int) -> Decimal:
+    """The most a call can cost, in dollars: nothing cached unless that is dearer, all output used.
+
+    Args:
+        input_tokens_bound: Upper bound of the prompt's tokens.
+        max_output_tokens: Cap on the answer's tokens.
+    """
+    dearest_input = max(line.input_usd_per_1m, line.cached_input_usd_per_1m or Decimal(0))
+    with localcontext(_EXACT):
+        per_million = (
+            input_tokens_bound * dearest_input + max_output_tokens * line.output_usd_per_1m
+        )
+        return per_million.scaleb(-PER)

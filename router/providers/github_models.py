@@ -1,0 +1,25 @@
+"""GitHub Models: retired. Kept for old configs and look-alikes inside companies.
+
+Status: ended for every customer on 2026-07-30; last looked 2026-11-22. In its last weeks it
+answered 410, which is `Gone`: nothing waits for it to come back. `model` is ``publisher/name``.
+"""
+
+from __future__ import annotations
+
+from .base import Dialect, Provider, Target
+from .openai_wire import OpenAIWire
+
+DIALECT = Dialect(
+    name="github_models",
+    base_url="https://models.github.ai/inference",
+    key_env=("GITHUB_TOKEN",),
+    headers={"accept": "application/vnd.github+json", "x-github-api-version": "2022-11-28"},
+    logprobs=True,
+    retired="2026-07-30",
+    successors="azure_ai or nvidia_nim",
+)
+
+
+def build(target: Target) -> Provider:
+    """A provider for one model. Raises: ConfigError."""
+    return OpenAIWire(target, DIALECT)

@@ -1,0 +1,155 @@
+"""The SDK transport: the same POST through the official `openai` client.
+
+What the client is used for: its connection pool, its request building, its HTTP library, in the
+versions the application has installed (2.x on httpx, 3.x on httpx2). What is kept from it: its
+retries (they have one owner here), following of redirects, and everything it adds to a request from
+the environment or about the machine: an organisation's id meant for OpenAI has no business at
+another host. The answer is read as bytes, for the client's own reader has no limits and hides
+whether the end mark came.
+
+Imported by nobody until such a target is called; the import alone takes about a second.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from importlib import import_module
+from typing import Any
+
+import anyio
+import openai
+
+from ..errors import HopError
+from .endpoint import Endpoint
+from .transport import (
+    Reply,
+    connection_error,
+    cut_error,
+    no_connection_in,
+    not_http,
+    proxy_error,
+)
+
+_ERROR_BODY_BYTES = 65_536
+
+# Everything else on a request has to come from us.
+_PLAIN_HEADERS = frozenset(
+    {"host", "accept", "accept-encoding", "connection", "content-type", "content-length"}
+)
+
+# The HTTP library under the installed SDK, httpx or httpx2: the names used are the same in both.
+_HTTP: Any = import_module(openai.DefaultAsyncHttpxClient.__mro__[-2].__module__.split(".")[0])
+
+# What may come out of reading a body; httpx2 lets some errors of the layer below through.
+_READ_ERRORS: tuple[type[Exception], ...] = (_HTTP.HTTPError, OSError, anyio.EndOfStream)
+
+
+class _OtherStatus(openai.OpenAIError):
+    """Carries an answer other than 200 past the SDK, which would read the whole of its body.
+
+    It is of the SDK's own kind because the SDK lets that kind through unchanged.
+    """
+
+    def __init__(self, reply: Reply) -> None:
+        super().__init__(f"HTTP {reply.status}")
+        self.reply = reply
+
+
+class SdkTransport:
+    """A `Transport` over one `openai.AsyncOpenAI`."""
+
+    def __init__(self, endpoint: Endpoint, tls: ssl.SSLContext) -> None:
+        self._endpoint = endpoint
+        self._tls = tls
+        self._client: openai.AsyncOpenAI | None = None
+
+    @asynccontextmanager
+    async def post(self, body: dict[str, Any], headers: Mapping[str, str]) -> AsyncIterator[Reply]:
+        if self._client is None:
+            self._client = self._new_client(headers)
+        create = self._client.chat.completions.with_streaming_response.create
+        async with AsyncExitStack() as stack:
+            try:
+                answer = await stack.enter_async_context(create(**body, extra_headers=headers))
+            except _OtherStatus as exc:
+                reply = exc.reply
+            except openai.APIConnectionError as exc:
+                raise self._failed(exc) from exc
+            else:
+                reply = self._reply(answer)
+            yield reply
+
+    async def aclose(self) -> None:
+        if self._client is not None:
+            await self._client.close()
+            self._client = None
+
+    def _reply(self, answer: openai.AsyncAPIResponse[Any]) -> Reply:
+        pieces = answer.iter_bytes()
+
+        async def read() -> bytes:
+            try:
+                return await anext(pieces, b"")
+            except _READ_ERRORS as exc:
+                raise cut_error(exc, self._endpoint.host) from exc
+
+        return Reply(status=answer.status_code, headers=dict(answer.headers), read=read)
+
+    def _new_client(self, headers: Mapping[str, str]) -> openai.AsyncOpenAI:
+        """`headers`: of the first call; all calls to one target carry the same names."""
+        allowed = _PLAIN_HEADERS | {name.lower() for name in headers}
+
+        async def send_only_ours(request: Any) -> None:
+            for name in set(request.headers) - allowed:
+                del request.headers[name]
+
+        timeout = openai.Timeout(None, connect=self._endpoint.connect_timeout_s)
+        return openai.AsyncOpenAI(
+            api_key="not sent: the key goes by a header of ours",
+            base_url=self._endpoint.base_url,
+            max_retries=0,
+            timeout=timeout,
+            http_client=openai.DefaultAsyncHttpxClient(
+                proxy=self._endpoint.proxy,
+                verify=self._tls,
+                trust_env=False,
+                follow_redirects=False,
+                timeout=timeout,
+                event_hooks={"request": [send_only_ours], "response": [_stop_other_status]},
+            ),
+        )
+
+    def _failed(self, error: openai.APIConnectionError) -> HopError:
+        """What a failure before the answer's head means."""
+        host = self._endpoint.host
+        cause = error.__cause__ or error
+        if isinstance(cause, _HTTP.ConnectTimeout):
+            return no_connection_in(self._endpoint.connect_timeout_s, host)
+        if isinstance(cause, _HTTP.ProxyError):
+            return proxy_error(cause, host, retryable=not str(cause).startswith("407"))
+        if isinstance(cause, _HTTP.RemoteProtocolError) and "disconnected" not in str(cause):
+            return not_http(cause, host)
+        connected = not isinstance(cause, _HTTP.ConnectError)
+        return connection_error(cause, host, connected=connected)
+
+
+async def _stop_other_status(response: Any) -> None:
+    """Take an answer that is no stream out of the SDK's hands, with a bounded part of its body."""
+    if response.status_code == 200:
+        return
+    body = bytearray()
+    with suppress(*_READ_ERRORS):  # what came says enough; the status is what counts
+        async for piece in response.aiter_bytes():
+            body += piece
+            if len(body) >= _ERROR_BODY_BYTES:
+                break
+    pieces = iter([bytes(body)])
+
+    async def read() -> bytes:
+        return next(pieces, b"")
+
+    raise _OtherStatus(
+        Reply(status=response.status_code, headers=dict(response.headers), read=read)
+    )
