@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
-from typing import Self, cast
+from typing import TYPE_CHECKING, Self
 
 from .answer import Answer
 from .config import Config
@@ -14,7 +15,10 @@ from .document import nearest
 from .errors import ConfigError
 from .hops import Outcome
 from .policy.rules import Policy
-from .types import LABELS, ROLES, Chunk, Label, Message, Request, Role
+from .types import LABELS, ROLES, Chunk, Label, Message, Request
+
+if TYPE_CHECKING:
+    from .device.wire import Healthy
 
 Conversation = str | Sequence[Message | Mapping[str, str]]
 """A prompt, or the turns of a conversation, oldest first."""
@@ -138,12 +142,12 @@ class AsyncRouter:
         request = Request(
             messages=as_messages(conversation),
             max_output_tokens=_at_least_one("max_output_tokens", max_output_tokens),
-            temperature=temperature,
+            temperature=_number("temperature", temperature, above=0, open_end=False),
             seed=seed,
             stop=tuple(stop),
             label=_label(label),
             tags=dict(tags or {}),
-            deadline_s=deadline_s,
+            deadline_s=_number("deadline_s", deadline_s, above=0, open_end=True),
             cost_usd=_dollars(cost_usd),
             target=self._target(target),
         )
@@ -169,6 +173,13 @@ class AsyncRouter:
             LedgerError: nothing is known of that id.
         """
         self._composed.ledger.feedback(decision_id, good=good, score=score, note=note)
+
+    async def device_health(self) -> Healthy | None:
+        """How the device's worker is: its process id, queue, jobs done, memory.
+
+        None: no target is a device, or its worker is not up. Asking never starts it.
+        """
+        return await self._composed.device_health()
 
     async def aclose(self) -> None:
         """Let go of connections, the device's worker and the ledger. Safe to call twice."""
@@ -253,7 +264,7 @@ def as_messages(conversation: Conversation) -> tuple[Message, ...]:
             )
         if not isinstance(content, str):
             raise ConfigError("has to be text", field=f"messages[{i}].content")
-        found.append(Message(role=cast(Role, role), content=content))
+        found.append(Message(role=role, content=content))
     if not any(m.content.strip() for m in found):
         raise ConfigError("nothing was asked", field="messages")
     return tuple(found)
@@ -277,4 +288,14 @@ def _dollars(amount: Decimal | str | None) -> Decimal | None:
 def _at_least_one(name: str, value: int | None) -> int | None:
     if value is not None and value < 1:
         raise ConfigError(f"has to be at least 1, not {value}", field=name)
+    return value
+
+
+def _number(name: str, value: float | None, *, above: float, open_end: bool) -> float | None:
+    """A finite number above a bound; `open_end`: the bound itself is too low."""
+    if value is None:
+        return None
+    if not math.isfinite(value) or value < above or (open_end and value == above):
+        least = f"above {above:g}" if open_end else f"at least {above:g}"
+        raise ConfigError(f"has to be {least}, not {value:g}", field=name)
     return value

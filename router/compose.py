@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from . import config as configs
 from . import providers
@@ -27,14 +27,22 @@ from .policy.rules import Policy
 from .providers.base import Provider
 from .types import Chunk, Message, Request
 
+if TYPE_CHECKING:
+    from .device.wire import Healthy
+
 log = logging.getLogger("firsthop")
 
 
-class Counts(Protocol):
-    """A provider that can count a prompt's tokens without a call: the device."""
+@runtime_checkable
+class OnDevice(Protocol):
+    """What a provider on this device can be asked without a call."""
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int | None:
         """Tokens, template included. None: its tokenizer is not loaded."""
+        ...
+
+    async def health(self) -> Healthy | None:
+        """How its worker is. None: it is not up."""
         ...
 
 
@@ -91,10 +99,15 @@ class Router:
     async def count_tokens(self, messages: tuple[Message, ...]) -> int | None:
         """The first device target's own count. None: there is none, or it is not loaded."""
         for live in self.targets.values():
-            counts = getattr(live.provider, "count_tokens", None)
-            if counts is not None:
-                found: int | None = await counts(messages)
-                return found
+            if isinstance(live.provider, OnDevice):
+                return await live.provider.count_tokens(messages)
+        return None
+
+    async def device_health(self) -> Healthy | None:
+        """How the first device target's worker is. None: there is none, or it is not up."""
+        for live in self.targets.values():
+            if isinstance(live.provider, OnDevice):
+                return await live.provider.health()
         return None
 
     async def aclose(self) -> None:

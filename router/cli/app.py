@@ -26,21 +26,28 @@ app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 
 
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"firsthop {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _root(
     version: Annotated[
-        bool, typer.Option("--version", help="Print the version and leave.", is_eager=True)
+        bool,
+        typer.Option(
+            "--version", help="Print the version and leave.", is_eager=True, callback=_version
+        ),
     ] = False,
 ) -> None:
-    if version:
-        typer.echo(f"firsthop {__version__}")
-        raise typer.Exit
+    del version  # its callback has seen to it
 
 
 def main() -> None:
     """Run the command line and exit with its code."""
     try:
-        app(standalone_mode=True)
+        app(prog_name="firsthop")
     except RouterError as error:
         sys.stdout.flush()
         print(f"firsthop: {error}", file=sys.stderr)

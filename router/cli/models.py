@@ -132,9 +132,17 @@ def accept(
     """Check a model on this machine: template, stops, probabilities, answers, speed, memory."""
     import asyncio
 
-    from ..models.accept import run
+    from ..acceptance import run
 
     report = asyncio.run(run(name, on_line=typer.echo))
+    figures = report.figures
+    decode = figures.decode_tokens_per_s
+    typer.echo(
+        f"first token after {figures.first_token_s:.2f} s of {figures.prompt_tokens} prompt tokens "
+        f"({figures.prefill_tokens_per_s:.0f} tokens/s), "
+        f"{'unknown' if decode is None else f'{decode:.1f}'} tokens/s written, "
+        f"memory {megabytes(figures.memory_bytes)}"
+    )
     if out is not None:
         out.write_text(report.as_json(), encoding="utf-8")
         typer.echo(f"report written to {out}")

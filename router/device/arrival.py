@@ -6,9 +6,8 @@ arrive at once, one of them starts a worker, under a lock, and all meet it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from collections.abc import Iterator
 
 import filelock
 

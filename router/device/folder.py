@@ -21,7 +21,7 @@ LONGROPE_SAFE = 4096
 position table: an append that crosses the line gives wrong logits without an error, a generated
 token that crosses it reads the whole conversation again."""
 
-_LONGROPE_TYPES = ("phi3", "phimoe", "phi4mm")
+_LONGROPE_FAMILY = "phi"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ def read_folder(path: Path) -> ModelFolder:
     if (path / MANIFEST_FILE).is_file():
         manifest = _read(path / MANIFEST_FILE, _Manifest)
     safe = model.context_length
-    if model.type.startswith(_LONGROPE_TYPES):
+    if model.type.startswith(_LONGROPE_FAMILY):
         safe = min(safe, LONGROPE_SAFE)
     if manifest.context_limit is not None:
         safe = min(safe, manifest.context_limit)

@@ -39,8 +39,11 @@ class DeviceLink:
     Used from another loop, or in a forked child, it lets go of what it had and connects anew; it is
     not for two loops at the same time.
 
+    Attributes:
+        options: As given, with the real path of the folder.
+
     Args:
-        limits: What a worker that we start puts up with.
+        limits: What a worker that we start puts up with. None: the usual.
         start_s: Most seconds a start may take. A caller who doesn't want to wait that long
             cancels its own task; the start goes on for the next one.
         folder, transport: Where and how to meet, other than the platform's way. For tests.
@@ -50,15 +53,15 @@ class DeviceLink:
         self,
         options: EngineOptions,
         *,
-        limits: Limits = Limits(),
+        limits: Limits | None = None,
         start_s: float = 300.0,
         clock: Clock | None = None,
         folder: Path | None = None,
         transport: Transport | None = None,
     ) -> None:
         # The worker stands elsewhere, and two spellings of a folder are to share one worker.
-        self._options = replace(options, folder=os.path.realpath(options.folder))
-        self._limits = limits
+        self.options = replace(options, folder=os.path.realpath(options.folder))
+        self._limits = limits or Limits()
         self._start_s = start_s
         self._clock = clock or SystemClock()
         self._folder = folder
@@ -150,7 +153,7 @@ class DeviceLink:
     async def _open(self) -> Connection:
         self._give_up_for_a_while()
         arrival = Arrival(
-            self._place(), self._options, self._limits, self._clock, self._start_s, self._on_lost
+            self._place(), self.options, self._limits, self._clock, self._start_s, self._on_lost
         )
         try:
             self._connection, child = await arrival.connect()
@@ -161,8 +164,8 @@ class DeviceLink:
         return self._connection
 
     def _place(self) -> Place:
-        read_folder(Path(self._options.folder))  # a plain mistake is told before anything starts
-        return place_for(self._options, folder=self._folder, transport=self._transport)
+        read_folder(Path(self.options.folder))  # a plain mistake is told before anything starts
+        return place_for(self.options, folder=self._folder, transport=self._transport)
 
     async def _look(self) -> Connection | None:
         try:

@@ -26,7 +26,7 @@ class Client:
         gone: The connection is closed; whoever still holds this should let go of it.
     """
 
-    socket: socket.socket
+    sock: socket.socket
     greeted: bool = False
     gone: bool = False
     inbox: wire.Inbox = field(default_factory=wire.Inbox)
@@ -46,7 +46,7 @@ class Mail:
         self._listener = listener
         self._unread_bytes = unread_bytes
         self._selector = selectors.DefaultSelector()
-        self._selector.register(listener.socket, selectors.EVENT_READ)
+        self._selector.register(listener.sock, selectors.EVENT_READ)
         self.clients: set[Client] = set()
 
     def hear(self, timeout_s: float | None) -> Iterator[tuple[Client, wire.ToWorker]]:
@@ -80,8 +80,8 @@ class Mail:
             return
         client.gone = True
         self.clients.discard(client)
-        self._selector.unregister(client.socket)
-        client.socket.close()
+        self._selector.unregister(client.sock)
+        client.sock.close()
 
     def close(self) -> None:
         """Let go of everybody. The listener is its owner's to close."""
@@ -91,7 +91,7 @@ class Mail:
 
     def _accept(self) -> None:
         try:
-            peer, _ = self._listener.socket.accept()
+            peer, _ = self._listener.sock.accept()
         except OSError:  # it went away again before it was its turn
             return
         if not self._listener.admits(peer):
@@ -100,13 +100,13 @@ class Mail:
         peer.setblocking(False)
         if peer.family == socket.AF_INET:
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client = Client(socket=peer)
+        client = Client(sock=peer)
         self.clients.add(client)
         self._selector.register(peer, selectors.EVENT_READ, client)
 
     def _receive(self, client: Client) -> Iterator[tuple[Client, wire.ToWorker]]:
         try:
-            data = client.socket.recv(_RECEIVE_BYTES)
+            data = client.sock.recv(_RECEIVE_BYTES)
         except BlockingIOError:
             return
         except OSError:
@@ -127,7 +127,7 @@ class Mail:
             return
         try:
             while client.outbox:
-                del client.outbox[: client.socket.send(client.outbox)]
+                del client.outbox[: client.sock.send(client.outbox)]
         except BlockingIOError:
             pass
         except OSError:
@@ -137,5 +137,5 @@ class Mail:
             self.drop(client)
             return
         wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if client.outbox else 0)
-        if self._selector.get_key(client.socket).events != wanted:
-            self._selector.modify(client.socket, wanted, client)
+        if self._selector.get_key(client.sock).events != wanted:
+            self._selector.modify(client.sock, wanted, client)

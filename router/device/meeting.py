@@ -48,7 +48,7 @@ class Listener:
     """
 
     place: Place
-    socket: socket.socket
+    sock: socket.socket
     card: Card | None
 
     def admits(self, peer: socket.socket) -> bool:
@@ -74,7 +74,7 @@ class Listener:
         return True
 
     def _close(self) -> None:
-        self.socket.close()
+        self.sock.close()
         with contextlib.suppress(OSError):
             if self.card is None:
                 self.place.socket.unlink()
@@ -104,7 +104,7 @@ def listen(place: Place) -> Listener:
     listener.bind(str(place.socket))
     listener.listen(_BACKLOG)
     listener.setblocking(False)
-    return Listener(place=place, socket=listener, card=None)
+    return Listener(place=place, sock=listener, card=None)
 
 
 def _listen_tcp(place: Place) -> Listener:
@@ -123,7 +123,7 @@ def _listen_tcp(place: Place) -> Listener:
     with os.fdopen(handle, "wb") as file:
         file.write(msgspec.json.encode(card))
     draft.replace(place.card)
-    return Listener(place=place, socket=listener, card=card)
+    return Listener(place=place, sock=listener, card=card)
 
 
 def read_card(place: Place) -> Card | None:

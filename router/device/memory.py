@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 
 _STATM = Path("/proc/self/statm")
@@ -10,8 +11,10 @@ _STATM = Path("/proc/self/statm")
 
 def resident_bytes() -> int | None:
     """Resident memory of this process now. None: the platform has no cheap way to tell."""
+    if sys.platform != "linux":
+        return None
     try:
         pages = _STATM.read_bytes().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, AttributeError, ValueError):
+    except OSError:
         return None

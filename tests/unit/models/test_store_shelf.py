@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import threading
 from pathlib import Path
 
@@ -29,12 +30,12 @@ def gguf(tmp_path: Path) -> Path:
 
 
 def test_a_model_that_is_not_here_says_which_command_brings_it(store: Store) -> None:
-    with pytest.raises(ModelError, match="Run: firsthop models pull phi-3.5-mini") as caught:
+    with pytest.raises(ModelError, match=r"Run: firsthop models pull phi-3\.5-mini") as caught:
         store.path("phi-3.5-mini")
     assert caught.value.model == "phi-3.5-mini"
     with pytest.raises(ModelError, match="did you mean smollm2-135m"):
         store.path("smollm-135m")
-    with pytest.raises(ModelError, match="did you mean phi-3.5-mini"):
+    with pytest.raises(ModelError, match=r"did you mean phi-3\.5-mini"):
         store.pull("phi3.5")
 
 
@@ -120,6 +121,28 @@ def test_a_manifest_nobody_can_read_hides_no_other_model_and_says_how_to_mend_it
     store.rm("newer")
 
     assert [one.name for one in store.list()] == ["bad", "good"]
+
+
+def test_of_two_builds_that_a_kill_left_the_newer_one_is_the_model(
+    store: Store, gguf: Path
+) -> None:
+    newer = store.pull("mine", from_file=gguf).path
+    older = newer.with_name("z-older")
+    shutil.copytree(newer, older)
+    paper = json.loads((older / "firsthop.json").read_text())
+    (older / "firsthop.json").write_text(json.dumps(paper | {"created": "2001-01-01T00:00:00"}))
+
+    assert store.path("mine") == newer
+    assert [one.path for one in store.list()] == [newer]
+    last = store.pull("mine", from_file=gguf, again=True).path
+    assert list(last.parent.iterdir()) == [last]
+
+
+def test_a_damaged_model_of_the_users_own_asks_for_its_file(store: Store, gguf: Path) -> None:
+    (store.pull("mine", from_file=gguf).path / "model.onnx").unlink()
+
+    with pytest.raises(ModelError, match=r"was made from a file.*pull mine --from FILE\.gguf"):
+        store.ensure("mine")
 
 
 def test_rm_gives_back_the_room_and_takes_half_pulled_files_with_it(

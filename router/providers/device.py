@@ -1,0 +1,151 @@
+"""The device: a small model on the user's own machine, in a worker process of its own.
+
+`target.model` is a model of the store or a folder with a `genai_config.json`. Nothing is loaded
+before the first request. Options, all optional: ``threads``, ``spinning``, ``accelerator``,
+``context_limit``, ``nice``; see `EngineOptions`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+from ..device import wire
+from ..device.engine import EngineInfo, EngineOptions, Job
+from ..device.link import DeviceLink
+from ..errors import ConfigError, ModelError, Unavailable
+from ..types import Ask, Chunk, Message, TokenStat, Usage
+from .base import Provider, Target
+from .options import check_options, flag
+
+_OPTIONS = ("accelerator", "context_limit", "nice", "spinning", "threads")
+_NICEST = 19
+
+
+def build(target: Target) -> Provider:
+    """The device, bound to a target. Looks at its options only.
+
+    Raises:
+        ConfigError: An option is unknown or out of range.
+    """
+    check_options(target, _OPTIONS)
+    accelerator = target.options.get("accelerator")
+    if accelerator is not None and not isinstance(accelerator, str):
+        raise _wrong(target, "accelerator", "the name of an execution provider, such as cuda")
+    options = EngineOptions(
+        folder="",
+        context_limit=_whole(target, "context_limit", at_least=1),
+        accelerator=accelerator,
+        threads=_whole(target, "threads", at_least=1),
+        spinning=flag(target, "spinning"),
+        nice=_whole(target, "nice", at_least=0, at_most=_NICEST) or 0,
+    )
+    return Device(target, options)
+
+
+class Device:
+    """Answers with the model of one worker. See `Provider`."""
+
+    def __init__(self, target: Target, options: EngineOptions) -> None:
+        self._target = target
+        self._options = options
+        self._link: DeviceLink | None = None
+        self._info: EngineInfo | None = None
+
+    @property
+    def info(self) -> EngineInfo | None:
+        """What the engine says about itself. None: none has been needed yet."""
+        return self._info
+
+    async def stream(self, ask: Ask) -> AsyncIterator[Chunk]:
+        """Yield a chunk for each token; the last one has the usage.
+
+        Raises:
+            HopError: `Unavailable` when there is no such model, no worker can be had or it died;
+                `Incapable` when the prompt is too long; `Refused` when the ask is wrong.
+        """
+        link = await self._linked()
+        self._info = await link.start()
+        model = self._info.model
+        async with aclosing(link.run(_job(ask))) as replies:
+            async for reply in replies:
+                if isinstance(reply, wire.Token):
+                    stat = TokenStat(reply.logprob, reply.entropy, reply.margin)
+                    yield Chunk(text=reply.text, tokens=(stat,), model=model)
+                else:
+                    usage = Usage(
+                        input_tokens=reply.input_tokens, output_tokens=reply.output_tokens
+                    )
+                    yield Chunk(finish=reply.finish, usage=usage, model=model)
+
+    async def count_tokens(self, messages: tuple[Message, ...]) -> int | None:
+        """Tokens of the prompt these messages make. None: not known, as no worker is up."""
+        return await self._link.count_tokens(messages) if self._link else None
+
+    async def health(self) -> wire.Healthy | None:
+        """How the worker is. None: none is up. It never starts one.
+
+        Raises:
+            Unavailable: There is no such model.
+        """
+        return await (await self._linked()).health()
+
+    async def aclose(self) -> None:
+        """Leave the worker; it goes by itself when nobody else needs it."""
+        if self._link is not None:
+            await self._link.aclose()
+
+    async def _linked(self) -> DeviceLink:
+        """The link to the model's folder as it is now: a pull may have put another in its place."""
+        link = self._link
+        if link is not None and link.worker_pid is not None:
+            return link
+        folder = await asyncio.to_thread(_find, self._target.model)
+        old = self._link
+        if old is not None and old.options.folder == folder:
+            return old
+        link = self._link = DeviceLink(replace(self._options, folder=folder))
+        if old is not None:
+            await old.aclose()
+        return link
+
+
+def _job(ask: Ask) -> Job:
+    return Job(
+        messages=ask.messages,
+        max_output_tokens=ask.max_output_tokens,
+        temperature=ask.temperature,
+        seed=ask.seed,
+        stop=ask.stop,
+    )
+
+
+def _find(model: str) -> str:
+    from ..models import Store
+
+    try:
+        return os.path.realpath(Store().find(model).path)
+    except ModelError as exc:
+        raise Unavailable(str(exc), retryable=False) from exc
+
+
+def _whole(target: Target, option: str, *, at_least: int, at_most: int | None = None) -> int | None:
+    value: Any = target.options.get(option)
+    if value is None:
+        return None
+    good = isinstance(value, int) and not isinstance(value, bool) and value >= at_least
+    if good and (at_most is None or value <= at_most):
+        return int(value)
+    upper = f" and at most {at_most}" if at_most is not None else ""
+    raise _wrong(target, option, f"a whole number, at least {at_least}{upper}")
+
+
+def _wrong(target: Target, option: str, wanted: str) -> ConfigError:
+    return ConfigError(
+        f"has to be {wanted}, not {target.options[option]!r}",
+        field=f"targets.{target.name}.options.{option}",
+    )

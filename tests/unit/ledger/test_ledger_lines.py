@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from decimal import Decimal
+from types import MappingProxyType
+from typing import Any
+
+import pytest
+from router.ledger.entry import MASK
+from router.ledger.lines import (
+    Begin,
+    Close,
+    End,
+    Judged,
+    as_text,
+    begin_line,
+    close_line,
+    end_line,
+    label_line,
+    messages_of,
+    read_line,
+)
+from router.types import Message
+from support.booking import StepTrace, attempt, began, closed, hop
+
+ERROR = "can't parse 'my secret plan'"
+
+
+def test_every_line_is_one_line_and_reads_back_as_it_was() -> None:
+    begin = begin_line(began("d1", tags={"a": "two\nlines\r\n\u2028"}))
+    end = end_line("d1", 0, attempt("d1", cost_usd="0.0000382"), keep_text=False)
+    close = close_line(closed("d1", hop("d1")), keep_text=False)
+    label = label_line("d1", at=1.0, good=True, score=0.5, note="fine", source="me")
+
+    for line in (begin, end, close, label):
+        assert line.endswith(b"\n")
+        assert len(line.splitlines()) == 1
+
+    read = read_line(begin)
+    assert isinstance(read, Begin)
+    assert (read.decision_id, read.target, read.cause) == ("d1", "device", "start")
+    back = read_line(end)
+    assert isinstance(back, End)
+    assert back.attempt.cost_usd == Decimal("0.0000382")
+    assert (back.attempt.usage.input_tokens, back.attempt.ttft_s) == (41, 0.25)
+    over = read_line(close)
+    assert isinstance(over, Close)
+    assert over.hops[0].cost_usd == Decimal("0.25")
+    assert as_text(over.trace) == '[{"kind":"route","start":"device"}]'
+    judged = read_line(label)
+    assert isinstance(judged, Judged)
+    assert (judged.good, judged.score, judged.note) == (True, 0.5, "fine")
+
+
+def test_what_is_not_known_stays_unknown() -> None:
+    line = end_line("d1", 0, attempt("d1", cost_usd=None, ttft_s=None), keep_text=False)
+    read = read_line(line)
+    assert isinstance(read, End)
+    assert read.attempt.cost_usd is None
+    assert read.attempt.ttft_s is None
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        b"",
+        b"\n",
+        b"[]",
+        b"{}",
+        b'["begin"]',
+        b'["begin",{}]',
+        b'["begin",{"decision_id":"d","hop":-1,"attempt_id":"a","number":1,"target":"t"}]',
+        b'["later",{"decision_id":"d"}]',
+        b'["end",{"decision_id":"d","hop":0,"attempt":{"attempt_id":"a","number":99999999999999999999}}]',
+        b'["end",{"decision_id":"d","hop":0,"attempt":{"attempt_id":"a","num',
+        b'["label",{"decision_id":"\xff\xfe"}]',
+        b"\x00" * 80,
+    ],
+)
+def test_a_line_that_does_not_fit_is_none_and_never_half_a_row(raw: bytes) -> None:
+    assert read_line(raw) is None
+
+
+def test_a_line_of_an_older_version_may_lack_what_is_new_and_one_of_a_newer_may_have_more() -> None:
+    old = b'["begin",{"decision_id":"d","hop":0,"attempt_id":"a","number":1,"target":"t","new":[1]}]'
+    read = read_line(old)
+    assert isinstance(read, Begin)
+    assert read.policy is None
+    assert as_text(read.tags) == "{}"
+
+
+def test_odd_values_in_signals_and_tags_never_cost_a_line() -> None:
+    class Odd:
+        def __str__(self) -> str:
+            return "odd"
+
+    signals: Any = {"a": Odd(), "b": Decimal("0.5"), "c": float("nan"), "d": {1, 2}.__class__}
+    request = closed(
+        "d1", hop("d1", signals=MappingProxyType(signals)), tags=MappingProxyType({"k": "v"})
+    )
+    read = read_line(close_line(request, keep_text=False))
+    assert isinstance(read, Close)
+    assert as_text(read.tags) == '{"k":"v"}'
+    assert '"a":"odd"' in as_text(read.hops[0].signals)
+    assert '"c":null' in as_text(read.hops[0].signals)
+
+
+def test_half_a_surrogate_pair_is_replaced_and_the_rest_kept() -> None:
+    read = read_line(begin_line(began("d1", tags={"name": "a\ud800b"})))
+    assert isinstance(read, Begin)
+    assert as_text(read.tags) == '{"name": "a?b"}'
+
+
+def test_text_is_left_out_unless_it_is_kept() -> None:
+    said = (Message(role="user", content="my secret plan"),)
+    request = closed("d1", hop("d1"), messages=said, answer="a secret answer")
+
+    without = close_line(request, keep_text=False)
+    assert b"secret" not in without
+
+    kept = read_line(close_line(request, keep_text=True))
+    assert isinstance(kept, Close)
+    assert messages_of(as_text(kept.messages)) == said
+    assert kept.answer == "a secret answer"
+
+
+def test_an_error_message_is_left_out_unless_text_is_kept() -> None:
+    failed = attempt("d1", error_kind="refused", error_message=ERROR)
+    assert b"secret" not in end_line("d1", 0, failed, keep_text=False)
+    assert b"secret" in end_line("d1", 0, failed, keep_text=True)
+
+
+def test_an_error_message_quoted_in_reasons_or_trace_is_cut_out() -> None:
+    failed = attempt("d1", error_kind="refused", error_message=ERROR)
+    request = closed(
+        "d1",
+        hop("d1", status="failed", attempts=(failed,), left=f"refused: {ERROR}"),
+        hop("d1", 1, because=f"device failed: {ERROR}"),
+        trace=StepTrace(({"kind": "hop", "left": [ERROR], "n": 1}, {ERROR: None})),
+    )
+    line = close_line(request, keep_text=False)
+    assert b"secret" not in line
+    read = read_line(line)
+    assert isinstance(read, Close)
+    assert read.hops[0].left == f"refused: {MASK}"
+    assert as_text(read.trace) == f'[{{"kind":"hop","left":["{MASK}"],"n":1}},{{"{MASK}":null}}]'
+    assert b"secret" in close_line(request, keep_text=True)
