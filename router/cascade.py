@@ -16,6 +16,10 @@ from .policy.rules import Limits, Policy, Signals
 from .policy.trace import Entry, Note, Taken
 
 
+SHORTEST_S = 0.001
+"""Less time than this is none: a timer may fire this much early."""
+
+
 @dataclass(frozen=True, slots=True)
 class Rung:
     """What the walk knows of a target.
@@ -228,11 +232,8 @@ class _Walker:
         limits = self.limits
         if limits.hops is not None and self.hops >= limits.hops:
             return self.stop("hops", f"{self.hops} hops taken, {limits.hops} allowed")
-        if limits.deadline_s is not None and self.seen.elapsed_s >= limits.deadline_s:
-            return self.stop(
-                "deadline_s",
-                f"{self.seen.elapsed_s:.2f} s gone, {limits.deadline_s:g} s allowed",
-            )
+        if not self.in_time():
+            return False
         if limits.cost_usd is None:
             return True
         if rung.worst_case_usd is None:
@@ -245,6 +246,13 @@ class _Walker:
             )
         return True
 
+    def in_time(self) -> bool:
+        """Whether the deadline leaves anything worth starting."""
+        allowed, gone = self.limits.deadline_s, self.seen.elapsed_s
+        if allowed is None or gone < allowed - SHORTEST_S:
+            return True
+        return self.stop("deadline_s", f"{gone:.2f} s gone, {allowed:g} s allowed")
+
     def stop(self, limit: str, why: str) -> bool:
         self.stopped_by = limit
         self.note(f"limit {limit}: {why}")
@@ -252,6 +260,8 @@ class _Walker:
 
     def fall_back(self) -> Verdict:
         """No tier is left: the best draft there is, flagged, or nothing."""
+        if self.stopped_by is None:
+            self.in_time()  # if the last target ran out of time, that is why there is no answer
         flags = [] if self.stopped_by is None else [f"limit:{self.stopped_by}"]
         if self.best is not None:
             self.note(f"hop {self.best + 1}'s draft is returned, flagged: nothing better came")

@@ -10,13 +10,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, cast
+from typing import TYPE_CHECKING, Literal, cast
 
-from .document import Document, Place, nearest, read_yaml, validate
+from .document import Document, Place, nearest, read_yaml, shown, validate
 from .errors import ConfigError
 from .providers.base import Target
 
-SHIPPED = ("policies", "configs")
+if TYPE_CHECKING:
+    from .configfile import ConfigFile, TargetPart
+
 _PACKAGE = Path(__file__).resolve().parent
 
 
@@ -48,13 +50,18 @@ class Skipped:
 class Config:
     """A config that was read and checked.
 
+    Paths in a config are relative to the config's own folder.
+
     Attributes:
         file: Where it was read from.
         policy: Name or path of the policy.
         targets: In the order of the file.
+        skipped: Optional targets that are left out, and why.
         ledger_folder: Where the ledger lies.
         keep_text: Whether prompts and answers are written into it.
         prices: The price list.
+        policy_folders: Where a policy's name is looked for, first found first.
+        document: The file itself, for complaints that come later.
     """
 
     file: Path
@@ -73,7 +80,7 @@ def home() -> Path:
     from platformdirs import user_data_path
 
     given = os.environ.get("FIRSTHOP_HOME")
-    return Path(given).expanduser() if given else user_data_path("firsthop", appauthor=False)
+    return _expanded(given) if given else user_data_path("firsthop", appauthor=False)
 
 
 def shipped(kind: Literal["policies", "configs"]) -> Path:
@@ -88,14 +95,15 @@ def find(given: str | Path | None) -> Path:
 
     In this order: the one given (a path, or the name of a shipped one), ``$FIRSTHOP_CONFIG``,
     ``firsthop.yaml`` in the working folder, ``firsthop.yaml`` in `home()`, the shipped default.
+    A path is given back as it is; whether there is a file shows when it is read.
 
     Raises:
-        ConfigError: the one named doesn't exist.
+        ConfigError: no shipped config has the name given.
     """
     named = given or os.environ.get("FIRSTHOP_CONFIG")
     if named:
-        path = Path(named).expanduser()
-        if path.suffix in (".yaml", ".yml") or path.parent != Path():
+        path = _expanded(named)
+        if _is_path(path):
             return path
         known = shipped("configs") / f"{named}.yaml"
         if known.is_file():
@@ -111,6 +119,10 @@ def find(given: str | Path | None) -> Path:
 def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
     """Read and check a config.
 
+    Args:
+        path: The file.
+        environ: Where variables are looked up. None: the process's environment.
+
     Raises:
         ConfigError: names file, line and field, and the nearest valid word.
     """
@@ -118,18 +130,37 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
 
     document = read_yaml(path)
     shape = validate(document, ConfigFile)
-    env = os.environ if environ is None else environ
+    folder = path.resolve().parent
+    targets, skipped = _targets(document, shape, folder, os.environ if environ is None else environ)
+    ledger, prices = shape.ledger.folder, shape.prices
+    return Config(
+        file=path,
+        policy=str(folder / _expanded(shape.policy))
+        if _is_path(Path(shape.policy))
+        else shape.policy,
+        targets=targets,
+        skipped=skipped,
+        ledger_folder=folder / _expanded(ledger) if ledger else home() / "ledger",
+        keep_text=shape.ledger.keep_text,
+        prices=folder / _expanded(prices) if prices else shipped("configs") / "prices.yaml",
+        policy_folders=(folder, folder / "policies", shipped("policies")),
+        document=document,
+    )
+
+
+def _targets(
+    document: Document, shape: ConfigFile, folder: Path, env: Mapping[str, str]
+) -> tuple[tuple[Bound, ...], tuple[Skipped, ...]]:
+    """The targets that can be had, and those left out for want of a variable."""
     targets: list[Bound] = []
     skipped: list[Skipped] = []
-    for name, raw in document.data["targets"].items():
-        place: Place = ("targets", name)
-        part = shape.targets[name]
-        missing = _missing(raw, env)
+    for name, part in shape.targets.items():
+        # A price may stay unset: the price list is then asked by the model's name.
+        missing = [v for f, v in part.variables().items() if f != "price" and not env.get(v)]
         if missing and part.optional:
             skipped.append(Skipped(name, f"{', '.join(missing)} not set"))
             continue
-        values = _filled(document, raw, place, env)
-        targets.append(_bound(document, name, part, values, shape, place))
+        targets.append(_bound(document, name, shape, folder, env))
     if not targets:
         raise document.error(
             ConfigError,
@@ -137,84 +168,70 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
             ("targets",),
             hint="set what they name, or add a target",
         )
-    folder = path.resolve().parent
-    given = shape.ledger.folder
-    prices = folder / shape.prices if shape.prices else shipped("configs") / "prices.yaml"
-    return Config(
-        file=path,
-        policy=shape.policy,
-        targets=tuple(targets),
-        skipped=tuple(skipped),
-        ledger_folder=folder / Path(given).expanduser() if given else home() / "ledger",
-        keep_text=shape.ledger.keep_text,
-        prices=prices,
-        policy_folders=(folder, folder / "policies", shipped("policies")),
-        document=document,
-    )
+    return tuple(targets), tuple(skipped)
 
 
 def _bound(
-    document: Document, name: str, part: Any, values: dict[str, Any], shape: Any, place: Place
+    document: Document, name: str, shape: ConfigFile, folder: Path, env: Mapping[str, str]
 ) -> Bound:
     from . import providers
 
-    known = providers.names()
+    place: Place = ("targets", name)
+    part, known = shape.targets[name], providers.names()
     if part.provider not in known:
         raise document.error(
             ConfigError,
-            f"unknown provider {part.provider!r}",
+            f"unknown provider {shown(part.provider)}",
             (*place, "provider"),
             hint=nearest(part.provider, known),
         )
+    values = _filled(document, part, place, env)
+    ca_file = part.ca_file or shape.network.ca_file
     target = Target(
         name=name,
         tier=part.tier,
         provider=part.provider,
-        model=values["model"],
-        base_url=values.get("base_url"),
-        api_key=values.get("api_key"),
+        model=cast(str, values["model"]),
+        base_url=values["base_url"],
+        api_key=values["api_key"],
         transport=part.transport,
         max_output_tokens=part.max_output_tokens,
         timeout_s=part.timeout_s,
         connect_timeout_s=part.connect_timeout_s,
         proxy=part.proxy or shape.network.proxy,
-        ca_file=part.ca_file or shape.network.ca_file,
-        options=values.get("options") or {},
+        ca_file=str(folder / _expanded(ca_file)) if ca_file else None,
+        options=part.options,
     )
-    return Bound(target, values.get("price"), part.attempts, place)
-
-
-def _named(value: Any) -> str | None:
-    """The variable that ``{env: NAME}`` names."""
-    if isinstance(value, dict) and set(value) == {"env"}:
-        return cast(str, value["env"])
-    return None
-
-
-def _missing(raw: Mapping[str, Any], env: Mapping[str, str]) -> list[str]:
-    names = [_named(value) for key, value in raw.items() if key != "price"]
-    return [name for name in names if name is not None and not env.get(name)]
+    return Bound(target, values["price"], part.attempts, place)
 
 
 def _filled(
-    document: Document, raw: Mapping[str, Any], place: Place, env: Mapping[str, str]
-) -> dict[str, Any]:
-    """The target's fields with variables read from the environment."""
-    values: dict[str, Any] = {}
-    for key, value in raw.items():
-        name = _named(value)
-        if name is None:
-            values[key] = value
+    document: Document, part: TargetPart, place: Place, env: Mapping[str, str]
+) -> dict[str, str | None]:
+    """The fields that may come from the environment, read from there where the file says so."""
+    named = part.variables()
+    values: dict[str, str | None] = {}
+    for field in ("model", "base_url", "api_key", "price"):
+        if field not in named:
+            values[field] = getattr(part, field)
             continue
-        if key == "price":  # unset: the price list is asked by the model's name
-            values[key] = env.get(name)
-            continue
-        if not env.get(name):
+        variable = named[field]
+        values[field] = env.get(variable) or None
+        if values[field] is None and field != "price":
             raise document.error(
                 ConfigError,
-                f"the environment variable {name} is not set",
-                (*place, key),
+                f"the environment variable {variable} is not set",
+                (*place, field),
                 hint="set it, or say `optional: true` to leave this target out without it",
             )
-        values[key] = env[name]
     return values
+
+
+def _is_path(path: Path) -> bool:
+    """A path, not a name: it has a folder in it, or YAML's suffix."""
+    return path.suffix in (".yaml", ".yml") or path.parent != Path()
+
+
+def _expanded(path: str | Path) -> Path:
+    """With the user's home for ``~``; as it is where that home is not known."""
+    return Path(os.path.expanduser(path))

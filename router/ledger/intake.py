@@ -20,6 +20,7 @@ import sqlite3
 from pathlib import Path
 
 from ..clock import Clock, SystemClock
+from ..errors import LedgerError
 from . import journal
 from .lines import Line, read_line
 from .lock import OwnerLock
@@ -32,37 +33,52 @@ BATCH_BYTES = 512 * 1024
 
 
 class Intake:
-    """A connection to the tables that knows how to fill them. One thread at a time.
+    """The tables, and how they are filled. One thread at a time.
 
     Attributes:
-        db: In autocommit.
         folder: The ledger's folder.
+        journals: Where journal files and locks lie.
     """
 
-    def __init__(
-        self,
-        db: sqlite3.Connection,
-        folder: Path,
-        *,
-        clock: Clock,
-        batch_bytes: int = BATCH_BYTES,
-    ) -> None:
-        self.db = db
+    def __init__(self, folder: Path, *, clock: Clock, batch_bytes: int = BATCH_BYTES) -> None:
         self.folder = folder
         self.journals = folder / "journal"
         self._clock = clock
         self._batch_bytes = batch_bytes
+        self._db: sqlite3.Connection | None = None
 
     @classmethod
     def open(
         cls, folder: Path, *, clock: Clock | None = None, batch_bytes: int = BATCH_BYTES
     ) -> Intake:
-        """Open the tables of a ledger whose folder exists. Raises: `LedgerError`."""
-        return cls(connect(folder), folder, clock=clock or SystemClock(), batch_bytes=batch_bytes)
+        """Open the tables in `folder`, making it and them if need be.
+
+        Raises: LedgerError, when the folder can't hold a ledger or a newer version wrote it.
+        """
+        intake = cls(folder, clock=clock or SystemClock(), batch_bytes=batch_bytes)
+        try:
+            folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            intake.journals.mkdir(exist_ok=True, mode=0o700)
+        except OSError as exc:
+            raise LedgerError(
+                f"the ledger's folder {folder} can't be made: {exc}; name one you can write to",
+                folder=folder,
+            ) from exc
+        intake._db = connect(folder)
+        return intake
+
+    @property
+    def db(self) -> sqlite3.Connection:
+        """In autocommit. Opened again after `close`, when it is next used."""
+        if self._db is None:
+            self._db = connect(self.folder)
+        return self._db
 
     def close(self) -> None:
-        """Close the connection."""
-        self.db.close()
+        """Close the connection. Idempotent."""
+        db, self._db = self._db, None
+        if db is not None:
+            db.close()
 
     def catch_up(self) -> None:
         """Take in everything that has been journaled until now, and finish what the dead left.

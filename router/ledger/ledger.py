@@ -207,15 +207,14 @@ class Ledger:
         the journal, for whoever opens the ledger next.
         """
         with self._lock:
+            run = None if self._closed else self._run
             self._closed = True
-            run, self._run = self._run, None
-        _LIVING.discard(self)
         if run is None:
             return
         run.stop.set()
         run.wake.set()
         if run.thread is not None:
-            run.thread.join(timeout=30)
+            run.thread.join()
         if not run.journal.write_kept():
             log.error("%d results could not be written and are lost", run.journal.kept)
         run.journal.seal()
@@ -241,23 +240,19 @@ class Ledger:
 
     def _start_run(self) -> _Run:
         with self._lock:
-            if self._closed:
-                raise LedgerError(f"the ledger at {self.folder} is closed", folder=self.folder)
             if self._run is not None:
                 return self._run
+            if self._closed:
+                raise LedgerError(f"the ledger at {self.folder} is closed", folder=self.folder)
+            intake = Intake.open(self.folder, clock=self._clock)
             try:
-                self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-                journals = self.folder / "journal"
-                journals.mkdir(exist_ok=True, mode=0o700)
-                intake = Intake.open(self.folder, clock=self._clock)
-                try:
-                    intake.catch_up()
-                    journal = Journal.create(journals, sync=self._sync)
-                except BaseException:
-                    intake.close()
-                    raise
-            except (OSError, sqlite3.Error) as exc:
-                raise self._trouble("can't be opened; name a folder you can write to", exc) from exc
+                intake.catch_up()
+                journal = Journal.create(intake.journals, sync=self._sync)
+            except BaseException as exc:
+                intake.close()
+                if isinstance(exc, OSError | sqlite3.Error):
+                    raise self._trouble("it can't be opened", exc) from exc
+                raise
             self._run = _Run(
                 journal, intake, threading.Lock(), threading.Event(), threading.Event()
             )
@@ -278,15 +273,15 @@ class Ledger:
         self._nudge(run)
 
     def _append_or_keep(self, line: bytes) -> None:
-        run = self._run
-        if run is None:
-            try:
-                run = self._start_run()
-            except LedgerError as exc:
-                log.error("a result could not be booked and is lost: %s", exc)
-                return
+        try:
+            run = self._current()
+        except LedgerError as exc:
+            log.error("a result could not be booked and is lost: %s", exc)
+            return
         trouble = run.journal.append_or_keep(line)
-        if trouble is not None:
+        if trouble is not None and self._closed:
+            log.error("a result came after the ledger was closed and is lost: %s", trouble)
+        elif trouble is not None:
             log.warning("a result waits in memory, the journal can't be written: %s", trouble)
         self._nudge(run)
 
@@ -340,27 +335,52 @@ class Ledger:
         except sqlite3.Error as exc:
             raise self._trouble("the tables can't be read", exc) from exc
 
-    def _drop_in_child(self) -> None:
-        """After a fork: the run stays the parent's; the child starts its own when it books."""
-        run, self._run = self._run, None
+    def _before_fork(self) -> None:
+        """No database may be open across a fork: SQLite's own idea of its locks would be copied,
+        and the locks would not."""
+        self._lock.acquire()
+        if self._run is not None:
+            self._run.intake_lock.acquire()
+            self._run.intake.close()
+
+    def _after_fork(self) -> None:
+        """In the parent: go on. The tables are opened again when they are next needed."""
+        if self._run is not None:
+            self._run.intake_lock.release()
+        self._lock.release()
+
+    def _in_child(self) -> None:
+        """In the child: the run stays the parent's; the child starts its own when it books."""
+        if self._run is not None:
+            self._run.journal.drop_in_child()
+        self._run = None
         self._lock = threading.Lock()
-        if run is not None:
-            run.journal.drop_in_child()
-            # Closing it here could undo what the parent holds in the same files.
-            _LEFT_TO_THE_PARENT.append(run.intake)
 
 
 _LIVING: weakref.WeakSet[Ledger] = weakref.WeakSet()
-_LEFT_TO_THE_PARENT: list[Intake] = []
+_FORKING: list[Ledger] = []
 
 
 @cache
 def _watch_forks() -> None:
     """Once: servers fork workers from a process that has composed its app already."""
     if sys.platform != "win32":
-        os.register_at_fork(after_in_child=_drop_all_in_child)
+        os.register_at_fork(
+            before=_before_fork, after_in_parent=_after_fork, after_in_child=_in_child
+        )
 
 
-def _drop_all_in_child() -> None:
-    for ledger in list(_LIVING):
-        ledger._drop_in_child()
+def _before_fork() -> None:
+    _FORKING[:] = list(_LIVING)
+    for ledger in _FORKING:
+        ledger._before_fork()
+
+
+def _after_fork() -> None:
+    while _FORKING:
+        _FORKING.pop()._after_fork()
+
+
+def _in_child() -> None:
+    while _FORKING:
+        _FORKING.pop()._in_child()

@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
-from ..clock import Clock, SystemClock
+from ..clock import Clock
 from ..errors import LedgerError
 from ..types import Message
 from .intake import Intake
@@ -162,7 +162,6 @@ class Report:
 
     def __init__(self, intake: Intake) -> None:
         self._intake = intake
-        self._db = intake.db
 
     @classmethod
     def open(cls, folder: Path, *, clock: Clock | None = None) -> Report:
@@ -170,13 +169,7 @@ class Report:
 
         Raises: LedgerError, when the folder can't hold a ledger or a newer version wrote it.
         """
-        try:
-            (folder / "journal").mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as exc:
-            raise LedgerError(
-                f"the ledger at {folder} can't be read: {exc}", folder=folder
-            ) from exc
-        return cls(Intake.open(folder, clock=clock or SystemClock()))
+        return cls(Intake.open(folder, clock=clock))
 
     def close(self) -> None:
         """Let go of the database."""
@@ -235,7 +228,7 @@ class Report:
             since: Seconds since 1970-01-01 UTC.
         """
         with self._reading():
-            return totals(self._db, since)
+            return totals(self._intake.db, since)
 
     @contextmanager
     def _reading(self) -> Iterator[None]:
@@ -246,11 +239,11 @@ class Report:
             except sqlite3.OperationalError as exc:
                 # Locked or full: what is in the tables can be read all the same.
                 log.warning("the latest requests may be missing: %s", exc)
-            self._db.execute("BEGIN")
+            self._intake.db.execute("BEGIN")
             try:
                 yield
             finally:
-                self._db.execute("ROLLBACK")
+                self._intake.db.execute("ROLLBACK")
         except sqlite3.Error as exc:
             folder = self._intake.folder
             raise LedgerError(
@@ -258,7 +251,7 @@ class Report:
             ) from exc
 
     def _rows(self, query: str, values: tuple[Any, ...]) -> Iterator[dict[str, Any]]:
-        cursor = self._db.execute(query, values)
+        cursor = self._intake.db.execute(query, values)
         names = [column[0] for column in cursor.description]
         return (dict(zip(names, row, strict=True)) for row in cursor)
 

@@ -102,6 +102,19 @@ class Wish:
     from_file: Path | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OwnWeights:
+    """A GGUF of the user's own. `sha256` is the checksum it had when the pull began."""
+
+    file: Path
+    sha256: str
+
+    @property
+    def revision(self) -> str:
+        """What stands for a revision in the manifest."""
+        return f"sha256:{self.sha256}"
+
+
 PHI_SAFE_CONTEXT = 4096
 """Phi-3 builds with LongRoPE switch their position tables past 4,096 tokens: appending across
 that line gives wrong logits without an error, so prompt and answer stay below it together."""

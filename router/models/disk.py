@@ -130,21 +130,25 @@ def no_room(model: str, folder: Path, needed: int, free: int) -> ModelError:
     )
 
 
-def trouble(exc: OSError, model: str, root: Path) -> ModelError:
-    """What a failed step on the disk means for the person who asked for `model`."""
+def trouble(exc: OSError, model: str | None, root: Path) -> ModelError:
+    """What a failed step on the disk means for the person who asked.
+
+    Args:
+        model: The model asked for. None: the question was about all.
+    """
     if exc.errno in _FULL:
-        return ModelError(
+        text = (
             f"the disk or a quota is full at {root} ({exc.strerror}). What was fetched is kept: "
-            f"free some room and pull again, or drop it with: firsthop models rm {model}",
-            model=model,
+            f"free some room and pull again, or drop it with: firsthop models rm {model or 'NAME'}"
         )
-    if exc.errno in _DENIED:
-        return ModelError(
-            f"not allowed to write {exc.filename or root} ({exc.strerror}), or another program "
-            "holds it. Name a folder of your own with FIRSTHOP_MODELS, or close that program",
-            model=model,
+    elif exc.errno in _DENIED:
+        text = (
+            f"not allowed to use {exc.filename or root} ({exc.strerror}), or another program "
+            "holds it. Name a folder of your own with FIRSTHOP_MODELS, or close that program"
         )
-    return ModelError(f"the disk refused at {exc.filename or root}: {exc}", model=model)
+    else:
+        text = f"the disk refused at {exc.filename or root}: {exc}"
+    return ModelError(text, model=model)
 
 
 def megabytes(count: int) -> str:

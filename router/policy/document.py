@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
-from pydantic import BaseModel, ConfigDict, Field, StrictInt, StrictStr, field_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    StrictStr,
+)
 
-from ..document import Document, Place, nearest, validate
+from ..document import Document, Place, nearest, shown, validate
 from ..errors import PolicyError
 from ..signals.catalogue import CATALOGUE, Signal
 from .rules import (
@@ -28,65 +37,82 @@ from .rules import (
 
 _NUMBER_OPS = ("gt", "gte", "lt", "lte", "is", "is_not")
 _WORD_OPS = ("is", "is_not", "in", "not_in")
-_WORD = r"^[a-z0-9][a-z0-9._-]*$"
+_WORD = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+MOST_USD = 1_000_000
+FEWEST_USD = Decimal("1e-12")
+
+
+def dollars(value: object) -> Decimal:
+    """A dollar amount from a config or a caller: text or a whole number, never a float.
+
+    Raises:
+        ValueError: it is no amount, is negative, finer than 1e-12 or more than a million. (A text
+            such as "1e99999999" is a number, and writing it out would take 100 MB.)
+    """
+    if isinstance(value, bool) or not isinstance(value, str | int | Decimal):
+        raise ValueError('has to be an amount of dollars in quotes, like "0.01"')
+    try:
+        amount = Decimal(value)
+    except ArithmeticError as exc:
+        raise ValueError(f'{shown(value)} is no amount of dollars; write it like "0.01"') from exc
+    if not amount.is_finite() or not 0 <= amount <= MOST_USD:
+        raise ValueError(f"{shown(value)} is no amount of dollars between 0 and {MOST_USD}")
+    if amount % FEWEST_USD:
+        raise ValueError(f"{shown(value)} is finer than {FEWEST_USD} dollars")
+    return abs(amount)  # "-0" is zero
+
+
+def _a_word(value: str) -> str:
+    if not _WORD.fullmatch(value):
+        raise ValueError(
+            f"{shown(value)} is no name: use at most 64 of a-z, 0-9, '.', '_' and '-', "
+            "a letter or digit first"
+        )
+    return value
+
+
+Name = Annotated[StrictStr, AfterValidator(_a_word)]
+Dollars = Annotated[Decimal, BeforeValidator(dollars)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
 
 
 class _GuardPart(_Part):
-    id: StrictStr = Field(pattern=_WORD)
+    id: Name
     when: dict[str, Any]
     forbid: list[StrictStr] = Field(min_length=1)
 
 
 class _RoutePart(_Part):
-    id: StrictStr = Field(pattern=_WORD)
+    id: Name
     when: dict[str, Any]
     start: StrictStr
 
 
 class _AcceptPart(_Part):
-    id: StrictStr = Field(pattern=_WORD)
+    id: Name
     on: list[StrictStr] = Field(min_length=1)
     require: dict[str, Any]
 
 
 class _LimitsPart(_Part):
     hops: StrictInt | None = Field(default=None, ge=1)
-    deadline_s: float | None = Field(default=None, gt=0, allow_inf_nan=False)
-    cost_usd: StrictStr | StrictInt | None = None
-
-    @field_validator("cost_usd")
-    @classmethod
-    def _dollars(cls, value: str | int | None) -> str | int | None:
-        if value is not None:
-            dollars(value)
-        return value
+    deadline_s: float | None = Field(default=None, strict=True, gt=0, allow_inf_nan=False)
+    cost_usd: Dollars | None = None
 
 
 class PolicyDocument(_Part):
     """The document as people write it."""
 
-    policy: StrictStr = Field(pattern=_WORD)
+    policy: Name
     summary: StrictStr
-    tiers: list[StrictStr] = Field(min_length=1)
+    tiers: list[Name] = Field(min_length=1)
     guards: list[_GuardPart] = []
     route: list[_RoutePart] = []
     accept: list[_AcceptPart] = []
     limits: _LimitsPart = _LimitsPart()
-
-
-def dollars(value: str | int) -> Decimal:
-    """A dollar amount from a config. Raises ValueError for what is none, or is negative."""
-    try:
-        amount = Decimal(value)
-    except ArithmeticError as exc:
-        raise ValueError(f'{value!r} is no amount of dollars; write it like "0.01"') from exc
-    if not amount.is_finite() or amount < 0:
-        raise ValueError(f"{value!r} is no amount of dollars")
-    return amount
 
 
 def build(document: Document, revision: str) -> Policy:
@@ -133,7 +159,7 @@ def build(document: Document, revision: str) -> Policy:
         limits=Limits(
             hops=shape.limits.hops,
             deadline_s=shape.limits.deadline_s,
-            cost_usd=None if shape.limits.cost_usd is None else dollars(shape.limits.cost_usd),
+            cost_usd=shape.limits.cost_usd,
         ),
     )
 
@@ -158,7 +184,7 @@ class _Builder:
 
     def tier(self, name: str, place: Place) -> str:
         if name not in self.known_tiers:
-            raise self.fail(f"unknown tier {name!r}", place, nearest(name, self.known_tiers))
+            raise self.fail(f"unknown tier {shown(name)}", place, nearest(name, self.known_tiers))
         return name
 
     def tiers(self, names: Iterable[str], place: Place) -> list[str]:
@@ -198,7 +224,7 @@ class _Builder:
             spot = (*place, op)
             if op not in ops:
                 raise self.fail(
-                    f"{signal.name} is a {signal.type}; it can't be compared by {op!r}",
+                    f"{signal.name} is a {signal.type}; it can't be compared by {shown(op)}",
                     spot,
                     nearest(op, ops),
                 )
@@ -208,7 +234,7 @@ class _Builder:
     def bound(self, signal: Signal, op: str, bound: Any, place: Place) -> Any:
         if signal.type == "number":
             if isinstance(bound, bool) or not isinstance(bound, (int, float)):
-                raise self.fail(f"has to be a number, not {bound!r}", place)
+                raise self.fail(f"has to be a number, not {shown(bound)}", place)
             if not math.isfinite(bound):
                 raise self.fail("has to be a finite number", place)
             return float(bound)
@@ -220,10 +246,10 @@ class _Builder:
 
     def word(self, signal: Signal, word: Any, place: Place) -> str:
         if word not in signal.words:
-            shown = "a truth value; write the word in quotes" if isinstance(word, bool) else None
+            quotes = "a truth value; write the word in quotes" if isinstance(word, bool) else None
             raise self.fail(
-                f"{word!r} is none of {signal.name}'s words",
+                f"{shown(word)} is none of {signal.name}'s words",
                 place,
-                shown or nearest(str(word), signal.words),
+                quotes or nearest(str(word), signal.words),
             )
         return cast(str, word)

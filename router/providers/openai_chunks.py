@@ -96,7 +96,12 @@ class ChunkReader:
             return None
         if event.name == b"error":
             raise stream_error(_decode(data, _ANYTHING))
-        piece = _decode(data, _PIECE)
+        try:
+            piece = _decode(data, _PIECE)
+        except BadWire:
+            if self.finished:
+                return None  # the text is whole; this can only have been the usage
+            raise
         if piece.error:
             raise stream_error({"error": piece.error})
         self._usage = piece.usage or self._usage

@@ -90,7 +90,9 @@ def load(path: Path) -> Recording:
 
 def recordings(provider: str) -> list[Recording]:
     """The shared recordings and the provider's own."""
-    return [load(p) for folder in ("common", provider) for p in sorted(WIRE.glob(f"{folder}/*.http"))]
+    return [
+        load(p) for folder in ("common", provider) for p in sorted(WIRE.glob(f"{folder}/*.http"))
+    ]
 
 
 def _body(body: bytes) -> tuple[list[bytes], Ending]:
@@ -157,6 +159,7 @@ class Replay:
         tls: Speak TLS with this context.
         sent: What came in.
         connections: How many connections were made.
+        asked: Set when a request has come.
         hung_up: Set when the other side closed a connection that was stalled.
     """
 
@@ -165,7 +168,9 @@ class Replay:
     sent: list[Sent] = field(default_factory=list)
     connections: int = 0
     hung_up: asyncio.Event = field(default_factory=asyncio.Event)
+    asked: asyncio.Event = field(default_factory=asyncio.Event)
     _writers: set[asyncio.StreamWriter] = field(default_factory=set)
+    _serving: set[asyncio.Task[Any]] = field(default_factory=set)
 
     async def __aenter__(self) -> Replay:
         self._server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self.tls)
@@ -179,10 +184,10 @@ class Replay:
         trace: TracebackType | None,
     ) -> None:
         self._server.close()
-        for writer in tuple(self._writers):
+        for writer in self._writers:
             writer.close()
-        while self._writers:
-            await asyncio.sleep(0)
+        if self._serving:
+            await asyncio.wait(self._serving)
 
     def url(self, path: str = "/v1", host: str = "127.0.0.1") -> str:
         """A base URL that leads here."""
@@ -191,6 +196,9 @@ class Replay:
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections += 1
         self._writers.add(writer)
+        task = asyncio.current_task()
+        if task is not None:
+            self._serving.add(task)
         try:
             while await self._exchange(reader, writer):
                 pass
@@ -198,7 +206,6 @@ class Replay:
             pass  # the other side went away
         finally:
             writer.close()
-            self._writers.discard(writer)
 
     async def _exchange(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
         """One request and its answer; whether the connection may go on."""
@@ -207,6 +214,7 @@ class Replay:
         headers = [(n.lower(), v.strip()) for n, _, v in (h.partition(":") for h in rest)]
         length = int(dict(headers).get("content-length", "0"))
         self.sent.append(Sent(line, headers, await reader.readexactly(length)))
+        self.asked.set()
         recording = self.script[min(len(self.sent), len(self.script)) - 1]
         writer.write(recording.head)
         for packet in recording.packets:

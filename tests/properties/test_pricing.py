@@ -8,6 +8,7 @@ from fractions import Fraction
 
 from hypothesis import given
 from hypothesis import strategies as st
+
 from router.ledger.pricing import PriceBook, PriceLine, cost, worst_case
 from router.ledger.sqlite import dollars, money
 from router.types import Usage

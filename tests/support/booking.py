@@ -118,5 +118,3 @@ def closed(
         messages=messages,
         answer=answer,
     )
-
-

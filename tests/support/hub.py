@@ -27,8 +27,8 @@ LARGE = 10_000
 
 def tiny_repo(weights: int = 300_000) -> dict[str, bytes]:
     """A repository of the usual shape: two builds, pages, a script; `weights` bytes of data."""
-    config = {"model": {"type": "phi3", "context_length": 131072}}
-    config["model"]["decoder"] = {"filename": "tiny.onnx"}  # type: ignore[assignment]
+    decoder = {"filename": "tiny.onnx"}
+    config = {"model": {"type": "phi3", "context_length": 131072, "decoder": decoder}}
     build = {
         "genai_config.json": json.dumps(config).encode(),
         "tiny.onnx": b"graph " * 4000,
@@ -239,14 +239,15 @@ class _HubHandler(_Handler):
 
     def resolve(self, path: str) -> None:
         content = self.owner.files[path]
-        common = {"X_Repo_Commit": COMMIT}
         if len(content) < LARGE:
-            etag = {} if self.owner.mishaps.no_etag else {"ETag": f'"{git_sha1(content)}"'}
-            return self.send_file(path, **common, **etag)
+            headers = {"X_Repo_Commit": COMMIT}
+            if not self.owner.mishaps.no_etag:
+                headers["ETag"] = f'"{git_sha1(content)}"'
+            return self.send_file(path, **headers)
         sha256 = hashlib.sha256(content).hexdigest()
         return self.send(
             302,
-            **common,
+            X_Repo_Commit=COMMIT,
             Location=f"{self.owner.cdn}/{path}?signature=short-lived",
             X_Linked_Etag=f'"{sha256}"',
             X_Linked_Size=str(len(content)),

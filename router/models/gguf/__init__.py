@@ -34,6 +34,8 @@ class Converted:
         context_length: Tokens of prompt and answer the model was trained for.
         layers: How many; `hidden_layer` goes from 0 to one less.
         hidden_layer: The layer whose input is shown as `HIDDEN_OUTPUT`. None: not shown.
+        has_chat_template: Whether the GGUF carried one. Without it no conversation can be put
+            into the model's words.
         total_bytes: Size of the folder's files.
     """
 
@@ -44,6 +46,7 @@ class Converted:
     context_length: int
     layers: int
     hidden_layer: int | None
+    has_chat_template: bool
     total_bytes: int
 
 

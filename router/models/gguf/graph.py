@@ -27,6 +27,7 @@ FloatArray = npt.NDArray[np.float32]
 WeightSource = Callable[[str], FloatArray]
 BitPlan = Callable[[str], Bits]
 
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
     """The numbers that fix a Llama-type model's graph.
@@ -68,7 +69,8 @@ def add_decoder(
         weights: Gives a tensor by its GGUF name: a matrix as (n_out, n_in), a norm as (n,). Query
             and key rows are in the half-split rotary order, not GGUF's interleaved one.
         bits: Gives the precision of a matrix by its GGUF name without `.weight`; query, key and
-            value are one matrix, `blk.N.attn_qkv`. Of an embedding 4 bits are kept in 8.
+            value are one matrix, `blk.N.attn_qkv`. The embedding has 8 or 32; an output matrix
+            that is tied to it has the same.
         hidden_layer: Show the residual stream that enters this layer, 0 for the first, as the
             output `hidden_state` of shape (batch, tokens, hidden).
         on_layer: Called with the number of layers finished.
@@ -129,7 +131,7 @@ class _Decoder:
         self._embedding = self._linears.weights_8(name, matrix)
         codes, scales = self._embedding
         # The same bytes that `MatMulNBits` sees as blocks.
-        rows = self._file.view(f"{name}.rows", codes, (len(matrix), -1))
+        rows = self._file.view(f"{name}.rows", codes, matrix.shape)
         return self._file.node(
             "GatherBlockQuantized",
             [rows, ids, scales],
@@ -166,7 +168,8 @@ class _Decoder:
         last = file.node("Sub", [count, one], ["mask.last"])
         file.node("Cast", [last], ["seqlens_k"], to=onnx.TensorProto.INT32)
         size = file.node("Shape", [mask], ["mask.size"])
-        total = file.node("Gather", [size, one], ["mask.total"])
+        second = file.constant("second", np.array(1, np.int64))
+        total = file.node("Gather", [size, second], ["mask.total"])
         file.node("Cast", [total], ["total_length"], to=onnx.TensorProto.INT32)
 
     def _add_rotary_tables(self) -> None:

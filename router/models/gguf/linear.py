@@ -46,7 +46,7 @@ class Linears:
         Args:
             name: Goes before the names of the weights.
             x: A value of shape (batch, tokens, n_in).
-            matrix: Shape (n_out, n_in). With 4 bits, n_in has to be a multiple of 32.
+            matrix: Shape (n_out, n_in); n_in is a multiple of 32.
             bits: 32 keeps the numbers as they are.
         """
         if bits == 32:
@@ -54,8 +54,10 @@ class Linears:
         if bits == 8:
             coded = self.weights_8(name, matrix)
             return self.product_8(x, coded, matrix.shape, out=out)
-        coded, n_in = self._weights_4(name, matrix)
-        return self._product(self._append_sums(x, matrix.shape[1]), coded, (len(matrix), n_in), 4, out)
+        n_out, n_in = matrix.shape
+        coded = self._weights_4(name, matrix)
+        shape = (n_out, n_in + n_in // BLOCK)
+        return self._product(self._append_sums(x, n_in), coded, shape, 4, out)
 
     def weights_8(self, name: str, matrix: FloatArray) -> list[str]:
         """Write a matrix in 8 bits; gives the names of codes and scales."""
@@ -69,8 +71,8 @@ class Linears:
         """Multiply by what `weights_8` wrote. `shape` is the matrix's."""
         return self._product(x, coded, shape, 8, out)
 
-    def _weights_4(self, name: str, matrix: FloatArray) -> tuple[list[str], int]:
-        """Write a matrix in 4 bits, its offsets behind it; gives the names and the width."""
+    def _weights_4(self, name: str, matrix: FloatArray) -> list[str]:
+        """Write a matrix in 4 bits, its offsets behind it; gives the names of the three parts."""
         main, offsets = quantize_4_with_offset(matrix)
         rest = quantize_4(offsets)
         both = Codes(
@@ -78,12 +80,11 @@ class Linears:
             np.concatenate([main.scales, rest.scales], axis=1),
             np.concatenate([main.zeros, rest.zeros], axis=1),
         )
-        names = [
+        return [
             self._file.weight(f"{name}.codes", pack_4(both.codes)),
             self._file.weight(f"{name}.scales", both.scales),
             self._file.weight(f"{name}.zeros", pack_4(both.zeros)),
         ]
-        return names, matrix.shape[1] + offsets.shape[1]
 
     def _append_sums(self, x: str, n_in: int) -> str:
         """`x` with the sums over its blocks behind it."""

@@ -1,7 +1,7 @@
 """Numbers in blocks of 32 that share a scale: 8 bits around zero, 4 bits with an offset.
 
-In: a float32 matrix of shape (n_out, n_in). Out: codes, scales and zero points, as ONNX Runtime's
-`MatMulNBits` keeps them, where a weight is `scale * (code - zero)`.
+In: a float32 matrix of shape (n_out, n_in), n_in a multiple of 32. Out: codes, scales and zero
+points, as ONNX Runtime's `MatMulNBits` keeps them, where a weight is `scale * (code - zero)`.
 """
 
 from __future__ import annotations
@@ -49,29 +49,30 @@ class Codes:
 def quantize_8(matrix: FloatArray) -> Codes:
     """8 bits around zero. The error is at most half of max|block| / 127.
 
-    Exact for GGUF's Q8_0, whose grid this is. A last block that is not full is filled with zeros.
+    Exact for GGUF's Q8_0, whose grid this is.
     """
     n_out, n_in = matrix.shape
-    n_blocks = -(-n_in // BLOCK)
-    codes = np.empty((n_out, n_blocks, BLOCK), np.uint8)
-    scales = np.empty((n_out, n_blocks), np.float32)
-    rows = max(1, _CHUNK_BLOCKS // n_blocks)
-    for begin in range(0, n_out, rows):
-        part = slice(begin, begin + rows)
-        blocks = _blocks(matrix[part])
-        peak = np.abs(blocks).max(axis=-1)
-        scale = np.where(peak > 0, peak / np.float32(127), np.float32(1))
-        codes[part] = np.rint(blocks / scale[..., None]) + ZERO_8
-        scales[part] = scale
-    return Codes(codes, scales, np.full_like(scales, ZERO_8, dtype=np.uint8))
+    blocks = matrix.reshape(-1, BLOCK)
+    codes = np.empty(blocks.shape, np.uint8)
+    scales = np.empty(len(blocks), np.float32)
+    for begin in range(0, len(blocks), _CHUNK_BLOCKS):
+        part = slice(begin, begin + _CHUNK_BLOCKS)
+        peak = np.abs(blocks[part]).max(axis=-1)
+        scales[part] = np.where(peak > 0, peak / np.float32(127), np.float32(1))
+        codes[part] = np.rint(blocks[part] / scales[part, None]) + ZERO_8
+    shape = (n_out, n_in // BLOCK)
+    zeros = np.full(shape, ZERO_8, np.uint8)
+    return Codes(codes.reshape(*shape, BLOCK), scales.reshape(shape), zeros)
 
 
 def quantize_4(matrix: FloatArray) -> Codes:
     """4 bits between the least and the greatest of each block, zero among them.
 
-    The error is at most one step, (max - min) / 15.
+    The error is at most one step, (max - min) / 15. A last block that is not full is filled up
+    with zeros; this is the one function that takes any n_in.
     """
-    blocks = _blocks(matrix)
+    n_out, n_in = matrix.shape
+    blocks = np.pad(matrix, ((0, 0), (0, -n_in % BLOCK))).reshape(n_out, -1, BLOCK)
     low = np.minimum(blocks.min(axis=-1), 0)
     high = np.maximum(blocks.max(axis=-1), 0)
     scales = np.where(high > low, (high - low) / np.float32(15), np.float32(1))
@@ -87,9 +88,6 @@ def quantize_4_with_offset(matrix: FloatArray) -> tuple[Codes, FloatArray]:
     block lie on one side of zero. Blocks that lie on a grid of 16 even steps, as those of GGUF's
     Q4_0, Q4_1 and Q4_K do, come out exact. For the others the scale is searched: for each of
     several ranges, codes and the least-squares line through them in turn, as k-quants do.
-
-    Args:
-        matrix: n_in is a multiple of 32.
 
     Returns: The codes, and the offsets, shape (n_out, n_blocks).
     """
@@ -113,16 +111,9 @@ def quantize_4_with_offset(matrix: FloatArray) -> tuple[Codes, FloatArray]:
 def pack_4(codes: ByteArray) -> ByteArray:
     """Two codes to a byte along the last axis, the first in the low half."""
     if codes.shape[-1] % 2:
-        codes = np.concatenate([codes, np.zeros_like(codes[..., :1])], axis=-1)
-    return codes[..., 0::2] | (codes[..., 1::2] << 4)
-
-
-def _blocks(matrix: FloatArray) -> FloatArray:
-    n_out, n_in = matrix.shape
-    missing = -n_in % BLOCK
-    if missing:
-        matrix = np.pad(matrix, ((0, 0), (0, missing)))
-    return matrix.reshape(n_out, -1, BLOCK)
+        codes = np.pad(codes, [(0, 0)] * (codes.ndim - 1) + [(0, 1)])
+    packed: ByteArray = codes[..., 0::2] | (codes[..., 1::2] << 4)
+    return packed
 
 
 @dataclass(slots=True)

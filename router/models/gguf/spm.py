@@ -64,10 +64,13 @@ def spm_document(
     }
 
 
-def added_token(index: int, text: str, *, rstrip: bool = False) -> dict[str, Any]:
+def added_token(
+    index: int, text: str, *, special: bool = True, rstrip: bool = False
+) -> dict[str, Any]:
     """An entry of `added_tokens`: `text` is matched as a whole, before anything else.
 
     Args:
+        special: Whether decoding leaves it out.
         rstrip: Whether it swallows the white space after it.
     """
     return {
@@ -77,7 +80,7 @@ def added_token(index: int, text: str, *, rstrip: bool = False) -> dict[str, Any
         "lstrip": False,
         "rstrip": rstrip,
         "normalized": False,
-        "special": True,
+        "special": special,
     }
 
 

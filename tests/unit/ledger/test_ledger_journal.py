@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+
 from router.ledger import journal
 from router.ledger.journal import Journal
 from router.ledger.lock import OwnerLock

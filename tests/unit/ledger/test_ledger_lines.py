@@ -5,6 +5,8 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from support.booking import StepTrace, attempt, began, closed, hop
+
 from router.ledger.entry import MASK
 from router.ledger.lines import (
     Begin,
@@ -20,7 +22,6 @@ from router.ledger.lines import (
     read_line,
 )
 from router.types import Message
-from support.booking import StepTrace, attempt, began, closed, hop
 
 ERROR = "can't parse 'my secret plan'"
 
@@ -81,7 +82,9 @@ def test_a_line_that_does_not_fit_is_none_and_never_half_a_row(raw: bytes) -> No
 
 
 def test_a_line_of_an_older_version_may_lack_what_is_new_and_one_of_a_newer_may_have_more() -> None:
-    old = b'["begin",{"decision_id":"d","hop":0,"attempt_id":"a","number":1,"target":"t","new":[1]}]'
+    old = (
+        b'["begin",{"decision_id":"d","hop":0,"attempt_id":"a","number":1,"target":"t","new":[1]}]'
+    )
     read = read_line(old)
     assert isinstance(read, Begin)
     assert read.policy is None

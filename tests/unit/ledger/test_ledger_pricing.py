@@ -5,6 +5,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+
 from router.errors import ConfigError
 from router.ledger import PriceBook, PriceLine
 from router.ledger.pricing import cost, worst_case
@@ -126,7 +127,10 @@ def test_a_file_becomes_lines(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("fields", "said"),
     [
-        ({"input_usd_per_1m": "2.50"}, r"prices\.yaml:5:\d+: prices\[0\]\.input_usd_per_1m: .*quot"),
+        (
+            {"input_usd_per_1m": "2.50"},
+            r"prices\.yaml:5:\d+: prices\[0\]\.input_usd_per_1m: .*quot",
+        ),
         ({"input_usd_per_1m": '"-1"'}, "is not a price"),
         ({"input_usd_per_1m": '"1e3"'}, "is not a price"),
         ({"input_usd_per_1m": '"0.0000001"'}, "at most six decimals"),

@@ -6,11 +6,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from support.booking import START, StepTrace, attempt, began, closed, hop
+
 from router.errors import LedgerError
 from router.ledger import Ledger, Report
 from router.ledger.totals import Spread
 from router.types import Message, Usage
-from support.booking import START, StepTrace, attempt, began, closed, hop
 
 
 @pytest.fixture
@@ -188,7 +189,7 @@ def test_what_is_in_the_tables_is_read_even_when_they_can_t_be_written(
     kept_here(ledger, "d1")
     ledger.flush()
     kept_here(ledger, "d2")
-    report._db.execute("PRAGMA busy_timeout = 0")
+    report._intake.db.execute("PRAGMA busy_timeout = 0")
     other = sqlite3.connect(tmp_path / "ledger.sqlite3", isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     assert [r.decision_id for r in report.recent()] == ["d1"]

@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 
 import pytest
+
 from router.errors import LedgerError
 from router.ledger.schema import STEPS, Step, connect, version_of, writing
 
@@ -89,8 +90,13 @@ def test_a_file_that_is_no_database_says_what_to_do(tmp_path: Path) -> None:
 
 def test_a_transaction_that_raises_leaves_nothing(tmp_path: Path) -> None:
     db = connect(tmp_path)
-    with pytest.raises(sqlite3.IntegrityError), writing(db):
-        db.execute("INSERT INTO labels (decision_id) VALUES ('d1')")
-        db.execute("INSERT INTO labels (decision_id) VALUES (NULL)")
+
+    def half() -> None:
+        with writing(db):
+            db.execute("INSERT INTO labels (decision_id) VALUES ('d1')")
+            db.execute("INSERT INTO labels (decision_id) VALUES (NULL)")
+
+    with pytest.raises(sqlite3.IntegrityError, match="NOT NULL"):
+        half()
     assert db.execute("SELECT COUNT(*) FROM labels").fetchone() == (0,)
     db.close()

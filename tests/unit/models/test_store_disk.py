@@ -78,15 +78,17 @@ def test_progress_is_told_at_most_ten_times_a_second_but_always_first_and_last()
     assert 20 <= len(told) <= 30
 
 
-def test_an_unknown_total_gives_no_fraction() -> None:
+def test_an_unknown_total_gives_no_fraction_and_a_known_one_begins_at_zero() -> None:
     told: list[Progress] = []
     meter = Meter("tiny", told.append, lambda: 0.0)
 
     meter.begin("look")
-    meter.begin("download", done=0)
+    meter.begin("download", done=5)
+    meter.begin("check", total=10)
 
-    assert [p.fraction for p in told] == [None, None]
-    assert [p.bytes_total for p in told] == [None, None]
+    assert [p.fraction for p in told] == [None, None, 0.0]
+    assert [p.bytes_done for p in told] == [None, 5, 0]
+    assert [p.bytes_total for p in told] == [None, None, 10]
 
 
 def test_each_model_of_the_catalogue_is_pinned_or_says_that_it_is_not() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from router.errors import ModelError
-from router.models import HubSource, Model, Progress, Store
+from router.models import HubSource, Model, Progress, Store, disk
 from tests.support.hub import COMMIT, CPU, REPO, LoopbackHub, loopback_hub
 
 NAMES = (
@@ -29,12 +29,13 @@ def hub() -> Iterator[LoopbackHub]:
         yield server
 
 
-def a_model(**source: object) -> Model:
+def a_model(
+    repo: str = REPO, revision: str = "main", sha256: Mapping[str, str] | None = None
+) -> Model:
+    folder = "cpu_and_mobile/"
     return Model(
         name="tiny",
-        source=HubSource(
-            **{"repo": REPO, "revision": "main", "folder": "cpu_and_mobile/"} | source
-        ),
+        source=HubSource(repo=repo, revision=revision, folder=folder, sha256=sha256 or {}),
         licence="MIT",
         context_limit=4096,
         download_bytes=None,
@@ -42,10 +43,22 @@ def a_model(**source: object) -> Model:
     )
 
 
-def a_store(root: Path, hub: LoopbackHub, **more: object) -> Store:
-    model = a_model()
-    options = {"catalogue": {"tiny": model}, "endpoint": hub.endpoint, "sleep": lambda _: None}
-    return Store(root, **(options | more))
+def a_store(
+    root: Path,
+    hub: LoopbackHub,
+    *,
+    model: Model | None = None,
+    endpoint: str | None = None,
+    sleep: Callable[[float], None] = lambda _: None,
+    free_bytes: Callable[[Path], int] = disk.free_bytes,
+) -> Store:
+    return Store(
+        root,
+        catalogue={"tiny": model or a_model()},
+        endpoint=endpoint or hub.endpoint,
+        sleep=sleep,
+        free_bytes=free_bytes,
+    )
 
 
 def test_the_folder_for_cpus_is_taken_whole_and_nothing_else(
@@ -167,24 +180,24 @@ def test_a_file_of_our_own_pin_is_held_to_it_whatever_the_hub_says(
     hub: LoopbackHub, tmp_path: Path
 ) -> None:
     right = hashlib.sha256(hub.files[WEIGHTS]).hexdigest()
-    pinned = {"tiny": a_model(sha256={"tiny.onnx.data": right})}
-    other = {"tiny": a_model(sha256={"tiny.onnx.data": "0" * 64})}
+    pinned = a_model(sha256={"tiny.onnx.data": right})
+    other = a_model(sha256={"tiny.onnx.data": "0" * 64})
 
-    installed = a_store(tmp_path / "a", hub, catalogue=pinned).pull("tiny")
+    installed = a_store(tmp_path / "a", hub, model=pinned).pull("tiny")
     with pytest.raises(ModelError, match="is pinned"):
-        a_store(tmp_path / "b", hub, catalogue=other).pull("tiny")
+        a_store(tmp_path / "b", hub, model=other).pull("tiny")
 
     entry = next(e for e in installed.manifest.files if e.path == "tiny.onnx.data")
     assert entry.checked == "pinned sha256"
 
 
 def test_a_pinned_commit_is_asked_for_by_its_hash(hub: LoopbackHub, tmp_path: Path) -> None:
-    pinned = {"tiny": a_model(revision=COMMIT)}
-    gone = {"tiny": a_model(revision="f" * 40)}
+    pinned = a_model(revision=COMMIT)
+    gone = a_model(revision="f" * 40)
 
-    assert a_store(tmp_path, hub, catalogue=pinned).pull("tiny").manifest.revision == COMMIT
+    assert a_store(tmp_path, hub, model=pinned).pull("tiny").manifest.revision == COMMIT
     with pytest.raises(ModelError, match="not the revision"):
-        a_store(tmp_path / "b", hub, catalogue=gone).pull("tiny")
+        a_store(tmp_path / "b", hub, model=gone).pull("tiny")
 
 
 def test_a_mirror_without_checksums_in_its_listing_is_asked_file_by_file(
@@ -288,9 +301,9 @@ def test_a_repository_without_a_model_in_it_is_refused(
 def test_an_unknown_repository_a_dead_hub_and_no_hub_at_all_each_say_so(
     hub: LoopbackHub, tmp_path: Path
 ) -> None:
-    elsewhere = {"tiny": a_model(repo="acme/other")}
+    elsewhere = a_model(repo="acme/other")
     with pytest.raises(ModelError, match="shows us no acme/other"):
-        a_store(tmp_path, hub, catalogue=elsewhere).pull("tiny")
+        a_store(tmp_path, hub, model=elsewhere).pull("tiny")
     with pytest.raises(ModelError, match="HTTPS_PROXY"):
         a_store(tmp_path, hub, endpoint="http://127.0.0.1:9").pull("tiny")
     with pytest.raises(ModelError, match="has to begin with https://"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 import threading
 from pathlib import Path
 
@@ -236,6 +237,28 @@ def test_threads_that_pull_at_once_convert_once(tmp_path: Path, gguf: Path) -> N
     assert len(convert.calls) == 1
     assert len(paths) == 4
     assert len(set(paths)) == 1
+
+
+def test_a_pull_of_what_nobody_has_leaves_no_trace(store: Store) -> None:
+    with pytest.raises(ModelError):
+        store.pull("nothing")
+
+    assert not store.root.exists()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no mode bits to take away")
+def test_a_store_that_may_not_be_read_says_so_in_our_words(store: Store, gguf: Path) -> None:
+    store.pull("mine", from_file=gguf)
+    home = store.root / "mine"
+    home.chmod(0)
+    try:
+        if os.access(home, os.R_OK):
+            pytest.skip("this user may read everything")
+        for ask in (store.list, lambda: store.path("mine"), lambda: store.find("mine")):
+            with pytest.raises(ModelError, match="not allowed to use"):
+                ask()
+    finally:
+        home.chmod(0o755)
 
 
 def test_a_root_that_can_not_be_made_says_where_to_go(tmp_path: Path, gguf: Path) -> None:

