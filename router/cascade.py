@@ -7,7 +7,7 @@ returns a `Verdict`. The orchestrator drives it with real targets, tests drive i
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
 
 from .hops import Cause, Status
@@ -15,9 +15,7 @@ from .policy.decide import Before, after
 from .policy.rules import Limits, Policy, Signals
 from .policy.trace import Entry, Note, Taken
 
-
-SHORTEST_S = 0.001
-"""Less time than this is none: a timer may fire this much early."""
+UNRETURNABLE = "the answer has no text, or a filter cut it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +25,8 @@ class Rung:
     Attributes:
         name: The target's name.
         tier: The tier it serves.
-        worst_case_usd: Most one call of this request may cost. None: its price is not known.
+        worst_case_usd: Most one call of this request may cost; a retry is another call.
+            None: its price is not known.
     """
 
     name: str
@@ -58,10 +57,11 @@ class Seen:
 
     Attributes:
         signals: Of the draft, together with the request's. None: there was no whole answer.
-        returnable: The draft could be shown at a pinch: it has text, and no filter cut it.
+        returnable: The draft could be shown: it has text, and no filter cut it.
         failure: A `HopError.kind`. None: it ended well.
         committed: Bytes of it have reached the caller.
-        elapsed_s: Seconds since the request arrived.
+        elapsed_s: Seconds since the request arrived; at least the deadline when that is what
+            ended the call, however early its timer fired.
         spent_usd: Dollars the request has cost; unknown costs counted at their worst case.
     """
 
@@ -80,7 +80,7 @@ class Verdict:
     Attributes:
         answered_by: Index of the hop whose answer the caller gets. None: none.
         flags: What the reader of the answer should know.
-        limit: The limit that ended it. None: no limit did.
+        limit: The limit but for which there might be another answer. None: no limit did it.
         entries: Everything that was decided, in order.
     """
 
@@ -101,6 +101,7 @@ def walk(
     limits: Limits,
     *,
     asked: str | None = None,
+    elapsed_s: float = 0.0,
     trace: list[Entry] | None = None,
 ) -> Walk:
     """Walk the tiers of `policy` from where `first` says until an answer is kept.
@@ -111,13 +112,14 @@ def walk(
         rungs: Targets of each tier, in the order to try them.
         limits: The policy's, tightened by the caller's.
         asked: Ask this target and no other, whatever the route says; guards still hold.
+        elapsed_s: Seconds since the request arrived.
         trace: Every decision is appended here as it is made, for who has to stop half-way.
 
     Yields a call at a time; has to be sent what was seen of it.
     """
     entries = [] if trace is None else trace
     entries.extend(first.checks)
-    return (yield from _Walker(policy, rungs, limits, entries).run(first, asked))
+    return (yield from _Walker(policy, rungs, limits, entries, elapsed_s).run(first, asked))
 
 
 class _Walker:
@@ -129,26 +131,23 @@ class _Walker:
         rungs: Mapping[str, tuple[Rung, ...]],
         limits: Limits,
         entries: list[Entry],
+        elapsed_s: float,
     ) -> None:
         self.policy = policy
         self.rungs = rungs
         self.limits = limits
         self.entries = entries
         self.hops = 0
-        self.seen = Seen()
+        self.seen = Seen(elapsed_s=elapsed_s)
         self.best: int | None = None
         self.stopped_by: str | None = None
         self.because = ""
         self.cause: Cause = "start"
 
     def run(self, first: Before, asked: str | None) -> Walk:
-        if asked is not None:
-            ladder = self.ladder_of_one(first, asked)
-            self.cause, self.because = "asked", "the caller named it"
-        else:
-            ladder = self.ladder(first)
-            self.because = first.because
-        if first.start is None or (asked is not None and not ladder):
+        self.because = first.because
+        ladder = self.ladder(first) if asked is None else self.ladder_of_one(first, asked)
+        if not ladder and self.forbidden(first, asked):
             return self.verdict("forbidden", None)
         for step, tier in enumerate(ladder):
             last = step == len(ladder) - 1
@@ -160,24 +159,39 @@ class _Walker:
         return self.fall_back()
 
     def ladder(self, first: Before) -> list[str]:
-        """Permitted tiers from the start up that have a target; the rest is noted."""
+        """Permitted tiers from the start up that have a target; the rest is noted.
+
+        Where none of them has, the strongest weaker one that has: as where the start is forbidden.
+        """
         if first.start is None:
             return []
-        found = []
-        for tier in first.permitted[first.permitted.index(first.start) :]:
-            if self.rungs.get(tier):
-                found.append(tier)
-            else:
+        start = first.permitted.index(first.start)
+        for tier in first.permitted[start:]:
+            if not self.rungs.get(tier):
                 self.note(f"tier {tier} skipped: no target serves it")
+        found = [tier for tier in first.permitted[start:] if self.rungs.get(tier)]
+        weaker = [tier for tier in first.permitted[:start] if self.rungs.get(tier)]
+        if not found and weaker:
+            self.because += f"; no target serves {first.start} or a stronger tier"
+            return weaker[-1:]
         return found
 
     def ladder_of_one(self, first: Before, asked: str) -> list[str]:
+        self.cause, self.because = "asked", "the caller named it"
         for tier, rungs in self.rungs.items():
-            if any(r.name == asked for r in rungs):
+            if any(rung.name == asked for rung in rungs):
                 if tier in first.permitted:
                     return [tier]
-                self.note(f"target {asked} was asked for, and tier {tier} is forbidden")
+                why = "is forbidden" if tier in self.policy.tiers else "is not in the policy"
+                self.note(f"target {asked} was asked for, and its tier {tier} {why}")
         return []
+
+    def forbidden(self, first: Before, asked: str | None) -> bool:
+        """Whether it is the policy that left nobody to ask, and not the want of a target."""
+        if asked is not None:
+            return any(rung.name == asked for rungs in self.rungs.values() for rung in rungs)
+        barred = [tier for tier in self.policy.tiers if tier not in first.permitted]
+        return first.start is None or any(self.rungs.get(tier) for tier in barred)
 
     def tier(
         self, tier: str, *, commits: bool, asked: str | None
@@ -213,18 +227,25 @@ class _Walker:
         """Keep an answer, or say why not. On the last tier requirements only flag."""
         assert self.seen.signals is not None
         found = after(self.policy, tier, self.seen.signals)
+        kept = found.accepted and self.seen.returnable
         checks = found.checks
         if commits:
             checks = tuple(
-                replace(c, effect="flagged; no stronger tier is left") if c.effect else c
+                c._replace(effect="flagged; no stronger tier is left") if c.effect else c
                 for c in checks
             )
         self.entries.extend(checks)
-        if found.accepted or commits:
-            return self.verdict("answered", index, *([] if found.accepted else ["uncertain"]))
+        because = found.because
+        if not self.seen.returnable:
+            because = because or UNRETURNABLE
+            self.note(f"hop {index + 1}: {UNRETURNABLE}")
+        # Nothing was committed of an answer without text: an earlier draft is better than that.
+        instead = not self.seen.committed and not self.seen.returnable and self.best is not None
+        if kept or (commits and not instead):
+            return self.verdict("answered", index, *([] if kept else ["uncertain"]))
         if self.seen.returnable:
             self.best = index
-        self.cause, self.because = "escalation", found.because
+        self.cause, self.because = "escalation", because
         return None
 
     def fits(self, rung: Rung) -> bool:
@@ -249,7 +270,7 @@ class _Walker:
     def in_time(self) -> bool:
         """Whether the deadline leaves anything worth starting."""
         allowed, gone = self.limits.deadline_s, self.seen.elapsed_s
-        if allowed is None or gone < allowed - SHORTEST_S:
+        if allowed is None or gone < allowed:
             return True
         return self.stop("deadline_s", f"{gone:.2f} s gone, {allowed:g} s allowed")
 
@@ -265,12 +286,14 @@ class _Walker:
         flags = [] if self.stopped_by is None else [f"limit:{self.stopped_by}"]
         if self.best is not None:
             self.note(f"hop {self.best + 1}'s draft is returned, flagged: nothing better came")
-            return self.verdict("answered", self.best, "uncertain", *flags)
+            return self.verdict("answered", self.best, "uncertain", *flags, limit=self.stopped_by)
         status: Status = "no_answer" if self.stopped_by is None else "limit_reached"
-        return self.verdict(status, None, *flags)
+        return self.verdict(status, None, *flags, limit=self.stopped_by)
 
     def note(self, text: str) -> None:
         self.entries.append(Note(text))
 
-    def verdict(self, status: Status, hop: int | None, *flags: str) -> Verdict:
-        return Verdict(status, hop, flags, self.stopped_by, tuple(self.entries))
+    def verdict(
+        self, status: Status, hop: int | None, *flags: str, limit: str | None = None
+    ) -> Verdict:
+        return Verdict(status, hop, flags, limit, tuple(self.entries))

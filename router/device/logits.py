@@ -47,8 +47,9 @@ class RowReader:
         np.subtract(row, row[first], out=shifted)
         np.exp(shifted, out=weights)
         total = float(weights.sum())
-        moment = float(np.dot(shifted, weights))
-        if math.isnan(moment):  # 0 * -inf: the model masks a part of its vocabulary
+        with np.errstate(invalid="ignore"):
+            moment = float(np.dot(shifted, weights))
+        if math.isnan(moment):  # -inf * 0: the model masks a part of its vocabulary
             moment = float(np.dot(np.maximum(shifted, -1e4), weights))
         log_total = math.log(total)
         logprob = float(shifted[chosen]) - log_total

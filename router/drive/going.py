@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
-from ..cascade import Call, Rung, Seen, Verdict, walk
+from ..cascade import Call, Rung, Seen, Verdict, Walk, walk
 from ..clock import Clock, Deadline
-from ..errors import Forbidden, HopError, LimitReached, NoAnswer, RouterError
-from ..hops import Attempt, Hop, HopStatus, Outcome, Status, total_cost
-from ..ledger.entry import Began, Closed, Sink
+from ..errors import HopError
+from ..hops import Hop, HopStatus, Outcome, Status, total_cost
+from ..ledger.entry import Closed, Sink
 from ..policy.decide import Before, before
 from ..policy.explain import PolicyTrace, plain
-from ..policy.rules import Policy
+from ..policy.rules import Limits, Policy
 from ..policy.trace import Entry
 from ..signals import draft_signals, prompt_bound, request_signals
 from ..signals.catalogue import Value
 from ..types import Ask, Chunk, Completion, Message, Request
-from .attempt import HopRun, Live
+from .attempt import HopRun
+from .booking import HopBooking
+from .ending import error_of
 from .ids import new_id
+from .live import Allowance, Live
 
 CountTokens = Callable[[tuple[Message, ...]], Awaitable[int | None]]
 
@@ -45,7 +49,13 @@ class Home:
 
 @dataclass(slots=True)
 class Going:
-    """One request: read `chunks` to the end or close it, then `close`, then `finish`."""
+    """One request: read `chunks` to the end or close it, then `close`, then `finish`.
+
+    Attributes:
+        spent: Dollars so far; unknown costs counted at their worst case.
+        verdict: None: the walk has not ended.
+        caller_left: The caller went away before the end.
+    """
 
     home: Home
     request: Request
@@ -53,8 +63,10 @@ class Going:
     arrived: float = 0.0
     started_at: float = 0.0
     decision_id: str = ""
+    limits: Limits = field(default_factory=Limits)
     trace: list[Entry] = field(default_factory=list)
     hops: list[Hop] = field(default_factory=list)
+    drafts: list[Completion] = field(default_factory=list)
     errors: list[HopError] = field(default_factory=list)
     text: list[str] = field(default_factory=list)
     first_byte: float | None = None
@@ -62,31 +74,19 @@ class Going:
     verdict: Verdict | None = None
     first: Before | None = None
     outcome: Outcome | None = None
+    caller_left: bool = False
 
     def __post_init__(self) -> None:
-        clock = self.home.clock
+        clock, request = self.home.clock, self.request
         self.arrived, self.started_at = clock.now(), clock.wall()
         self.decision_id = new_id(self.started_at)
+        self.limits = self.policy.limits.tightened(request.deadline_s, request.cost_usd)
 
     async def chunks(self) -> AsyncGenerator[Chunk, None]:
         """Drive the walk; hand on what is committed."""
-        request, policy = self.request, self.policy
-        counted = None
-        if "prompt.tokens" in policy.signals():
-            counted = await self.home.count_tokens(request.messages)
-        signals = request_signals(request, counted)
-        limits = policy.limits.tightened(request.deadline_s, request.cost_usd)
-        deadline = Deadline.after(limits.deadline_s, self.arrived)
-        self.first = before(policy, signals)
-        steps = walk(
-            policy,
-            self.first,
-            self.rungs(counted),
-            limits,
-            asked=request.target,
-            trace=self.trace,
-        )
-        drafts: dict[int, Completion] = {}
+        deadline = Deadline.after(self.limits.deadline_s, self.arrived)
+        signals = request_signals(self.request, await self.counted(deadline))
+        steps = self.steps(signals)
         seen: Seen | None = None
         while True:
             try:
@@ -95,8 +95,9 @@ class Going:
                 self.verdict = stop.value
                 break
             run = self.hop_run(call, deadline)
-            hop_started = self.home.clock.now()
-            status: HopStatus = "cancelled"
+            started = self.home.clock.now()
+            status: HopStatus = "failed"
+            left = "stopped by an error of our own"
             error: HopError | None = None
             measured: dict[str, Value] = {}
             try:
@@ -105,39 +106,57 @@ class Going:
                         if call.commits and chunk.text:
                             yield self.committed(chunk)
                 measured = draft_signals(run.answer)
-                status = "answered" if call.commits else "deferred"
+                status, left = "deferred", "not kept"
             except HopError as exc:
-                error, status = exc, "failed"
+                error, left = exc, f"failed: {exc.kind}"
                 self.errors.append(exc)
+            except (asyncio.CancelledError, GeneratorExit):
+                status, left = "cancelled", "the caller went away"
+                raise
             finally:
-                if run.attempts:
-                    self.hops.append(self.hop(call, run, status, error, measured, hop_started))
-            drafts[len(self.hops) - 1] = run.answer
-            seen = self.seen(call, run, error, {**signals, **measured})
+                self.keep(call, run, status, left, measured, started)
+            seen = self.seen(run, error, {**signals, **measured})
         answered = self.verdict.answered_by
-        if answered is not None and not self.text:
-            yield self.committed(_as_chunk(drafts[answered]))
+        if answered is not None and not self.text and self.drafts[answered].text:
+            yield self.committed(_as_chunk(self.drafts[answered]))
 
-    def rungs(self, counted: int | None) -> dict[str, tuple[Rung, ...]]:
-        """Targets of each tier, each with the most it may cost."""
-        bound = counted if counted is not None else int(prompt_bound(self.request.messages).bound)
-        found: dict[str, tuple[Rung, ...]] = {}
+    async def counted(self, deadline: Deadline) -> int | None:
+        """The prompt's tokens, if the policy asks and the device can tell in time."""
+        if "prompt.tokens" not in self.policy.signals():
+            return None
+        try:
+            async with asyncio.timeout(deadline.left_s(self.home.clock.now())):
+                return await self.home.count_tokens(self.request.messages)
+        except (TimeoutError, HopError):
+            return None
+
+    def steps(self, signals: Mapping[str, Value]) -> Walk:
+        self.first = before(self.policy, signals)
+        rungs: dict[str, tuple[Rung, ...]] = {}
         for live in self.home.targets.values():
-            target = live.target
-            worst = live.worst_case(bound, self.cap(live))
-            found[target.tier] = (
-                *found.get(target.tier, ()),
-                Rung(target.name, target.tier, worst),
-            )
-        return found
+            name, tier = live.target.name, live.target.tier
+            rungs[tier] = (*rungs.get(tier, ()), Rung(name, tier, self.worst_case(live)))
+        return walk(
+            self.policy,
+            self.first,
+            rungs,
+            self.limits,
+            asked=self.request.target,
+            elapsed_s=self.home.clock.now() - self.arrived,
+            trace=self.trace,
+        )
+
+    def worst_case(self, live: Live) -> Decimal | None:
+        """Most dollars one call can cost. The device's count of the prompt bounds nobody else's."""
+        bound = int(prompt_bound(self.request.messages).bound)
+        return live.meter.worst_case(bound, self.cap(live))
 
     def cap(self, live: Live) -> int:
         asked = self.request.max_output_tokens
         return live.target.max_output_tokens if asked is None else asked
 
     def hop_run(self, call: Call, deadline: Deadline) -> HopRun:
-        live = self.home.targets[call.target]
-        request = self.request
+        live, request, limit = self.home.targets[call.target], self.request, self.limits.cost_usd
         ask = Ask(
             attempt_id="",
             messages=request.messages,
@@ -146,8 +165,24 @@ class Going:
             seed=request.seed,
             stop=request.stop,
         )
-        booking = _Booking(self, call, len(self.hops))
-        return HopRun(live, ask, clock=self.home.clock, deadline=deadline, booking=booking)
+        booking = HopBooking(
+            ledger=self.home.ledger,
+            decision_id=self.decision_id,
+            request=request,
+            policy=self.policy,
+            target=live.target,
+            call=call,
+            hop=len(self.hops),
+        )
+        left = None if limit is None else limit - self.spent
+        return HopRun(
+            live,
+            ask,
+            clock=self.home.clock,
+            deadline=deadline,
+            booking=booking,
+            allowance=Allowance(left, self.worst_case(live)),
+        )
 
     def committed(self, chunk: Chunk) -> Chunk:
         if self.first_byte is None:
@@ -155,58 +190,49 @@ class Going:
         self.text.append(chunk.text)
         return chunk
 
-    def hop(
+    def keep(
         self,
         call: Call,
         run: HopRun,
         status: HopStatus,
-        error: HopError | None,
+        left: str,
         measured: Mapping[str, Value],
         started: float,
-    ) -> Hop:
+    ) -> None:
+        """Add the hop to what has happened, unless not one call of it could be booked."""
+        if not run.attempts:
+            return
         target = run.live.target
-        left = {
-            "answered": "answered",
-            "deferred": "not kept",
-            "cancelled": "the caller went away",
-            "failed": f"failed: {error.kind}" if error else "failed",
-        }[status]
-        return Hop(
-            index=len(self.hops),
-            target=target.name,
-            tier=target.tier,
-            provider=target.provider,
-            model=target.model,
-            cause=call.cause,
-            because=call.because,
-            status=status,
-            left=left,
-            attempts=tuple(run.attempts),
-            total_s=self.home.clock.now() - started,
-            cost_usd=total_cost(tuple(a.cost_usd for a in run.attempts)),
-            signals={name: plain(value) for name, value in measured.items()},
+        self.spent += run.allowance.spent(run.attempts)
+        self.drafts.append(run.answer)
+        self.hops.append(
+            Hop(
+                index=len(self.hops),
+                target=target.name,
+                tier=target.tier,
+                provider=target.provider,
+                model=target.model,
+                cause=call.cause,
+                because=call.because,
+                status=status,
+                left=left,
+                attempts=tuple(run.attempts),
+                total_s=self.home.clock.now() - started,
+                cost_usd=total_cost(tuple(a.cost_usd for a in run.attempts)),
+                signals={name: plain(value) for name, value in measured.items()},
+            )
         )
 
-    def seen(
-        self, call: Call, run: HopRun, error: HopError | None, signals: Mapping[str, Value]
-    ) -> Seen:
-        """What the walk has to know. A cost that isn't known counts at its worst case."""
-        bound = int(prompt_bound(self.request.messages).bound)
-        worst = run.live.meter.worst_case(bound, self.cap(run.live))
-        for attempt in run.attempts:
-            self.spent += attempt.cost_usd if attempt.cost_usd is not None else worst or 0
+    def seen(self, run: HopRun, error: HopError | None, signals: Mapping[str, Value]) -> Seen:
+        """What the walk has to know."""
         elapsed_s = self.home.clock.now() - self.arrived
-        if error is not None:
-            return Seen(
-                failure=error.kind,
-                committed=run.committed,
-                elapsed_s=elapsed_s,
-                spent_usd=self.spent,
-            )
+        if run.out_of_time and self.limits.deadline_s is not None:
+            elapsed_s = max(elapsed_s, self.limits.deadline_s)
         answer = run.answer
         return Seen(
-            signals=signals,
+            signals=None if error else signals,
             returnable=bool(answer.text.strip()) and answer.finish != "content_filter",
+            failure=error.kind if error else None,
             committed=run.committed,
             elapsed_s=elapsed_s,
             spent_usd=self.spent,
@@ -214,9 +240,12 @@ class Going:
 
     def close(self) -> None:
         """Book the request, however it ended. Called once, also when the caller went away."""
-        verdict, clock = self.verdict, self.home.clock
-        status: Status = "cancelled" if verdict is None else verdict.status
-        answered = None if verdict is None else verdict.answered_by
+        verdict, clock, keep_text = self.verdict, self.home.clock, self.home.keep_text
+        status: Status = "cancelled" if self.caller_left else "no_answer"
+        answered: int | None = None
+        flags: tuple[str, ...] = ()
+        if verdict is not None:
+            status, answered, flags = verdict.status, verdict.answered_by, verdict.flags
         self.outcome = Outcome(
             decision_id=self.decision_id,
             started_at=self.started_at,
@@ -225,19 +254,20 @@ class Going:
             status=status,
             answered_by=answered,
             hops=tuple(_kept(hop) if hop.index == answered else hop for hop in self.hops),
-            flags=() if verdict is None else verdict.flags,
+            flags=flags,
             ttfb_s=None if self.first_byte is None else self.first_byte - self.arrived,
             total_s=clock.now() - self.arrived,
-            cost_usd=total_cost(tuple(h.cost_usd for h in self.hops)),
+            cost_usd=total_cost(tuple(hop.cost_usd for hop in self.hops)),
             trace=PolicyTrace(tuple(self.trace)),
         )
+        returned = answered is not None or bool(self.text)
         self.home.ledger.close_request(
             Closed(
                 outcome=self.outcome,
                 label=self.request.label,
                 tags=self.request.tags,
-                messages=self.request.messages if self.home.keep_text else None,
-                answer="".join(self.text) if self.home.keep_text else None,
+                messages=self.request.messages if keep_text else None,
+                answer="".join(self.text) if keep_text and returned else None,
             )
         )
 
@@ -249,64 +279,8 @@ class Going:
         assert first is not None
         if verdict.status == "answered":
             return outcome
-        raise self.error(outcome, verdict, first) from self.causes()
-
-    def error(self, outcome: Outcome, verdict: Verdict, first: Before) -> RouterError:
-        policy = f"policy {outcome.policy}"
-        if verdict.status == "forbidden":
-            named = ", ".join(first.forbidden_by)
-            asked = self.request.target
-            what = f"no tier of target {asked!r}" if asked and first.start else "no tier"
-            return Forbidden(
-                f"{policy}: {what} may answer this request; forbidden by: {named}",
-                guards=first.forbidden_by,
-                outcome=outcome,
-            )
-        if verdict.status == "limit_reached" and verdict.limit is not None:
-            return LimitReached(
-                f"{policy}: limit {verdict.limit} reached, and there is no draft to return",
-                limit=verdict.limit,
-                outcome=outcome,
-            )
-        tried = "; ".join(f"{h.target}: {h.left}" for h in outcome.hops) or "no target to try"
-        return NoAnswer(f"{policy}: {tried}", hops=outcome.hops, outcome=outcome)
-
-    def causes(self) -> BaseException | None:
-        return ExceptionGroup("hops that failed", self.errors) if self.errors else None
-
-
-@dataclass(frozen=True, slots=True)
-class _Booking:
-    """See `attempt.Booking`."""
-
-    going: Going
-    call: Call
-    hop: int
-
-    def begin(self, attempt_id: str, number: int, started_at: float) -> None:
-        going, target = self.going, self.going.home.targets[self.call.target].target
-        going.home.ledger.begin(
-            Began(
-                decision_id=going.decision_id,
-                hop=self.hop,
-                attempt_id=attempt_id,
-                number=number,
-                started_at=started_at,
-                policy=going.policy.name,
-                policy_revision=going.policy.revision,
-                target=target.name,
-                tier=target.tier,
-                provider=target.provider,
-                model=target.model,
-                cause=self.call.cause,
-                because=self.call.because,
-                label=going.request.label,
-                tags=going.request.tags,
-            )
-        )
-
-    def end(self, attempt: Attempt) -> None:
-        self.going.home.ledger.end(self.going.decision_id, self.hop, attempt)
+        causes = ExceptionGroup("hops that failed", self.errors) if self.errors else None
+        raise error_of(outcome, verdict, first, self.request.target) from causes
 
 
 def _kept(hop: Hop) -> Hop:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -25,12 +26,16 @@ class Orchestrator:
             Forbidden: guards left no tier.
             LimitReached: a limit ended it and no draft may be returned.
             NoAnswer: every hop failed, or one failed after bytes of it had been sent.
+            LedgerError: a call could not be booked, so it was not made.
         """
         going = Going(self.home, request, policy)
         try:
             async with aclosing(going.chunks()) as chunks:
                 async for chunk in chunks:
                     yield chunk
+        except (asyncio.CancelledError, GeneratorExit):
+            going.caller_left = True
+            raise
         finally:
             going.close()
         yield going.finish()

@@ -124,8 +124,6 @@ class Intake:
                 return False
             with writing(self.db):
                 check_version(self.db, self.folder)
-                if self._done(path):
-                    return False
                 start = self._offset(path)
                 data = _whole_lines(path, start, self._batch_bytes)
                 if not data:
@@ -225,7 +223,8 @@ class Intake:
     def _note_torn(self, path: Path, offset: int, size: int) -> None:
         log.warning("%s: %d bytes at %d are not a line; skipped", path.name, size, offset)
         self.db.execute(
-            "INSERT INTO torn (journal, offset, bytes, found_at) VALUES (?, ?, ?, ?)",
+            "INSERT INTO torn (journal, offset, bytes, found_at) VALUES (?, ?, ?, ?) "
+            "ON CONFLICT DO NOTHING",
             (path.name, offset, size, self._clock.wall()),
         )
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import os
+import secrets
 import sqlite3
 import sys
 import threading
@@ -162,6 +163,7 @@ class Ledger:
             )
         line = label_line(
             decision_id,
+            label_id=secrets.token_hex(8),
             at=self._clock.wall(),
             good=good,
             score=score,

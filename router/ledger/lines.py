@@ -125,6 +125,7 @@ class Close(msgspec.Struct, frozen=True, kw_only=True):
 class Judged(msgspec.Struct, frozen=True, kw_only=True):
     """Somebody's word on a request."""
 
+    label_id: str
     decision_id: str
     at: float | None = None
     good: bool | None = None
@@ -220,6 +221,7 @@ def _hop(hop: Hop, mask: Mask) -> dict[str, Any]:
 def label_line(
     decision_id: str,
     *,
+    label_id: str,
     at: float,
     good: bool | None,
     score: float | None,
@@ -227,8 +229,16 @@ def label_line(
     source: str,
 ) -> bytes:
     """Somebody's word on a request."""
-    payload = {"decision_id": decision_id, "at": at, "good": good, "score": score}
-    return _line("label", {**payload, "note": note, "source": source})
+    payload = {
+        "label_id": label_id,
+        "decision_id": decision_id,
+        "at": at,
+        "good": good,
+        "score": score,
+        "note": note,
+        "source": source,
+    }
+    return _line("label", payload)
 
 
 def read_line(raw: bytes) -> Line | None:

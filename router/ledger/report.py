@@ -151,7 +151,9 @@ SELECT r.*, (
 ) AS path
 FROM requests r
 """
-_LABELS = "SELECT at, good, score, note, source FROM labels WHERE decision_id = ? ORDER BY id"
+_LABELS = """
+SELECT at, good, score, note, source FROM labels WHERE decision_id = ? ORDER BY at, rowid
+"""
 
 
 class Report:

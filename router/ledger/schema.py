@@ -95,9 +95,9 @@ STEPS: tuple[Step, ...] = (
         "CREATE INDEX attempts_running ON attempts (decision_id) WHERE status = 'running'",
         """
         CREATE TABLE labels (
-            id          INTEGER PRIMARY KEY,
+            label_id    TEXT PRIMARY KEY,
             decision_id TEXT NOT NULL,
-            at          REAL,
+            at          REAL,                      -- seconds since 1970-01-01 UTC
             good        INTEGER,                   -- 1, 0 or NULL
             score       REAL,                      -- 0 to 1
             note        TEXT,
@@ -122,9 +122,10 @@ STEPS: tuple[Step, ...] = (
         """
         CREATE TABLE torn (                        -- journal bytes that could not be read
             journal  TEXT NOT NULL,
-            offset   INTEGER NOT NULL,
+            offset   INTEGER NOT NULL,             -- bytes
             bytes    INTEGER NOT NULL,
-            found_at REAL NOT NULL
+            found_at REAL NOT NULL,                -- seconds since 1970-01-01 UTC
+            PRIMARY KEY (journal, offset)
         )
         """,
     ),

@@ -2,10 +2,9 @@
 
 Comes in: lines read back from a journal. Goes out: rows in the tables of `schema.py`.
 
-The order of lines hardly matters, and this is why a batch may be applied kind by kind: an intent
-never changes a row that is there, and a result always sets its whole part of the row. So lines
-taken in twice, or in other batches, give the same rows. (Labels are the exception, they add up;
-the offset that is stored with each batch sees to it that no line is taken in twice.)
+An intent never changes a row that is there, a result sets its whole part of the row, and each
+label has an id of its own. So it does not matter how lines are batched, and a batch may be applied
+kind by kind; even a line taken in twice leaves the rows as they were.
 """
 
 from __future__ import annotations
@@ -44,13 +43,17 @@ _TEXT = """
 INSERT INTO texts (decision_id, messages, answer) VALUES (?, ?, ?)
 ON CONFLICT DO UPDATE SET messages = excluded.messages, answer = excluded.answer
 """
-_LABEL = "INSERT INTO labels (decision_id, at, good, score, note, source) VALUES (?, ?, ?, ?, ?, ?)"
+_LABEL = """
+INSERT INTO labels (label_id, decision_id, at, good, score, note, source)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+ON CONFLICT DO NOTHING
+"""
 
 
-def _upsert(table: str, key: str, columns: str, *, keep: str = "") -> str:
-    """Insert a row, or set all its columns but those of `key` and `keep`."""
+def _upsert(table: str, key: str, columns: str) -> str:
+    """Insert a row, or set all its columns but those of the key."""
     names = columns.split()
-    left_alone = {*key.split(), *keep.split()}
+    left_alone = key.split()
     values = ", ".join("?" * len(names))
     changes = ", ".join(f"{name} = excluded.{name}" for name in names if name not in left_alone)
     return (
@@ -64,7 +67,6 @@ _REQUEST_CLOSED = _upsert(
     "decision_id",
     "decision_id run started_at status policy policy_revision label tags answered_by flags ttfb_s "
     "total_s cost_usd cost_pico_usd trace",
-    keep="run",
 )
 _HOP_LEFT = _upsert(
     "hops",
@@ -144,7 +146,8 @@ def apply(db: sqlite3.Connection, run: str, lines: Iterable[Line]) -> None:
         ],
     )
     db.executemany(
-        _LABEL, [(j.decision_id, j.at, j.good, j.score, j.note, j.source) for j in labels]
+        _LABEL,
+        [(j.label_id, j.decision_id, j.at, j.good, j.score, j.note, j.source) for j in labels],
     )
 
 

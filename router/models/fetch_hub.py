@@ -22,7 +22,7 @@ from .progress import Meter
 # What tokenizers and chat templates come in. Scripts and pages of the repository stay there.
 _TEXTS = frozenset({".json", ".jinja", ".model", ".txt"})
 # Parts of a path on Windows: a name with one of them could lead out of the folder.
-_UNSAFE = frozenset("\\:")
+_SEPARATORS = frozenset("\\:")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,7 +86,9 @@ def _inside(listing: Listing, where: str) -> dict[str, str]:
     return {
         pure.name: path
         for pure, path in paths.items()
-        if str(pure.parent) == where and not _UNSAFE.intersection(pure.name)
+        if str(pure.parent) == where
+        and pure.name != ".."
+        and not _SEPARATORS.intersection(pure.name)
     }
 
 

@@ -105,8 +105,9 @@ class Hub:
                 repo, revision=revision, files_metadata=True, timeout=_TIMEOUT_S
             ),
         )
-        if info.sha is None:
-            raise hub_errors.no_hub(self._model, self._endpoint, "it names no commit")
+        # It becomes the name of a folder, so it must be what it claims to be.
+        if info.sha is None or not _is_hex(info.sha, 40):
+            raise hub_errors.no_hub(self._model, self._endpoint, f"its commit is {info.sha!r}")
         files = {sibling.rfilename: _described(sibling) for sibling in info.siblings or ()}
         return Listing(repo=repo, commit=info.sha, files=files)
 

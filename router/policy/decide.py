@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .rules import Policy, Signals
 from .trace import Check
 
 
-@dataclass(frozen=True, slots=True)
-class Before:
+class Before(NamedTuple):
     """What the policy says before any model has run.
 
     Attributes:
@@ -17,6 +16,7 @@ class Before:
         forbidden_by: Ids of the guards that forbade something.
         start: Where the walk begins. None: nothing is permitted.
         because: Why there, in words.
+        checks: Every rule that was looked at.
     """
 
     permitted: tuple[str, ...]
@@ -26,14 +26,14 @@ class Before:
     checks: tuple[Check, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class After:
+class After(NamedTuple):
     """What the policy says of a draft.
 
     Attributes:
         accepted: Every requirement on its tier holds.
         failed: Ids of those that don't, unknown included.
         because: The first of them in words; empty when accepted.
+        checks: Every requirement that was looked at.
     """
 
     accepted: bool

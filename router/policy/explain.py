@@ -9,7 +9,7 @@ from typing import Any
 
 from ..hops import Hop
 from ..signals.catalogue import AtMost, Value
-from .rules import SYMBOLS, Signals, Test, Truth, tests_in
+from .rules import SYMBOLS, All, AnyOf, Not, Predicate, Signals, Test, Truth, tests_in
 from .trace import Check, Entry, Taken
 
 _WORDS: dict[str, dict[Truth, str]] = {
@@ -81,23 +81,50 @@ def show(value: Value) -> str:
     """A signal's value for people."""
     if value is None:
         return "unknown"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    if value.is_integer():
+        return f"{value:.0f}"
+    return f"{value:.1f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
 def test_text(test: Test, signals: Signals) -> str:
-    """One test with the value it saw: ``draft.mean_logprob -0.61 >= -0.35``."""
-    bound = test.bound
-    shown = f"[{', '.join(bound)}]" if isinstance(bound, tuple) else show(bound)
-    return f"{test.signal} {show(signals.get(test.signal))} {SYMBOLS[test.op]} {shown}"
+    """One test with the value it saw: ``draft.mean_logprob -0.61 >= -0.35``.
+
+    Two numbers that differ never look the same.
+    """
+    value, bound = signals.get(test.signal), test.bound
+    if isinstance(bound, tuple):
+        left, right = show(value), f"[{', '.join(bound)}]"
+    else:
+        left, right = show(value), show(bound)
+        if left == right and value != bound:
+            left, right = str(value), str(bound)
+    return f"{test.signal} {left} {SYMBOLS[test.op]} {right}"
+
+
+def predicate_text(predicate: Predicate, signals: Signals) -> str:
+    """A predicate as it is built: ``not (a, b)``, ``a or b``; a comma is an "and"."""
+    if isinstance(predicate, Test):
+        return test_text(predicate, signals)
+    if isinstance(predicate, Not):
+        return f"not ({predicate_text(predicate.part, signals)})"
+    if isinstance(predicate, All | AnyOf):
+        between = ", " if isinstance(predicate, All) else " or "
+        parts = [predicate_text(part, signals) for part in predicate.parts]
+        simple = all(isinstance(part, Test | Not) for part in predicate.parts)
+        return between.join(parts if simple else [f"({part})" for part in parts])
+    raise TypeError(f"not a predicate: {predicate!r}")
 
 
 def usd(amount: Decimal | None) -> str:
-    """Dollars for people: exact, at least six places when it is not zero."""
+    """Dollars for people: every place there is, and at least six, when it is not zero."""
     if amount is None:
         return "cost unknown"
     if amount == 0:
         return "$0"
-    return f"${amount:.6f}" if amount >= Decimal("0.000001") else f"${amount:.9f}"
+    whole, _, places = f"{amount:f}".partition(".")
+    return f"${whole}.{places.rstrip('0'):0<6}"
 
 
 def seconds(value: float | None) -> str:
@@ -108,7 +135,7 @@ def seconds(value: float | None) -> str:
 
 
 def _check_line(check: Check) -> str:
-    tests = ", ".join(test_text(t, check.signals) for t in tests_in(check.predicate))
+    tests = predicate_text(check.predicate, check.signals)
     effect = f"   -> {check.effect}" if check.effect else ""
     word = _WORDS[check.kind][check.truth]
     return f" {check.kind:<6} {check.id:<24} {word:<8} {tests}{effect}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,12 +17,12 @@ Signals = Mapping[str, Value]
 Op = Literal["gt", "gte", "lt", "lte", "is", "is_not", "in", "not_in"]
 
 _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "gt": lambda value, bound: value > bound,
-    "gte": lambda value, bound: value >= bound,
-    "lt": lambda value, bound: value < bound,
-    "lte": lambda value, bound: value <= bound,
-    "is": lambda value, bound: value == bound,
-    "is_not": lambda value, bound: value != bound,
+    "gt": operator.gt,
+    "gte": operator.ge,
+    "lt": operator.lt,
+    "lte": operator.le,
+    "is": operator.eq,
+    "is_not": operator.ne,
     "in": lambda value, bound: value in bound,
     "not_in": lambda value, bound: value not in bound,
 }
@@ -73,6 +74,8 @@ class Test:
             return True
         if self.op == "lte" and most <= self.bound:
             return True
+        if self.op in ("is", "is_not") and most < self.bound:
+            return self.op == "is_not"
         return None
 
 

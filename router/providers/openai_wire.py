@@ -43,6 +43,10 @@ class OpenAIWire:
     Two ends are kept apart. An answer that breaks off before its finish reason is `BadWire`. Once
     that has come the text is whole: what breaks, or takes longer than 5 s, after it costs the
     usage figures at most.
+
+    Attributes:
+        endpoint: Where its calls go.
+        dialect: How its service speaks.
     """
 
     def __init__(
@@ -75,9 +79,9 @@ class OpenAIWire:
                 field=f"targets.{target.name}.options.logprobs",
             )
         self._target = target
-        self._dialect = dialect
+        self.dialect = dialect
         self._id_headers = id_headers
-        self._endpoint = find_endpoint(target, dialect, example=example_url)
+        self.endpoint = find_endpoint(target, dialect, example=example_url)
         self._clock = clock or SystemClock()
         self._transport: Transport | None = None
         self._closed = False
@@ -159,7 +163,7 @@ class OpenAIWire:
         if isinstance(payload, dict) and payload.get("error"):
             raise stream_error(payload)
         raise BadWire(
-            f"answered with {kind}, not with text/event-stream; does {self._endpoint.chat_url} "
+            f"answered with {kind}, not with text/event-stream; does {self.endpoint.chat_url} "
             "speak chat completions?"
         )
 
@@ -200,25 +204,25 @@ class OpenAIWire:
         from . import openai_chunks  # noqa: F401 - imported here for the calls to come
 
         try:
-            tls = self._endpoint.tls()
+            tls = self.endpoint.tls()
         except ConfigError as exc:
             raise Unavailable(str(exc), retryable=False, reached=False) from exc
         if self._target.transport == "lean":
             from .openai_lean import LeanTransport
 
-            return LeanTransport(self._endpoint, tls)
+            return LeanTransport(self.endpoint, tls)
         from .openai_sdk import SdkTransport
 
-        return SdkTransport(self._endpoint, tls)
+        return SdkTransport(self.endpoint, tls)
 
     def _headers(self, ask: Ask) -> dict[str, str]:
         return {
             "accept": "text/event-stream",
             "content-type": "application/json",
             "user-agent": "firsthop",
-            **self._dialect.headers,
+            **self.dialect.headers,
             **dict.fromkeys(self._id_headers, ask.attempt_id),
-            **key_headers(self._target, self._dialect),
+            **key_headers(self._target, self.dialect),
         }
 
     def _body(self, ask: Ask) -> dict[str, Any]:
@@ -239,9 +243,9 @@ class OpenAIWire:
             "model": self._target.model,
             "messages": [{"role": m.role, "content": m.content} for m in ask.messages],
             "stream": True,
-            self._dialect.cap_field: ask.max_output_tokens,
+            self.dialect.cap_field: ask.max_output_tokens,
         }
-        if self._dialect.usage_in_stream:
+        if self.dialect.usage_in_stream:
             body["stream_options"] = {"include_usage": True}
         if self._logprobs:
             body |= {"logprobs": True, "top_logprobs": 2}
@@ -259,10 +263,10 @@ class OpenAIWire:
         A server may write the key it was sent into its error text.
         """
         error.target = self._target.name
-        if self._dialect.retired and isinstance(error, Gone | Unavailable):
-            error.message += f"; the service ended on {self._dialect.retired}"
-            if self._dialect.successors:
-                error.message += f", use {self._dialect.successors} instead"
+        if self.dialect.retired and isinstance(error, Gone | Unavailable):
+            error.message += f"; the service ended on {self.dialect.retired}"
+            if self.dialect.successors:
+                error.message += f", use {self.dialect.successors} instead"
         key = self._target.api_key
         if key:
             error.message = error.message.replace(key, "[key]")

@@ -3,7 +3,7 @@
 It works without network and key, and does the same every time. It is no model: what it says was
 written into the config, and so were the log-probabilities it gives. `options`:
 
-- `steps`: a list of steps (`script.py` shows one), or the path of a YAML or JSON file that has
+- `steps`: a list of steps (`scriptfile.py` shows some), or the path of a YAML or JSON file that has
   such a list under `steps`.
 - `price`: ``{input_usd_per_1m, output_usd_per_1m, cached_input_usd_per_1m}``; what it would charge.
 - `served_log`: a file that gets one JSON line for each answer that was served to its end, at that
@@ -28,7 +28,8 @@ from ..errors import BadWire, ConfigError, Refused, Unavailable
 from ..types import Ask, Chunk, Usage
 from .base import Provider, Target
 from .options import check_options
-from .script import Step, read_price, read_steps
+from .script import Step
+from .scriptfile import read_price, read_steps
 
 
 def build(target: Target) -> Provider:

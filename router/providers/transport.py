@@ -78,7 +78,7 @@ def connection_error(error: BaseException, host: str, *, connected: bool) -> Hop
     for one in found:
         if isinstance(one, ssl.SSLCertVerificationError):
             return Unavailable(
-                f"the certificate of {host} is not trusted ({one.verify_message}); "
+                f"the certificate of {host} is not trusted ({_told(one, 'verify_message')}); "
                 "if a private authority signs it, name that authority's PEM file in `ca_file`",
                 retryable=False,
                 reached=False,
@@ -86,7 +86,7 @@ def connection_error(error: BaseException, host: str, *, connected: bool) -> Hop
     said = f"the connection to {host} failed ({_word(error)})"
     for one in found:
         if isinstance(one, ssl.SSLError):
-            reason = (one.reason or "handshake failed").replace("_", " ").lower()
+            reason = _told(one, "reason").replace("_", " ").lower()
             said = f"no TLS connection to {host}: {reason}"
         elif isinstance(one, socket.gaierror):
             said = f"the name {host} can't be resolved; check base_url and the network"
@@ -115,6 +115,11 @@ def not_http(error: BaseException, host: str) -> HopError:
 def cut_error(error: BaseException, host: str) -> HopError:
     """What a failure in the middle of the body means."""
     return BadWire(f"the answer of {host} broke off or can't be decoded ({_word(error)})")
+
+
+def _told(error: ssl.SSLError, field: str) -> str:
+    """OpenSSL's word for it; errors that Python raises itself lack the field."""
+    return str(getattr(error, field, None) or error)
 
 
 def _word(error: BaseException) -> str:

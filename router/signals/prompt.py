@@ -13,8 +13,9 @@ def prompt_bound(messages: tuple[Message, ...]) -> AtMost:
     """Most tokens the conversation can be, without a tokenizer.
 
     A byte-level or byte-fallback tokenizer never makes more tokens of a text than the text has
-    bytes. For what a chat template adds there is an allowance: 64 tokens a message and 256 for a
-    default system prompt.
+    bytes. (One that first rewrites the text by NFKC could: a single character may become eighteen.
+    No chat model that firsthop knows does.) For what a chat template adds there is an allowance:
+    64 tokens a message and 256 for a default system prompt.
     """
     text = sum(len(m.content.encode("utf-8", "surrogatepass")) for m in messages)
     return AtMost(text + PER_MESSAGE * len(messages) + PER_PROMPT)

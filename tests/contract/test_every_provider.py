@@ -9,23 +9,19 @@ import asyncio
 import inspect
 import time
 import traceback
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from collections.abc import Awaitable, Callable
 from importlib import import_module
 from typing import Any
 
 import pytest
+from contract.calls import ASK, KEY, MODEL, TRANSPORTS, Heard, listen, opened, target
 from contract.replay import Recording, Replay, recordings
 
 from router import providers
 from router.errors import HopError
-from router.providers.base import Dialect, Provider, Target, Transport
-from router.types import Ask, Chunk, Message, Usage
+from router.providers.base import Dialect, Transport
+from router.types import Ask, Usage
 
-KEY = "echoed-key-0123456789"
-MODEL = "asked-model"
-TRANSPORTS: tuple[Transport, ...] = ("lean", "sdk")
 HTTP_PROVIDERS = [name for name in providers.names() if providers.dialect(name) is not None]
 EVERY = [pytest.param(name, t, id=f"{name}-{t}") for name in HTTP_PROVIDERS for t in TRANSPORTS]
 PLAYED = [
@@ -35,66 +31,6 @@ PLAYED = [
     for recording in recordings(name)
 ]
 RECORDED = {recording.name: recording for recording in recordings("nvidia_nim")}
-ASK = Ask(
-    attempt_id="attempt-0001",
-    messages=(
-        Message(role="system", content="Be brief."),
-        Message(role="user", content="Grüße?"),
-        Message(role="assistant", content="Hello!"),
-        Message(role="user", content="And now? 🌍"),
-    ),
-    max_output_tokens=77,
-)
-
-
-@dataclass
-class Heard:
-    """What came of one call."""
-
-    chunks: list[Chunk] = field(default_factory=list)
-    error: HopError | None = None
-
-    @property
-    def text(self) -> str:
-        return "".join(chunk.text for chunk in self.chunks)
-
-    def only(self, name: str) -> Any:
-        """The one value of a field that may be set once; None: never set."""
-        values = [v for c in self.chunks if (v := getattr(c, name)) is not None]
-        assert len(values) <= 1, f"{name} was set {len(values)} times"
-        return values[0] if values else None
-
-
-@asynccontextmanager
-async def opened(provider: Provider) -> AsyncIterator[Provider]:
-    try:
-        yield provider
-    finally:
-        await provider.aclose()
-        await provider.aclose()  # twice is allowed
-
-
-def target(name: str, base_url: str, transport: Transport, **more: Any) -> Target:
-    fields = {"api_key": KEY, "timeout_s": 5.0, **more}
-    return Target(
-        name="cloud",
-        tier="strong",
-        provider=name,
-        model=MODEL,
-        base_url=base_url,
-        transport=transport,
-        **fields,
-    )
-
-
-async def listen(provider: Provider, ask: Ask = ASK) -> Heard:
-    heard = Heard()
-    try:
-        async for chunk in provider.stream(ask):
-            heard.chunks.append(chunk)
-    except HopError as error:
-        heard.error = error
-    return heard
 
 
 def played(

@@ -67,6 +67,7 @@ class Found:
     attempts: list[tuple[str, str, str | None, int | None]]
     requests: Counter[str]
     hops: Counter[str]
+    labels: Counter[str]
     torn: int
     journals: int
 
@@ -80,6 +81,7 @@ def tables(folder: Path) -> Found:
             ).fetchall(),
             requests=Counter(dict(db.execute("SELECT status, COUNT(*) FROM requests GROUP BY 1"))),
             hops=Counter(dict(db.execute("SELECT status, COUNT(*) FROM hops GROUP BY 1"))),
+            labels=Counter(id for (id,) in db.execute("SELECT decision_id FROM labels")),
             torn=db.execute("SELECT COUNT(*) FROM torn").fetchone()[0],
             journals=db.execute("SELECT COUNT(*) FROM journals").fetchone()[0],
         )
@@ -105,6 +107,7 @@ def check(folder: Path, log: Path, *, kills: int) -> Found:
     assert len(cut) <= THREADS * kills
     assert found.requests["interrupted"] <= THREADS * kills
     assert found.requests["running"] == found.hops["running"] == 0
+    assert set(found.labels.values()) <= {1}
     assert found.torn == 0
     assert found.journals == 0
     assert list((folder / "journal").iterdir()) == []
@@ -164,6 +167,7 @@ def test_a_clean_end_leaves_nothing_interrupted(tmp_path: Path) -> None:
     ended(started("book", folder, log, 0, 100, 3))
     found = check(folder, log, kills=0)
     assert found.requests == Counter(answered=100)
+    assert sum(found.labels.values()) == 10
 
 
 def test_both_sides_of_a_fork_book_and_neither_takes_the_other_for_dead(tmp_path: Path) -> None:
@@ -179,3 +183,26 @@ def test_both_sides_of_a_fork_book_and_neither_takes_the_other_for_dead(tmp_path
     }
     assert found.requests == Counter(answered=2, interrupted=1)
     assert list((folder / "journal").iterdir()) == []
+
+
+def test_a_child_that_lives_on_does_not_keep_its_parent_s_run_alive(tmp_path: Path) -> None:
+    if not hasattr(os, "fork"):
+        pytest.skip("there is no fork here")
+    folder = tmp_path / "ledger"
+    process = started("orphan", folder)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "ready\n"
+    process.wait(timeout=60)
+
+    ended(started("read", folder))
+    found = tables(folder)
+    assert {a: status for a, status, *_ in found.attempts} == {
+        "parent-0-1": "interrupted",
+        "child-0-1": "running",
+    }
+
+    process.communicate(timeout=60)
+    assert {a: status for a, status, *_ in tables(folder).attempts} == {
+        "parent-0-1": "interrupted",
+        "child-0-1": "finished",
+    }

@@ -67,6 +67,7 @@ def test_a_cost_is_the_exact_fraction_whatever_precision_the_app_has_set(
         text, pico = money(paid)
     assert Fraction(paid) == exact
     assert Fraction(Decimal(text or "")) == exact
+    assert pico is not None
     assert pico == exact * 10**12
     assert dollars(pico) == paid
 

@@ -20,7 +20,7 @@ class StepTrace:
 
     steps: tuple[Mapping[str, Any], ...] = ()
 
-    def lines(self) -> list[str]:
+    def lines(self, hops: tuple[Hop, ...]) -> list[str]:
         return [str(step) for step in self.steps]
 
     def as_json(self) -> list[dict[str, Any]]:

@@ -68,6 +68,7 @@ class Mishaps:
         ignore_ranges: Send the whole file whatever is asked.
         bare_listing: Leave sizes and checksums out of the listing, as some mirrors do.
         no_etag: Give no checksum on the file itself either.
+        commit: What the listing says it is of.
     """
 
     drop_after: list[int] = field(default_factory=list)
@@ -77,6 +78,7 @@ class Mishaps:
     ignore_ranges: bool = False
     bare_listing: bool = False
     no_etag: bool = False
+    commit: str = COMMIT
 
 
 class LoopbackHub:
@@ -234,7 +236,8 @@ class _HubHandler(_Handler):
             {"rfilename": path} if self.owner.mishaps.bare_listing else sibling(path, content)
             for path, content in self.owner.files.items()
         ]
-        body = {"id": REPO, "modelId": REPO, "sha": COMMIT, "siblings": siblings, "tags": []}
+        body = {"id": REPO, "modelId": REPO, "siblings": siblings, "tags": []}
+        body["sha"] = self.owner.mishaps.commit
         return self.send(200, json.dumps(body).encode(), Content_Type="application/json")
 
     def resolve(self, path: str) -> None:

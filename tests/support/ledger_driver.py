@@ -3,11 +3,14 @@
     python ledger_driver.py book FOLDER SERVED FIRST LAST SEED
     python ledger_driver.py read FOLDER
     python ledger_driver.py fork FOLDER
+    python ledger_driver.py orphan FOLDER
 
 `book` walks requests FIRST to LAST on four threads. What was served is written to SERVED by one
 append each, in the script's own arithmetic: whole picodollars, no price line, no `Decimal`. Then
 it prints "done" and waits to be killed, or for its input to end. `read` takes in and finishes
-whatever lies in FOLDER, once. `fork` books on both sides of a fork.
+whatever lies in FOLDER, once. `fork` books on both sides of a fork. `orphan`
+forks a child that books and prints "ready", and is gone at once itself, with an attempt under way;
+the child waits for its input to end.
 """
 
 from __future__ import annotations
@@ -79,11 +82,14 @@ def walk(ledger: Ledger, script: Script, number: int, seed: int) -> None:
             ledger.end(name, index, tries[-1])
         hops.append(hop(name, index, attempts=tuple(tries)))
     ledger.close_request(closed(name, *hops))
+    if number % 10 == 0:
+        ledger.feedback(name, good=True)
 
 
 def book(folder: Path, served: Path, first: int, last: int, seed: int) -> None:
-    # Taken in at once and rotated often, so that a kill meets every step of both.
-    ledger = Ledger.open(folder, batch_s=0.0, rotate_bytes=30_000)
+    # Even seeds take in at once and rotate often, so that a kill meets every step of both; odd
+    # ones leave everything in the journal.
+    ledger = Ledger.open(folder, batch_s=3600.0 * (seed % 2), rotate_bytes=30_000)
     script = Script(served)
     with ThreadPoolExecutor(THREADS) as pool:
         for result in [pool.submit(walk, ledger, script, n, seed) for n in range(first, last)]:
@@ -122,6 +128,20 @@ def fork(folder: Path) -> None:
     raise SystemExit(os.waitstatus_to_exitcode(status))
 
 
+def orphan(folder: Path) -> None:
+    if sys.platform == "win32":
+        raise SystemExit("there is no fork here")
+    ledger = Ledger.open(folder)
+    ledger.begin(began("parent"))
+    if os.fork() == 0:
+        ledger.begin(began("child"))
+        print("ready", flush=True)
+        sys.stdin.read()
+        ledger.end("child", 0, attempt("child"))
+        ledger.close()
+    os._exit(0)
+
+
 if __name__ == "__main__":
     match sys.argv[1:]:
         case ["book", folder, served, first, last, seed]:
@@ -130,5 +150,7 @@ if __name__ == "__main__":
             read(Path(folder))
         case ["fork", folder]:
             fork(Path(folder))
+        case ["orphan", folder]:
+            orphan(Path(folder))
         case other:
             raise SystemExit(f"can't do {other}")

@@ -33,7 +33,7 @@ CHAT_TEMPLATE = (
 )
 
 _SEED = 35
-_TEXT = """
+TEXT = """
 The small model answers first, on the machine in front of you. When it is not sure of what it
 said, the question goes on to a larger one, and the ledger books what each of them cost: time,
 tokens and money. There are things that should stay at home. What is the capital of France? How
@@ -113,13 +113,13 @@ def _vocabulary() -> tuple[list[str], list[tuple[str, str]]]:
     pieces += [f"<0x{byte:02X}>" for byte in range(256)]
     pieces += [SPACE, *(chr(code) for code in range(33, 127))]
     room = VOCAB_SIZE - len(pieces) - len(SPECIAL)
-    words = Counter(tuple(SPACE + word) for word in _TEXT.split())
-    merges = _learn_merges(words, room)
+    words = Counter(tuple(SPACE + word) for word in TEXT.split())
+    merges = learn_merges(words, room)
     pieces += [left + right for left, right in merges]
     return [*pieces, *SPECIAL], merges
 
 
-def _learn_merges(words: Counter[tuple[str, ...]], count: int) -> list[tuple[str, str]]:
+def learn_merges(words: Counter[tuple[str, ...]], count: int) -> list[tuple[str, str]]:
     """Plain byte-pair encoding: again and again join the commonest two neighbours."""
     merges: list[tuple[str, str]] = []
     while len(merges) < count:

@@ -11,6 +11,7 @@ import json
 import threading
 import zipfile
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
@@ -61,6 +62,13 @@ def wheel_model(name: str = "tiny") -> Model:
     )
 
 
+@dataclass(frozen=True)
+class Made:
+    """What the quick converter says of the weights: nothing but a licence."""
+
+    licence: str | None = None
+
+
 class QuickConverter:
     """Stands where the real converter does: the weights become a folder, here by copying.
 
@@ -68,8 +76,9 @@ class QuickConverter:
         calls: Name of the GGUF and the precision of each conversion.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, licence: str | None = None) -> None:
         self.calls: list[tuple[str, Precision]] = []
+        self._licence = licence
 
     def __call__(
         self,
@@ -79,7 +88,7 @@ class QuickConverter:
         precision: Precision,
         hidden_layer: int | None,
         on_progress: Callable[[str, float], None] | None,
-    ) -> None:
+    ) -> Made:
         self.calls.append((source.name, precision))
         out.mkdir()
         config = {"model": {"type": "llama", "context_length": 2048, "hidden": hidden_layer}}
@@ -87,6 +96,7 @@ class QuickConverter:
         if on_progress:
             on_progress("copying", 0.5)
         (out / "model.onnx").write_bytes(precision.encode() + source.read_bytes())
+        return Made(self._licence)
 
 
 class _Index(BaseHTTPRequestHandler):

@@ -30,7 +30,7 @@ def test_every_line_is_one_line_and_reads_back_as_it_was() -> None:
     begin = begin_line(began("d1", tags={"a": "two\nlines\r\n\u2028"}))
     end = end_line("d1", 0, attempt("d1", cost_usd="0.0000382"), keep_text=False)
     close = close_line(closed("d1", hop("d1")), keep_text=False)
-    label = label_line("d1", at=1.0, good=True, score=0.5, note="fine", source="me")
+    label = label_line("d1", label_id="l1", at=1.0, good=True, score=0.5, note="fine", source="me")
 
     for line in (begin, end, close, label):
         assert line.endswith(b"\n")

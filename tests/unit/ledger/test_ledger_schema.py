@@ -93,8 +93,8 @@ def test_a_transaction_that_raises_leaves_nothing(tmp_path: Path) -> None:
 
     def half() -> None:
         with writing(db):
-            db.execute("INSERT INTO labels (decision_id) VALUES ('d1')")
-            db.execute("INSERT INTO labels (decision_id) VALUES (NULL)")
+            db.execute("INSERT INTO labels (label_id, decision_id) VALUES ('l1', 'd1')")
+            db.execute("INSERT INTO labels (label_id, decision_id) VALUES ('l2', NULL)")
 
     with pytest.raises(sqlite3.IntegrityError, match="NOT NULL"):
         half()

@@ -313,6 +313,20 @@ def test_an_unknown_repository_a_dead_hub_and_no_hub_at_all_each_say_so(
             a_store(tmp_path, hub, endpoint=f"{hub.cdn}/{page}?").pull("tiny")
 
 
+def test_a_hub_can_not_choose_where_on_this_disk_files_go(hub: LoopbackHub, tmp_path: Path) -> None:
+    root = tmp_path / "deep" / "models"
+    for name in ("..", "..\\evil.json", "C:evil.json", "sub/evil.json"):
+        hub.files[f"{CPU}/{name}"] = b"{}"
+
+    installed = a_store(root, hub).pull("tiny")
+    hub.mishaps.commit = "../../../evil"
+    with pytest.raises(ModelError, match=r"its commit is '\.\./"):
+        a_store(root / "b", hub).pull("tiny")
+
+    assert {entry.path for entry in installed.manifest.files} == set(NAMES)
+    assert not list(tmp_path.rglob("*evil*"))
+
+
 def test_a_ready_made_model_can_not_be_given_another_precision(
     hub: LoopbackHub, tmp_path: Path
 ) -> None:

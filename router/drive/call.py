@@ -1,0 +1,221 @@
+"""One call on the wire: booked before it is made, measured while it goes, booked when it ended."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from ..clock import Clock, Deadline
+from ..errors import BadWire, HopError, TimedOut
+from ..hops import Attempt
+from ..types import Ask, Chunk, Completion, Finish, TokenStat, Usage
+from .ids import new_id
+from .live import Live
+
+log = logging.getLogger("firsthop")
+
+
+@dataclass(slots=True)
+class Reading:
+    """What one call has given so far, with its times on the clock."""
+
+    sent: float
+    first: float | None = None
+    last: float | None = None
+    text: list[str] = field(default_factory=list)
+    tokens: list[TokenStat] = field(default_factory=list)
+    finish: Finish | None = None
+    usage: Usage = Usage()
+    model: str | None = None
+    request_id: str | None = None
+
+    def take(self, chunk: Chunk, now: float) -> None:
+        """Add a chunk that came at `now`."""
+        if chunk.text or chunk.tokens:
+            self.first = now if self.first is None else self.first
+            self.last = now
+            self.text.append(chunk.text)
+            self.tokens.extend(chunk.tokens)
+        self.finish = chunk.finish or self.finish
+        self.usage = chunk.usage or self.usage
+        self.model = chunk.model or self.model
+        self.request_id = chunk.request_id or self.request_id
+
+    def completion(self) -> Completion:
+        """All of it, collected."""
+        return Completion(
+            text="".join(self.text),
+            tokens=tuple(self.tokens),
+            finish=self.finish,
+            usage=self.usage,
+            model=self.model,
+            request_id=self.request_id,
+        )
+
+    def ttft_s(self) -> float | None:
+        """Seconds from sending to the first token."""
+        return None if self.first is None else self.first - self.sent
+
+    def tpot_s(self) -> float | None:
+        """Mean seconds per token after the first, of the tokens that were shown.
+
+        Reasoning tokens come before the first that is shown, so they are outside the time
+        measured and are not counted either.
+        """
+        counted = self.usage.output_tokens
+        shown = len(self.tokens)
+        if counted is not None:
+            shown = counted - (self.usage.reasoning_tokens or 0)
+        if shown < 2 or self.first is None or self.last is None or self.last <= self.first:
+            return None
+        return (self.last - self.first) / (shown - 1)
+
+
+class OneCall:
+    """One call. `open` it, `read` it to the end, and `close` it whatever happens.
+
+    Attributes:
+        held: Chunks that `open` read.
+        out_of_time: The request's deadline ended it, not the target's own time limit.
+    """
+
+    def __init__(
+        self,
+        live: Live,
+        ask: Ask,
+        number: int,
+        clock: Clock,
+        deadline: Deadline,
+        on_end: Callable[[Attempt], None],
+    ) -> None:
+        """Make it ready; nothing is sent.
+
+        Args:
+            live: Whom to call.
+            ask: What to send; id and time limit are filled in.
+            number: 1 for the first call of the hop.
+            clock: Where its times come from.
+            deadline: The request's.
+            on_end: Given the attempt when it ended, however that was; once.
+        """
+        self.live = live
+        self.ask = ask
+        self.number = number
+        self.clock = clock
+        self.deadline = deadline
+        self.on_end = on_end
+        self.started_at = clock.wall()
+        self.attempt_id = new_id(self.started_at)
+        self.source: AsyncIterator[Chunk] | None = None
+        self.held: list[Chunk] = []
+        self.ended = False
+        self.out_of_time = False
+
+    async def open(self, *, until_text: bool) -> None:
+        """Send it and read into `held`: to the first text, or to the end.
+
+        Raises:
+            HopError: it failed; that is booked.
+        """
+        now, limit = self.clock.now(), self.live.target.timeout_s
+        left = self.deadline.left_s(now)
+        self.deadline_is_nearer = left is not None and left <= limit
+        self.timeout_s = limit if left is None else min(left, limit)
+        self.until = now + self.timeout_s
+        self.reading = Reading(sent=now)
+        while (chunk := await self.read()) is not None:
+            self.held.append(chunk)
+            if until_text and chunk.text:
+                return
+
+    async def read(self) -> Chunk | None:
+        """The next chunk within the time limit; None at the end. Books the end, whatever it is.
+
+        This is the door to providers, which anybody may write: what one raises against its
+        promise fails the call like any other error, with its cause kept.
+        """
+        if self.ended:
+            return None
+        try:
+            chunk = await self._next()
+            if chunk is None and self.reading.finish is None:
+                raise BadWire("the answer ended without saying why")
+        except HopError as exc:
+            await self._fail(exc)
+            raise
+        except Exception as exc:
+            error = HopError(f"broke its promise: {type(exc).__name__}: {exc}")
+            await self._fail(error)
+            raise error from exc
+        except BaseException:
+            await self.close()
+            raise
+        if chunk is None:
+            self._end(None)
+        else:
+            self.reading.take(chunk, self.clock.now())
+        return chunk
+
+    async def _next(self) -> Chunk | None:
+        left = max(0.0, self.until - self.clock.now())
+        limit = asyncio.timeout(left)
+        try:
+            async with limit:
+                if self.source is None:
+                    ask = replace(self.ask, attempt_id=self.attempt_id, timeout_s=self.timeout_s)
+                    self.source = self.live.provider.stream(ask)
+                return await anext(self.source, None)
+        except TimeoutError as exc:
+            if not limit.expired():
+                raise
+            self.out_of_time = self.deadline_is_nearer
+            message = f"no whole answer within {self.timeout_s:.1f} s"
+            raise TimedOut(message, retryable=False) from exc
+
+    async def close(self) -> None:
+        """Stop the work behind it; books it as cancelled if it was still going on."""
+        if not self.ended:
+            self._end(None, cancelled=True)
+        await self._stop()
+
+    async def _fail(self, error: HopError) -> None:
+        error.target = error.target or self.live.target.name
+        self._end(error)
+        await self._stop()
+
+    async def _stop(self) -> None:
+        close = getattr(self.source, "aclose", None)
+        if close is None:
+            return
+        try:
+            await close()
+        except Exception as exc:  # its answer is over; how it tidies up must not change that
+            name = type(exc).__name__  # its message may quote the caller
+            log.warning("target %s failed to stop: %s", self.live.target.name, name)
+
+    def _end(self, error: HopError | None, *, cancelled: bool = False) -> None:
+        self.ended = True
+        reading, meter = self.reading, self.live.meter
+        unbilled = error is not None and error.unbilled
+        attempt = Attempt(
+            attempt_id=self.attempt_id,
+            number=self.number,
+            started_at=self.started_at,
+            ttft_s=reading.ttft_s(),
+            tpot_s=reading.tpot_s(),
+            total_s=self.clock.now() - reading.sent,
+            usage=reading.usage,
+            cost_usd=Decimal(0) if unbilled else meter.cost(reading.usage),
+            price=meter.price,
+            model_served=reading.model,
+            request_id=reading.request_id,
+            finish=reading.finish,
+            error_kind="cancelled" if cancelled else error.kind if error else None,
+            error_code=error.code if error else None,
+            http_status=error.status if error else None,
+            error_message=error.message if error else None,
+        )
+        self.on_end(attempt)

@@ -1,0 +1,81 @@
+"""What a hop is made with: a target that can be called, what it may cost, where it is booked."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Protocol
+
+from ..hops import Attempt
+from ..providers.base import Provider, Target
+from ..types import Usage
+
+
+class Meter(Protocol):
+    """Turns usage into dollars for one target."""
+
+    @property
+    def price(self) -> str | None:
+        """Id of the price line. None: there is none."""
+        ...
+
+    def cost(self, usage: Usage) -> Decimal | None:
+        """Dollars. None: not known."""
+        ...
+
+    def worst_case(self, input_tokens: int, max_output_tokens: int) -> Decimal | None:
+        """Most dollars one call can cost. None: not known."""
+        ...
+
+
+class Booking(Protocol):
+    """Where the attempts of one hop are written down."""
+
+    def begin(self, attempt_id: str, number: int, started_at: float) -> None:
+        """Before the call. Raising means that the call isn't made."""
+        ...
+
+    def end(self, attempt: Attempt) -> None:
+        """After it, however it ended."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Live:
+    """A target that can be called now.
+
+    Attributes:
+        attempts: Most calls of one hop.
+    """
+
+    target: Target
+    provider: Provider
+    meter: Meter
+    attempts: int = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Allowance:
+    """Dollars a hop may spend. A call is made only while its worst case fits what is left.
+
+    Attributes:
+        left_usd: None: there is no limit.
+        worst_case_usd: Most one call can cost; an attempt of unknown cost counts as this much.
+            None: not known, and then no limit can be kept.
+    """
+
+    left_usd: Decimal | None = None
+    worst_case_usd: Decimal | None = None
+
+    def spent(self, attempts: list[Attempt]) -> Decimal:
+        """Dollars these attempts cost, unknown ones at their worst."""
+        worst = self.worst_case_usd or Decimal(0)
+        return sum((worst if a.cost_usd is None else a.cost_usd for a in attempts), Decimal(0))
+
+    def covers_one_more(self, attempts: list[Attempt]) -> bool:
+        """Whether one more call after `attempts` can be paid for."""
+        if self.left_usd is None:
+            return True
+        if self.worst_case_usd is None:
+            return False
+        return self.spent(attempts) + self.worst_case_usd <= self.left_usd

@@ -1,0 +1,425 @@
+"""The worker's loop, turned by hand: real sockets, an engine that says what the test wrote."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from router.clock import ManualClock
+from router.device import wire
+from router.device.engine import EngineInfo, Job, Step
+from router.device.meeting import listen, read_card
+from router.device.place import Place
+from router.device.serving import Limits, Serving
+from router.errors import Incapable, Unavailable
+from router.types import Message, TokenStat
+
+LIMITS = Limits(linger_s=1.0, nobody_s=10.0)
+STAT = TokenStat(-0.5, 1.0, 0.25)
+
+
+class Scripted:
+    """An engine whose prompt is read in as many steps as it has words, and whose answer is the
+    prompt's words. The word `boom` fails."""
+
+    info = EngineInfo(
+        model="scripted",
+        engine="scripted 1",
+        device="cpu",
+        fallback=None,
+        context_limit=100,
+        load_s=0.0,
+        memory_bytes=None,
+    )
+
+    def __init__(self):
+        self.closed = 0
+        self.steps = 0
+
+    def count_tokens(self, messages):
+        return len(messages[0].content.split())
+
+    def run(self, job):
+        words = job.messages[0].content.split()
+        try:
+            for read in range(1, len(words) + 1):
+                self.steps += 1
+                yield Step(read=read)
+            for number, word in enumerate(words, 1):
+                self.steps += 1
+                if word == "boom":
+                    raise RuntimeError("the runtime fell over")
+                if word == "long":
+                    raise Incapable("too long", code="context_length_exceeded")
+                last = number == len(words)
+                yield Step(
+                    read=len(words), text=word, token=STAT, finish="stop" if last else None
+                )
+        finally:
+            self.closed += 1
+
+
+class Client:
+    """A blocking client that reads what is there."""
+
+    def __init__(self, worker, key=None):
+        self.worker = worker
+        self.sock = worker.dial()
+        self.inbox = wire.Inbox()
+        self.got = []
+        self.key = key
+
+    def send(self, *messages):
+        self.sock.sendall(b"".join(map(wire.pack, messages)))
+
+    def read(self):
+        """Everything that has come; adds to `got`. False: the worker has closed."""
+        self.sock.setblocking(False)
+        try:
+            while data := self.sock.recv(1 << 16):
+                self.got += self.inbox.replies(data)
+        except BlockingIOError:
+            return True
+        except ConnectionResetError:
+            return False
+        return False
+
+    def hello(self):
+        self.send(wire.Hello(wire.VERSION, self.key))
+        self.worker.turn(2)
+        self.read()
+        return self
+
+    def run(self, number, text):
+        job = Job(messages=(Message(role="user", content=text),), max_output_tokens=50)
+        self.send(wire.Run(number, job))
+
+    def text(self, number):
+        return " ".join(m.text for m in self.got if isinstance(m, wire.Token) and m.id == number)
+
+    def of(self, kind):
+        return [m for m in self.got if isinstance(m, kind)]
+
+
+class Worker:
+    def __init__(self, folder, engine=None, limits=LIMITS, transport=None, starter_lives=True):
+        transport = transport or ("tcp" if sys.platform == "win32" else "unix")
+        self.place = Place(folder=str(folder), name="w", transport=transport)
+        self.engine = engine or Scripted()
+        self.clock = ManualClock()
+        self.listener = listen(self.place)
+        self.starter_lives = starter_lives
+        self.serving = Serving(
+            self.listener, self.engine, limits, self.clock, lambda: self.starter_lives
+        )
+        self.alive = True
+        self.sockets = []
+
+    def dial(self):
+        if self.place.transport == "tcp":
+            sock = socket.create_connection(self.listener.sock.getsockname())
+        else:
+            sock = socket.socket(socket.AF_UNIX)
+            sock.connect(str(self.place.socket))
+        self.sockets.append(sock)
+        return sock
+
+    def turn(self, times=1):
+        for _ in range(times):
+            self.alive = self.alive and self.serving.turn()
+
+    def until_idle(self, *clients):
+        while self.serving._running or self.serving._queue:
+            self.turn()
+        for client in clients:
+            client.read()
+
+    def close(self):
+        for sock in self.sockets:
+            sock.close()
+        if self.alive:
+            self.turn(2 if self.serving._running else 1)
+        self.clock.advance(100)
+        while self.alive:
+            self.turn()
+
+
+@pytest.fixture
+def folder():
+    short = tempfile.mkdtemp(prefix="fh", dir="/tmp" if Path("/tmp").is_dir() else None)
+    yield Path(short)
+    shutil.rmtree(short, ignore_errors=True)
+
+
+@pytest.fixture
+def start(folder):
+    started = []
+
+    def make(*args, **kwargs):
+        started.append(Worker(folder, *args, **kwargs))
+        return started[-1]
+
+    yield make
+    for worker in started:
+        worker.close()
+        assert not worker.place.socket.exists()
+        assert not worker.place.card.exists()
+
+
+def test_a_client_is_told_what_the_engine_is(start):
+    client = Client(start()).hello()
+
+    assert [m.info for m in client.of(wire.Ready)] == [Scripted.info]
+
+
+def test_an_answer_comes_token_by_token_and_ends_with_its_usage(start):
+    worker = start()
+    client = Client(worker).hello()
+    client.run(7, "one two three")
+    worker.turn()
+    worker.until_idle(client)
+
+    assert client.text(7) == "one two three"
+    assert client.of(wire.Token)[0] == wire.Token(7, "one", -0.5, 1.0, 0.25)
+    [done] = client.of(wire.Done)
+    assert (done.id, done.finish, done.input_tokens, done.output_tokens) == (7, "stop", 3, 3)
+
+
+def test_jobs_of_all_clients_stand_in_one_line_and_never_mix(start):
+    worker = start()
+    clients = [Client(worker).hello() for _ in range(3)]
+    for number in (1, 2):
+        for name, client in zip("abc", clients, strict=True):
+            client.run(number, f"{name}{number} from {name}")
+    worker.turn()
+    worker.until_idle(*clients)
+
+    for name, client in zip("abc", clients, strict=True):
+        assert [client.text(n) for n in (1, 2)] == [f"{name}{n} from {name}" for n in (1, 2)]
+
+
+def test_seconds_in_the_queue_are_told(start):
+    worker = start()
+    client = Client(worker).hello()
+    client.run(1, "a b c")
+    client.run(2, "d")
+    worker.turn()
+    while len(client.of(wire.Done)) < 1:
+        worker.clock.advance(1.0)
+        worker.turn()
+        client.read()
+    worker.until_idle(client)
+    first, second = client.of(wire.Done)
+
+    assert (first.queued_s, first.prefill_s, first.decode_s) == (0.0, 3.0, 2.0)
+    assert second.queued_s == 5.0
+
+
+def test_a_cancelled_job_is_stopped_between_two_chunks_of_its_prompt(start):
+    worker = start()
+    client = Client(worker).hello()
+    client.run(1, "word " * 100)
+    worker.turn(3)
+    client.send(wire.Cancel(1))
+    client.run(2, "next")
+    worker.turn()
+    worker.until_idle(client)
+
+    assert worker.engine.closed == 2
+    assert worker.engine.steps < 10
+    assert (client.text(1), client.text(2)) == ("", "next")
+
+
+def test_a_cancelled_job_is_stopped_in_mid_answer(start):
+    worker = start()
+    client = Client(worker).hello()
+    client.run(1, "a b c d e f")
+    worker.turn(8)
+    client.send(wire.Cancel(1))
+    worker.turn()
+    worker.until_idle(client)
+
+    assert client.of(wire.Done) == []
+    assert client.text(1) in ("a b", "a b c")
+
+
+def test_a_job_that_waits_can_be_cancelled_and_one_client_can_not_cancel_another_s(start):
+    worker = start()
+    one, other = Client(worker).hello(), Client(worker).hello()
+    one.run(1, "a b c d")
+    one.run(2, "e")
+    other.run(2, "f")
+    worker.turn()
+    one.send(wire.Cancel(2))
+    other.send(wire.Cancel(1))
+    worker.turn()
+    worker.until_idle(one, other)
+
+    assert (one.text(1), one.text(2), other.text(2)) == ("a b c d", "", "f")
+
+
+def test_a_client_that_goes_takes_its_jobs_along(start):
+    worker = start()
+    gone, stays = Client(worker).hello(), Client(worker).hello()
+    gone.run(1, "word " * 100)
+    worker.turn()
+    gone.run(2, "word " * 100)
+    stays.run(1, "mine")
+    gone.sock.close()
+    worker.turn(2)
+    worker.until_idle(stays)
+
+    assert stays.text(1) == "mine"
+    assert worker.engine.steps < 20
+
+
+def test_a_client_that_does_not_read_is_dropped_and_the_others_do_not_notice(start):
+    worker = start(limits=Limits(unread_bytes=1000))
+    deaf, hears = Client(worker).hello(), Client(worker).hello()
+    deaf.run(1, "word " * 40_000)
+    hears.run(1, "quick")
+    worker.turn()
+    worker.until_idle(hears)
+
+    assert hears.text(1) == "quick"
+    assert worker.engine.closed == 2
+    assert worker.engine.steps < 80_000
+    assert not deaf.read()
+
+
+def test_a_failure_ends_one_job_and_not_the_worker(start, capsys):
+    worker = start()
+    client = Client(worker).hello()
+    for number, text in enumerate(["a boom", "too long", "fine"], 1):
+        client.run(number, text)
+    worker.turn()
+    worker.until_idle(client)
+    crashed, incapable = client.of(wire.Failed)
+
+    assert (crashed.id, crashed.kind, crashed.retryable) == (1, "unavailable", True)
+    assert "the runtime fell over" in crashed.message
+    assert (incapable.kind, incapable.code) == ("incapable", "context_length_exceeded")
+    assert client.text(3) == "fine"
+    assert "RuntimeError" in capsys.readouterr().err
+
+
+def test_tokens_are_counted_and_health_is_told_while_a_job_runs(start):
+    worker = start()
+    client = Client(worker).hello()
+    client.run(1, "a b c d")
+    client.run(2, "e")
+    worker.turn()
+    client.send(wire.Count(3, (Message(role="user", content="x y z"),)), wire.Health(4))
+    worker.turn()
+    client.read()
+
+    assert client.of(wire.Counted) == [wire.Counted(3, 3)]
+    [health] = client.of(wire.Healthy)
+    assert (health.clients, health.running, health.queued, health.jobs_done) == (1, True, 1, 0)
+
+
+def test_too_many_jobs_are_refused_at_once(start):
+    worker = start(limits=Limits(queue=1))
+    client = Client(worker).hello()
+    for number in (1, 2, 3):
+        client.run(number, "a b")
+    worker.turn()
+    worker.until_idle(client)
+
+    assert {m.id for m in client.of(wire.Done)} == {1}
+    assert {(m.id, m.kind, m.retryable) for m in client.of(wire.Failed)} == {
+        (2, "unavailable", True),
+        (3, "unavailable", True),
+    }
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        wire.pack(wire.Health(1)),
+        wire.pack(wire.Hello(wire.VERSION + 1)),
+        b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+        wire.pack(wire.Ready(Scripted.info, 1)),
+    ],
+)
+def test_who_does_not_greet_properly_is_sent_away(start, first):
+    client = Client(start())
+    client.sock.sendall(first)
+    client.worker.turn(2)
+
+    assert not client.read()
+    assert client.got == []
+
+
+def test_an_engine_that_could_not_be_loaded_is_told_to_everybody(start):
+    worker = start(engine=Unavailable("no such folder", retryable=False))
+    clients = [Client(worker), Client(worker)]
+    for client in clients:
+        client.hello()
+
+    assert [client.of(wire.Failed) for client in clients] == [
+        [wire.Failed(0, "unavailable", "no such folder", False, None)]
+    ] * 2
+    assert not any(client.read() for client in clients)
+
+
+def test_the_worker_leaves_some_time_after_its_last_client(start):
+    worker = start(limits=Limits(linger_s=0.05))
+    client = Client(worker).hello()
+    client.sock.close()
+    worker.turn()
+    assert worker.alive
+
+    worker.clock.advance(0.1)
+    worker.turn()
+    assert not worker.alive
+
+
+def test_a_worker_nobody_came_to_waits_longer_while_its_starter_lives(start):
+    worker = start(limits=Limits(linger_s=0.05, nobody_s=0.2))
+    worker.clock.advance(0.1)
+    worker.turn()
+    assert worker.alive
+
+    worker.starter_lives = False
+    worker.turn()
+    assert not worker.alive
+
+
+def test_a_worker_stays_when_somebody_is_just_looking_for_one(start):
+    filelock = pytest.importorskip("filelock")
+    worker = start(limits=Limits(linger_s=0.05))
+    client = Client(worker).hello()
+    client.sock.close()
+    worker.turn()
+    with filelock.FileLock(worker.place.lock):
+        worker.clock.advance(0.1)
+        worker.turn()
+        assert worker.alive
+
+    again = Client(worker).hello()
+    assert again.of(wire.Ready)
+
+
+def test_on_tcp_only_who_knows_the_card_is_served(start):
+    worker = start(transport="tcp")
+    card = read_card(worker.place)
+    for key in (None, "", "wrong", card.proof):
+        stranger = Client(worker, key=key).hello()
+        assert not stranger.read()
+        assert stranger.got == []
+    friend = Client(worker, key=card.key).hello()
+
+    assert [m.proof for m in friend.of(wire.Ready)] == [card.proof]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX's")
+def test_the_card_is_for_its_owner_s_eyes(start):
+    worker = start(transport="tcp")
+
+    assert worker.place.card.stat().st_mode & 0o777 == 0o600

@@ -1,0 +1,188 @@
+"""Reading errors: bodies of any shape, waits in any words, failures below HTTP."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+
+import pytest
+
+from router.errors import BadWire, HopError, Refused, Unavailable
+from router.providers.openai_errors import http_error, stream_error
+from router.providers.transport import causes, connection_error
+
+NOW = 1_795_341_600.0  # Sun, 22 Nov 2026 10:00:00 GMT
+
+
+def error(status: int, body: str = "", **headers: str) -> HopError:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return http_error(status, named, body.encode(), wall_s=NOW)
+
+
+@pytest.mark.parametrize(
+    ("headers", "wait_s"),
+    [
+        ({"retry_after": "3"}, 3.0),
+        ({"retry_after": "0"}, 0.0),
+        ({"retry_after": "1.5"}, 1.5),
+        ({"retry_after": "1", "retry_after_ms": "20"}, 0.02),
+        ({"retry_after": "1", "retry_after_ms": "soon"}, 1.0),
+        ({"retry_after": "Sun, 22 Nov 2026 10:01:00 GMT"}, 60.0),
+        ({"retry_after": "Sun, 22 Nov 2026 09:00:00 GMT"}, 0.0),
+        ({"retry_after": "Sun, 22 Nov 2026 10:01:00 GMT", "date": "never"}, 60.0),
+        (
+            {
+                "retry_after": "Sun, 22 Nov 2026 10:01:00 GMT",
+                "date": "Sun, 22 Nov 2026 10:00:50 GMT",
+            },
+            10.0,
+        ),
+        ({"retry_after": "-1"}, None),
+        ({"retry_after": "nan"}, None),
+        ({"retry_after": "inf"}, None),
+        ({"retry_after": "tomorrow"}, None),
+        ({"retry_after": ""}, None),
+        ({"x_ratelimit_timeremaining": "41"}, 41.0),
+        ({}, None),
+    ],
+)
+def test_the_wait_is_read_from_headers(headers: dict[str, str], wait_s: float | None) -> None:
+    assert error(429, **headers).retry_after_s == wait_s
+    assert error(503, **headers).retry_after_s == wait_s
+
+
+@pytest.mark.parametrize(
+    ("words", "wait_s"),
+    [
+        ("Please wait 57 seconds before retrying.", 57.0),
+        ("Please wait 2 minutes.", 120.0),
+        ("Please retry after 7 seconds.", 7.0),
+        ("Please try again in 20s.", 20.0),
+        ("Please try again in 859ms.", 0.859),
+        ("Please try again in 1h2m3.5s.", 3723.5),
+        ("retry in 4", 4.0),
+        ("Try again later.", None),
+        ("5 seconds ago you were fine", None),
+    ],
+)
+def test_the_wait_is_read_from_words(words: str, wait_s: float | None) -> None:
+    found = error(429, '{"error": {"message": "' + words + '"}}').retry_after_s
+
+    assert found == (None if wait_s is None else pytest.approx(wait_s))
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "",
+        "null",
+        "[]",
+        "{}",
+        "[" * 60_000,
+        '{"error": null}',
+        '{"error": []}',
+        '{"error": {"message": {"deep": [1]}, "code": {"a": 1}, "innererror": "text"}}',
+        '{"error": {"code": ' + "9" * 6000 + "}}",
+        '{"detail": [{"loc": ["body"], "msg": "no"}]}',
+        "{broken",
+        "\ufffd" * 10,
+        "<html>" + "x" * 9999,
+        "plain words",
+    ],
+)
+def test_any_body_at_all_becomes_the_error_of_its_status(body: str) -> None:
+    found = error(500, body)
+
+    assert isinstance(found, Unavailable)
+    assert found.status == 500
+    assert len(found.message) < 400
+
+
+@pytest.mark.parametrize(
+    "payload", [None, "text", [], {}, {"error": "x"}, {"error": {"code": 7}}, 3]
+)
+def test_any_error_in_a_stream_is_at_least_unavailable(payload: object) -> None:
+    assert stream_error(payload).kind == "unavailable"
+
+
+@pytest.mark.parametrize(
+    ("word", "kind"),
+    [
+        ("rate_limit_exceeded", "rate_limited"),
+        ("insufficient_quota", "rate_limited"),
+        ("content_filter", "filtered"),
+        ("context_length_exceeded", "incapable"),
+        ("invalid_request_error", "refused"),
+        ("authentication_error", "auth_failed"),
+        ("timeout", "timed_out"),
+        ("overloaded_error", "unavailable"),
+    ],
+)
+def test_an_error_in_a_stream_is_told_by_its_words(word: str, kind: str) -> None:
+    assert stream_error({"error": {"message": "m", "type": word}}).kind == kind
+
+
+@pytest.mark.parametrize(
+    "location", ["", "/elsewhere", "https://[bad", "https://h.example/a?key=s#s"]
+)
+def test_a_redirect_is_refused_and_its_query_not_repeated(location: str) -> None:
+    found = error(302, location=location)
+
+    assert isinstance(found, Refused)
+    assert not found.retryable
+    assert "key=s" not in found.message
+
+
+def test_another_success_is_not_an_answer() -> None:
+    assert isinstance(error(204), BadWire)
+
+
+def raised(outer: BaseException, inner: BaseException) -> BaseException:
+    """As a library wraps what the layer below raised."""
+    try:
+        try:
+            raise inner
+        except BaseException as exc:
+            raise outer from exc
+    except BaseException as exc:
+        return exc
+
+
+UNTRUSTED = ssl.SSLCertVerificationError(1, "certificate verify failed")
+
+
+@pytest.mark.parametrize(
+    ("inner", "says", "retryable"),
+    [
+        (UNTRUSTED, "certificate of h", False),
+        (ssl.SSLError(1, "[SSL: WRONG_VERSION_NUMBER] wrong version number"), "no TLS", True),
+        (socket.gaierror(-2, "Name or service not known"), "can't be resolved", True),
+        (ConnectionRefusedError(111, "refused"), "refuses connections", True),
+        (OSError(101, "Network is unreachable"), "failed", True),
+        (ExceptionGroup("all", [OSError(1), ConnectionRefusedError(2)]), "refuses", True),
+    ],
+)
+def test_a_connection_that_never_was_is_unavailable_and_free(
+    inner: Exception, says: str, retryable: bool
+) -> None:
+    found = connection_error(raised(RuntimeError("library"), inner), "h", connected=False)
+
+    assert isinstance(found, Unavailable)
+    assert says in found.message
+    assert found.retryable is retryable
+    assert found.unbilled
+
+
+def test_a_connection_lost_before_the_answer_may_have_cost_something() -> None:
+    found = connection_error(ConnectionResetError(104, "reset"), "h", connected=True)
+
+    assert isinstance(found, Unavailable)
+    assert found.retryable
+    assert not found.unbilled
+
+
+def test_causes_end_even_when_they_go_in_a_ring() -> None:
+    one, two = ValueError("1"), ValueError("2")
+    one.__context__, two.__context__ = two, one
+
+    assert set(causes(one)) == {one, two}
