@@ -1,4 +1,9 @@
-"""Ask a device model checkable questions, and say how its own probabilities sort the answers."""
+"""Ask a device model checkable questions, and say how its own probabilities sort the answers.
+
+The question goes alone, without a system message, as a user would type it. Of three ways to ask
+(alone; "Answer the question with a short answer."; three worked examples before it) this one was
+chosen on the questions of `demo_bar.py` and of the acceptance run, never on those it reports on.
+"""
 
 from __future__ import annotations
 
@@ -15,7 +20,6 @@ from firsthop.models import Store
 from firsthop.signals.draft import mean_logprob
 from firsthop.types import Message, TokenStat
 
-SYSTEM = "Answer the question with a short answer."
 TOKENS = 32
 
 
@@ -49,10 +53,7 @@ async def _ask_all(model: str, questions: Sequence[tuple[str, Sequence[str]]]) -
     asked: list[Asked] = []
     try:
         for question, accepted in questions:
-            messages = (
-                Message(role="system", content=SYSTEM),
-                Message(role="user", content=question),
-            )
+            messages = (Message(role="user", content=question),)
             text, stats = "", []
             async with aclosing(
                 link.run(Job(messages=messages, max_output_tokens=TOKENS))

@@ -143,7 +143,7 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
         ledger_folder=folder / _expanded(ledger) if ledger else home() / "ledger",
         keep_text=shape.ledger.keep_text,
         prices=folder / _expanded(prices) if prices else shipped("configs") / "prices.yaml",
-        policy_folders=(folder, folder / "policies", shipped("policies")),
+        policy_folders=(folder / "policies", shipped("policies")),
         document=document,
     )
 

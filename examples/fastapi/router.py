@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from fastapi import APIRouter, Request
 
 routes = APIRouter()
@@ -9,7 +11,7 @@ routes = APIRouter()
 
 @routes.get("/ask")
 async def ask(question: str, request: Request) -> dict[str, object]:
-    answer = await request.app.state.firsthop.ask(question, max_output_tokens=24)
+    answer = await request.app.state.firsthop.ask(question)
     return {
         "text": answer.text,
         "answered_by": answer.answered_by,
@@ -18,7 +20,8 @@ async def ask(question: str, request: Request) -> dict[str, object]:
     }
 
 
-@routes.get("/device")
-async def device(request: Request) -> dict[str, object]:
+@routes.get("/processes")
+async def processes(request: Request) -> dict[str, int | None]:
+    """This server process, and the model process it shares with the others."""
     health = await request.app.state.firsthop.device_health()
-    return {"pid": health.pid, "jobs_done": health.jobs_done}
+    return {"server": os.getpid(), "model": health.pid if health else None}

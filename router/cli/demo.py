@@ -17,12 +17,11 @@ from ..answer import Answer
 from ..client import AsyncRouter
 from ..config import Config
 from ..policy.explain import seconds, usd
-from ..types import Label, Message
+from ..types import Label
 from .screen import pulling, table
 
 MODEL = "smollm2-135m"
 STAND_IN = "FIRSTHOP_STAND_IN_URL"
-SYSTEM = "Answer the question with a short answer."
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,10 +92,7 @@ async def _one(router: AsyncRouter, number: int, question: Question, *, explain:
     shown = f"   [label: {question.label}]" if question.label != "public" else ""
     print(f"{number}. {question.text}{shown}")
     stream = router.stream(
-        [
-            Message(role="system", content=SYSTEM),
-            Message(role="user", content=question.text),
-        ],
+        question.text,
         label=question.label,
         tags={"demo": str(number)},
     )

@@ -68,7 +68,7 @@ def list_models(as_json: JsonOption = False) -> None:
     here = {one.name: one for one in store.list()}
     damaged = {error.model for error in store.damaged()}
     rows = []
-    for name in sorted({*here, *store.catalogue}):
+    for name in sorted({*here, *store.catalogue, *(d for d in damaged if d)}):
         one, known = here.get(name), store.catalogue.get(name)
         licence = one.manifest.licence if one else known.licence if known else None
         limit = one.manifest.context_limit if one else known.context_limit if known else None

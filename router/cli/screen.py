@@ -116,7 +116,10 @@ class _Bars:
             if self.task is not None:
                 self.bars.remove_task(self.task)
             self.phase = now.phase
-            self.task = self.bars.add_task(f"{self.name}: {_PHASES[now.phase]}", total=None)
+            # What an earlier, broken-off pull had fetched is not part of this one's speed.
+            self.task = self.bars.add_task(
+                f"{self.name}: {_PHASES[now.phase]}", total=None, completed=now.bytes_done or 0
+            )
         assert self.task is not None
         if now.bytes_total is not None:
             self.bars.update(self.task, total=now.bytes_total, completed=now.bytes_done or 0)

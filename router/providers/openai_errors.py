@@ -9,11 +9,9 @@ Services word their errors in many shapes; all that are known of are read here:
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -29,6 +27,7 @@ from ..errors import (
     TimedOut,
     Unavailable,
 )
+from .retry_after import retry_after
 
 _LONGEST_MESSAGE = 300
 
@@ -38,14 +37,6 @@ _NO_MONEY = {"insufficient_quota", "billing_hard_limit_reached", "insufficient_b
 _TOO_LONG = re.compile(r"maximum context length|context length exceeded|context window", re.I)
 _PER_DAY = re.compile(r"by ?day\b|per day|\bdaily\b|\b[RT]PD\b|per 86400 ?s", re.I)
 _STATUS = re.compile(r"[45][0-9][0-9]")
-_WAIT = re.compile(
-    r"(?:wait|retry after|retry in|try again (?:in|after)) +"
-    r"(?P<number>\d+(?:\.\d+)?)(?P<more>(?:ms|[hms])(?:\d+(?:\.\d+)?(?:ms|[hms]))*)?"
-    r"(?: *(?P<word>millisecond|second|sec|minute|hour))?",
-    re.I,
-)
-_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-_WORD_S = {"millisecond": 0.001, "second": 1.0, "sec": 1.0, "minute": 60.0, "hour": 3600.0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +104,7 @@ def http_error(status: int, headers: Mapping[str, str], body: bytes, *, wall_s: 
         return _redirect(status, headers)
     fault = read_fault(read_payload(body, headers))
     said = f"HTTP {status}" + (f": {fault.message}" if fault.message else "")
-    retry_after_s = _retry_after_s(headers, fault.message, wall_s)
+    retry_after_s = retry_after(headers, fault.message, wall_s)
     error = _by_status(status, fault, said, headers)
     error.status = status
     error.code = fault.code or headers.get("x-ms-error-code")
@@ -140,7 +131,7 @@ def stream_error(payload: object) -> HopError:
             status = 500
     error = _by_status(status, fault, said, {})
     error.code = fault.code
-    error.retry_after_s = _retry_after_s({}, fault.message, 0.0)
+    error.retry_after_s = retry_after({}, fault.message, 0.0)
     return error
 
 
@@ -198,56 +189,6 @@ def _redirect(status: int, headers: Mapping[str, str]) -> HopError:
         "other address; if that one is right, put it into base_url",
         status=status,
     )
-
-
-def _retry_after_s(headers: Mapping[str, str], message: str, wall_s: float) -> float | None:
-    """How long to wait, by the most exact place that says so. None: nobody says."""
-    milliseconds = _number(headers.get("retry-after-ms"))
-    if milliseconds is not None:
-        return milliseconds / 1000
-    after = headers.get("retry-after")
-    seconds = _number(after)
-    if seconds is None and after:
-        seconds = _seconds_until(after, headers.get("date"), wall_s)
-    if seconds is None:
-        seconds = _number(headers.get("x-ratelimit-timeremaining"))
-    return _seconds_in(message) if seconds is None else seconds
-
-
-def _number(text: str | None) -> float | None:
-    try:
-        number = float(text or "")
-    except ValueError:
-        return None
-    return number if math.isfinite(number) and number >= 0 else None
-
-
-def _seconds_until(date: str, now: str | None, wall_s: float) -> float | None:
-    """Seconds to an HTTP date, by the server's own clock where the answer shows it."""
-    then = _seconds_of(date)
-    if then is None:
-        return None
-    start = _seconds_of(now) if now else None
-    return max(0.0, then - (wall_s if start is None else start))
-
-
-def _seconds_of(date: str) -> float | None:
-    try:
-        return parsedate_to_datetime(date).timestamp()
-    except (ValueError, OverflowError):
-        return None
-
-
-def _seconds_in(message: str) -> float | None:
-    """Seconds in sentences such as "Please wait 12 seconds" and "try again in 6m0.5s"."""
-    found = _WAIT.search(message)
-    if not found:
-        return None
-    number, more, word = found.group("number", "more", "word")
-    if more:
-        parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[hms])", number + more.lower())
-        return sum(float(n) * _UNIT_S[unit] for n, unit in parts)
-    return float(number) * _WORD_S[(word or "second").lower()]
 
 
 def _short(value: Any) -> str:

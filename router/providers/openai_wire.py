@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Awaitable
 from contextlib import AsyncExitStack, aclosing, suppress
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from ..clock import Clock, SystemClock
-from ..errors import BadWire, ConfigError, Gone, HopError, Refused, TimedOut, Unavailable
+from ..errors import BadWire, ConfigError, Gone, HopError, TimedOut, Unavailable
 from ..types import Ask, Chunk
 from .base import Dialect, Target
 from .endpoint import find_endpoint, key_headers
+from .openai_body import request_body
 from .openai_errors import http_error, read_payload, stream_error
 from .options import check_options, flag
 from .sse import Parser
@@ -72,8 +73,7 @@ class OpenAIWire:
         Raises: ConfigError.
         """
         check_options(target, {"logprobs", *more_options})
-        self._logprobs = flag(target, "logprobs")
-        if self._logprobs and not dialect.logprobs:
+        if flag(target, "logprobs") and not dialect.logprobs:
             raise ConfigError(
                 f"{dialect.name} can't be asked for log-probabilities",
                 field=f"targets.{target.name}.options.logprobs",
@@ -93,7 +93,7 @@ class OpenAIWire:
         Closing the generator cuts the connection. `Target.timeout_s` bounds the whole call.
         """
         try:
-            headers, body = self._headers(ask), self._body(ask)
+            body, headers = request_body(ask, self._target, self.dialect), self._headers(ask)
             transport = await self._ready()
             deadline = asyncio.get_running_loop().time() + self._target.timeout_s
             async with AsyncExitStack() as stack:
@@ -224,38 +224,6 @@ class OpenAIWire:
             **dict.fromkeys(self._id_headers, ask.attempt_id),
             **key_headers(self._target, self.dialect),
         }
-
-    def _body(self, ask: Ask) -> dict[str, Any]:
-        """The request's JSON; what isn't asked for isn't sent.
-
-        Raises: TimedOut when there is no time left, Refused when the text can't be UTF-8.
-        """
-        if ask.timeout_s is not None and ask.timeout_s <= 0:
-            raise TimedOut("there was no time left to ask", reached=False)
-        try:
-            for text in (*(message.content for message in ask.messages), *ask.stop):
-                text.encode()
-        except UnicodeEncodeError as exc:
-            raise Refused(
-                "the text holds half of a surrogate pair, which no wire carries", reached=False
-            ) from exc
-        body: dict[str, Any] = {
-            "model": self._target.model,
-            "messages": [{"role": m.role, "content": m.content} for m in ask.messages],
-            "stream": True,
-            self.dialect.cap_field: ask.max_output_tokens,
-        }
-        if self.dialect.usage_in_stream:
-            body["stream_options"] = {"include_usage": True}
-        if self._logprobs:
-            body |= {"logprobs": True, "top_logprobs": 2}
-        if ask.temperature is not None:
-            body["temperature"] = ask.temperature
-        if ask.seed is not None:
-            body["seed"] = ask.seed
-        if ask.stop:
-            body["stop"] = list(ask.stop)
-        return body
 
     def _seal(self, error: HopError) -> None:
         """Name the target, add what is known of a service that ended, and keep the key out.

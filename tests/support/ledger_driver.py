@@ -8,9 +8,9 @@
 `book` walks requests FIRST to LAST on four threads. What was served is written to SERVED by one
 append each, in the script's own arithmetic: whole picodollars, no price line, no `Decimal`. Then
 it prints "done" and waits to be killed, or for its input to end. `read` takes in and finishes
-whatever lies in FOLDER, once. `fork` books on both sides of a fork. `orphan`
-forks a child that books and prints "ready", and is gone at once itself, with an attempt under way;
-the child waits for its input to end.
+whatever lies in FOLDER, once. `fork` books on both sides of a fork. `orphan` forks a child and is
+gone at once itself, with an attempt under way; the child books, prints "ready", and waits for its
+input to end.
 """
 
 from __future__ import annotations

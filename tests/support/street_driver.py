@@ -1,4 +1,4 @@
-"""Sends requests through the whole street until it is done or killed: `street_driver.py CONFIG N`."""
+"""Sends N requests through the whole street: `street_driver.py CONFIG N`."""
 
 from __future__ import annotations
 
