@@ -14,29 +14,29 @@ LEAST_KEPT = 0.20
 
 CAPITALS = (
     "Belgium:brussels Morocco:rabat Colombia:bogot Croatia:zagreb Indonesia:jakarta "
-    "Ukraine:kyiv|kiev Mexico:mexico Serbia:belgrade Iceland:reykjav Jordan:amman Lebanon:beirut Libya:tripoli "
-    "Tunisia:tunis Algeria:algiers Ghana:accra Nigeria:abuja Ethiopia:addis Uganda:kampala "
-    "Zambia:lusaka Zimbabwe:harare Malaysia:kuala Cambodia:phnom Laos:vientiane Bangladesh:dhaka "
-    "Pakistan:islamabad Afghanistan:kabul Syria:damascus Georgia:tbilisi Armenia:yerevan "
-    "Estonia:tallinn Latvia:riga Lithuania:vilnius Slovakia:bratislava Slovenia:ljubljana "
-    "Uruguay:montevideo Paraguay:asunci Bolivia:la paz|sucre Ecuador:quito Venezuela:caracas "
-    "Panama:panama Honduras:tegucigalpa Jamaica:kingston Haiti:port-au-prince"
+    "Ukraine:kyiv|kiev Mexico:mexico Serbia:belgrade Iceland:reykjav Jordan:amman "
+    "Lebanon:beirut Libya:tripoli Tunisia:tunis Algeria:algiers Ghana:accra Nigeria:abuja "
+    "Ethiopia:addis Uganda:kampala Zambia:lusaka Zimbabwe:harare Malaysia:kuala "
+    "Cambodia:phnom Laos:vientiane Bangladesh:dhaka Pakistan:islamabad Afghanistan:kabul "
+    "Syria:damascus Georgia:tbilisi Armenia:yerevan Estonia:tallinn Latvia:riga "
+    "Lithuania:vilnius Slovakia:bratislava Slovenia:ljubljana Uruguay:montevideo "
+    "Paraguay:asunci Bolivia:la paz|sucre Ecuador:quito Venezuela:caracas Panama:panama "
+    "Honduras:tegucigalpa Jamaica:kingston Haiti:port-au-prince"
 )
 OPPOSITES = (
     "big:small|little old:young|new early:late full:empty open:closed|shut|close rich:poor "
-    "light:dark|heavy wet:dry strong:weak happy:sad|unhappy fast:slow long:short|brief loud:quiet|silent "
-    "day:night "
-    "inside:outside sharp:dull|blunt brave:coward|afraid deep:shallow"
+    "light:dark|heavy wet:dry strong:weak happy:sad|unhappy fast:slow long:short|brief "
+    "loud:quiet|silent day:night inside:outside sharp:dull|blunt brave:coward|afraid "
+    "deep:shallow"
 )
 PLURALS = (
-    "child:children tooth:teeth foot:feet goose:geese man:men leaf:leaves knife:knives wolf:wolves "
-    "city:cities box:boxes bus:buses ox:oxen "
-    "cactus:cacti|cactuses analysis:analyses"
+    "child:children tooth:teeth foot:feet goose:geese man:men leaf:leaves knife:knives "
+    "wolf:wolves city:cities box:boxes bus:buses ox:oxen cactus:cacti|cactuses "
+    "analysis:analyses"
 )
 PASTS = (
-    "eat:ate see:saw take:took come:came write:wrote run:ran buy:bought "
-    "bring:brought think:thought "
-    "teach:taught fly:flew know:knew swim:swam begin:began freeze:froze"
+    "eat:ate see:saw take:took come:came write:wrote run:ran buy:bought bring:brought "
+    "think:thought teach:taught fly:flew know:knew swim:swam begin:began freeze:froze"
 )
 SUMS = ((4, 3), (8, 7), (15, 6), (23, 19), (31, 46), (58, 27), (64, 39), (12, 12), (9, 9), (70, 25))
 

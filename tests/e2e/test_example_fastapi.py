@@ -1,4 +1,4 @@
-"""The built wheel in another environment: an app with its own `router.py`, and two server workers."""
+"""The built wheel, elsewhere: an app with its own `router.py`, and two server workers."""
 
 from __future__ import annotations
 

@@ -87,14 +87,16 @@ def added_token(
 def merges_from_scores(pieces: Sequence[str], scores: Sequence[float]) -> list[tuple[str, str]]:
     """The merges that scores stand for, best first.
 
-    A piece that can be split in several ways into two known pieces gets a merge for each.
+    A piece that can be split in several ways into two known pieces gets a merge for each. Where
+    scores are equal, as those of Llama 2's runs of spaces are, the longer left part goes first:
+    SentencePiece then works from the left, and so grows what is already long.
     """
-    known = {piece: index for index, piece in enumerate(pieces)}
+    known = set(pieces)
     ranked: list[tuple[float, int, str, str]] = []
-    for index, piece in enumerate(pieces):
-        for cut in range(1, len(piece)):
+    for piece, score in zip(pieces, scores, strict=True):
+        for cut in range(len(piece) - 1, 0, -1):
             left, right = piece[:cut], piece[cut:]
             if left in known and right in known:
-                ranked.append((-scores[index], index, left, right))
-    ranked.sort()
+                ranked.append((-score, -cut, left, right))
+    ranked.sort(key=lambda entry: entry[:2])
     return [(left, right) for _, _, left, right in ranked]
