@@ -14,10 +14,8 @@ from __future__ import annotations
 
 import argparse
 import gzip
-import importlib.metadata
 import json
 import os
-import platform
 import subprocess
 import sys
 import tempfile
@@ -28,6 +26,7 @@ from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
+from common import conditions, parser, write
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
@@ -36,7 +35,7 @@ Array = npt.NDArray[Any]
 
 PRECISIONS = ("fp32", "int8", "int4")
 DATA_FILE = "phi35_gpt4o.test.jsonl.gz"
-PACKAGES = ("onnxruntime-genai", "onnxruntime", "onnx", "gguf", "numpy", "torch", "transformers")
+PACKAGES = ("onnxruntime-genai", "onnxruntime", "onnx", "gguf", "numpy")
 CHUNK_TOKENS = 256
 PROMPT_TOKENS, DECODED_TOKENS, APPENDED_TOKENS = 256, 128, 64
 
@@ -106,27 +105,26 @@ class TorchScorer:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
-    parser.add_argument("--gguf", type=Path, required=True, help="the model to convert")
-    parser.add_argument("--data", type=Path, help=f"folder with {DATA_FILE}")
-    parser.add_argument("--rows", type=int, default=40)
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--reference", choices=("torch", "none"), default="none")
-    parser.add_argument("--work", type=Path, help="keep the folders here")
-    parser.add_argument("--json", type=Path, help="write the figures here")
-    parser.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
-    args = parser.parse_args()
+    made = parser(__doc__)
+    made.add_argument("--gguf", type=Path, required=True, help="the model to convert")
+    made.add_argument("--data", type=Path, help=f"folder with {DATA_FILE}")
+    made.add_argument("--rows", type=int, default=40)
+    made.add_argument("--threads", type=int, default=2)
+    made.add_argument("--reference", choices=("torch", "none"), default="none")
+    made.add_argument("--work", type=Path, help="an empty folder to keep the models in")
+    made.add_argument("--child", nargs="+", help=argparse.SUPPRESS)
+    args = made.parse_args()
     if args.child:
         print(json.dumps(child(args.gguf, args.threads, *args.child)))
         return 0
+    more = ("torch", "transformers") if args.reference == "torch" else ()
+    said = conditions(*PACKAGES, *more)
     with tempfile.TemporaryDirectory() as scratch:
         figures = measure(args, args.work or Path(scratch))
-    report = {"figures": figures, "bounds": judge(figures), "conditions": conditions()}
-    text = json.dumps(report, indent=1)
-    print(text)
-    if args.json:
-        args.json.write_text(text + "\n", encoding="utf-8")
-    return 0 if all(bound["holds"] for bound in report["bounds"].values()) else 1
+    for name, value in figures.items():
+        print(f"{name:40} {'unknown' if value is None else value}")
+    write(args.json, said, figures)
+    return 0 if hold(figures) else 1
 
 
 def measure(args: argparse.Namespace, work: Path) -> dict[str, float | None]:
@@ -282,32 +280,17 @@ def chosen(logprobs: Array, following: list[int]) -> Array:
     return np.asarray(logprobs[np.arange(len(following)), following])
 
 
-def judge(figures: dict[str, float | None]) -> dict[str, dict[str, Any]]:
-    """Each bound that has its figure, and whether it holds."""
-    verdicts = {}
+def hold(figures: dict[str, float | None]) -> bool:
+    """Whether each bound that has its figure holds; says so, line by line."""
+    all_hold = True
+    print()
     for name, (bound, sense) in BOUNDS.items():
         value = figures.get(name)
         if value is not None:
             holds = value <= bound if sense == "at most" else value >= bound
-            verdicts[name] = {"value": value, "bound": f"{sense} {bound:g}", "holds": holds}
-    return verdicts
-
-
-def conditions() -> dict[str, Any]:
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return {
-        "command": " ".join(["python", *sys.argv]),
-        "date": time.strftime("%Y-%m-%d"),
-        "machine": f"{platform.system()} {platform.machine()}, {os.cpu_count()} cores",
-        "python": platform.python_version(),
-        "packages": versions,
-        "load_average": os.getloadavg() if hasattr(os, "getloadavg") else None,
-    }
+            all_hold = all_hold and holds
+            print(f"{'holds' if holds else 'FAILS':6} {name} {value:g}, {sense} {bound:g}")
+    return all_hold
 
 
 def peak_mb() -> float | None:

@@ -33,11 +33,11 @@ class Question:
 
 
 QUESTIONS = (
-    Question("Which planet do we live on?"),
+    Question("What is the capital of Japan?"),
+    Question("What is 17 times 23?"),
+    Question("What is the capital of Germany?"),
     Question("Who was the second president of Kiribati?"),
-    Question("What is the opposite of up?"),
-    Question("What is 387 times 24, less 19?"),
-    Question("My patient Ana Kovac takes 5 mg of which drug for her tremor?", label="pii"),
+    Question("Draft one line to my patient Ana Kovac: her biopsy was clear.", label="pii"),
 )
 
 
@@ -166,6 +166,6 @@ def _summary(rows: list[tuple[str, ...]], answers: list[Answer]) -> None:
         print("The stand-in is no cloud: its answers, tokens and $0 say nothing about one.")
     print("SmolLM2-135M is small so that you can see it fail; the product's model is Phi-3.5-mini.")
     print("\nNext:")
-    print('  firsthop ask --config demo --explain "What is the capital of France?"')
+    print('  firsthop ask --config demo --explain "What is the capital of Japan?"')
     print(f"  firsthop ledger show {answers[1].decision_id}")
     print("  firsthop doctor")

@@ -80,6 +80,9 @@ class Listener:
                 self.place.socket.unlink()
             elif read_card(self.place) == self.card:
                 self.place.card.unlink()
+        with contextlib.suppress(OSError):  # where a file in use can't be removed, it stays
+            if self.place.log.stat().st_size == 0:
+                self.place.log.unlink()
 
 
 def listen(place: Place) -> Listener:

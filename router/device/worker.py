@@ -67,12 +67,23 @@ def _engine(options: EngineOptions) -> Engine | HopError:
 def _watch(starter: int) -> Callable[[], bool]:
     """Tells whether the starter still lives, for the time before the first client has come.
 
-    Where the platform doesn't pass orphans on, or something stands between the starter and this
-    process, nothing can be told, and it counts as living; `Limits.nobody_s` then bounds the wait.
+    Where that can't be told it counts as living; `Limits.nobody_s` then bounds the wait.
     """
-    if sys.platform == "win32" or os.getppid() != starter:
+    if sys.platform == "win32":  # orphans keep their parent's number, which may be somebody else's
         return lambda: True
-    return lambda: os.getppid() == starter
+    if os.getppid() == starter:
+        return lambda: os.getppid() == starter
+    return lambda: _is_there(starter)
+
+
+def _is_there(pid: int) -> bool:
+    """Whether there is such a process of ours. It may have died before we looked at our parent,
+    or something, such as a script in the interpreter's place, stands between it and us."""
+    try:
+        os.kill(pid, 0)
+    except OSError:
+        return False
+    return True
 
 
 def _be_modest(options: EngineOptions) -> None:

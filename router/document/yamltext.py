@@ -57,12 +57,12 @@ def parse(text: str) -> tuple[Any, dict[Place, Mark]]:
     try:
         return builder.whole(), builder.marks
     except yaml.MarkedYAMLError as exc:
-        message, hint = _in_words(exc)
-        raise Wrong(message, _mark(exc.problem_mark), builder.place, hint) from exc
+        message, mark, hint = _in_words(exc)
+        raise Wrong(message, _mark(mark), builder.place, hint) from exc
     except (ValueError, OverflowError) as exc:
         # PyYAML lets these through: an escape beyond Unicode, a version number of 5,000 digits
-        mark = _mark(events.get_mark())
-        raise Wrong("an escape or a number here is out of range", mark, builder.place) from exc
+        here = _mark(events.get_mark())
+        raise Wrong("an escape or a number here is out of range", here, builder.place) from exc
     finally:
         events.dispose()
 
@@ -127,8 +127,8 @@ class _Builder:
         return data
 
     def node(self, place: Place) -> Any:
-        event = self.events.get_event()
         self.place = place
+        event = self.events.get_event()
         self.check(event)
         self.marks.setdefault(place, _mark(event.start_mark))
         kind = _name(event)
@@ -193,25 +193,29 @@ def _mark_at(text: str, position: int) -> Mark:
     return text.count("\n", 0, position) + 1, position - text.rfind("\n", 0, position)
 
 
-def _in_words(exc: Any) -> tuple[str, str | None]:
-    """PyYAML's complaint for people who don't know what a block mapping is."""
-    problem, context = str(exc.problem or exc.context or "not YAML"), str(exc.context or "")
+def _in_words(exc: Any) -> tuple[str, Any, str | None]:
+    """PyYAML's complaint for people who don't know what a block mapping is: text, mark, hint."""
+    problem, context = str(exc.problem or exc.context or ""), str(exc.context or "")
     opened = "" if exc.context_mark is None else f" that begins in line {exc.context_mark.line + 1}"
+    message, mark, hint = f"not YAML: {problem}", exc.problem_mark, None
     if "'\\t'" in problem:
-        return "a tab stands here", "indent with spaces"
-    if "quoted scalar" in context:
-        return f"the quoted text{opened} is not closed", None
-    if "flow mapping" in context or "flow sequence" in context:
+        message, hint = "a tab stands here", "indent with spaces"
+    elif "quoted scalar" in context:
+        message = f"the quoted text{opened} is not closed"
+    elif "flow mapping" in context or "flow sequence" in context:
         brackets = "{...}" if "mapping" in context else "[...]"
-        return f"the {brackets}{opened} is not closed, or a comma is missing", None
-    if "flow node" in context:
-        return "a value is missing here", "a bracket is open"
-    if "mapping values" in problem:
-        return "a ':' too many for one line", "check the indentation; quote text that holds ': '"
-    if "block end" in problem:
-        return "the indentation does not fit the lines above", None
-    if "expected ':'" in problem:
-        return "a field's name without ':'", None
-    if "cannot start any token" in problem:
-        return problem.replace("token", "word"), "put the text in quotes"
-    return f"not YAML: {problem}", None
+        message = f"the {brackets}{opened} is not closed, or a comma is missing"
+    elif "flow node" in context:
+        message, hint = "a value is missing here", "a bracket is open"
+    elif "mapping values" in problem:
+        message = "a ':' too many for one line"
+        hint = "check the indentation; quote text that holds ': '"
+    elif "block end" in problem and problem.endswith(("']'", "'}'", "','")):
+        message = f"a {problem[-3:]} too many"
+    elif "block end" in problem:
+        message = "the indentation does not fit the lines above"
+    elif "expected ':'" in problem:
+        message, mark = "a field's name without ':'", exc.context_mark
+    elif "cannot start any token" in problem:
+        message, hint = problem.replace("token", "word"), "put the text in quotes"
+    return message, mark, hint

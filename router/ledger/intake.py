@@ -3,7 +3,8 @@
 Comes in: journal files of any run, living or dead. Goes out: rows, and how far each file has been
 read, in one transaction. That is the whole argument for "exactly once": whoever takes lines in
 holds SQLite's write lock while looking up the offset, and the new offset commits with the rows. So
-it makes no difference who reads a file, how many do at once, or when one of them is killed.
+it makes no difference who reads a file, how many do at once, or when one of them is killed. (Should
+a power cut bring a removed file back, its lines change no row; see `sqlite.py`.)
 
 Three orders matter:
 - A run's files are taken in oldest first, each to its end, so a result never precedes its intent.
@@ -24,7 +25,7 @@ from ..errors import LedgerError
 from . import journal
 from .lines import Line, read_line
 from .lock import OwnerLock
-from .schema import check_version, connect, writing
+from .schema import BUSY_S, check_version, connect, writing
 from .sqlite import apply, interrupt
 
 log = logging.getLogger(__name__)
@@ -40,22 +41,39 @@ class Intake:
         journals: Where journal files and locks lie.
     """
 
-    def __init__(self, folder: Path, *, clock: Clock, batch_bytes: int = BATCH_BYTES) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        clock: Clock,
+        batch_bytes: int = BATCH_BYTES,
+        busy_s: float = BUSY_S,
+    ) -> None:
         self.folder = folder
         self.journals = folder / "journal"
         self._clock = clock
         self._batch_bytes = batch_bytes
+        self._busy_s = busy_s
         self._db: sqlite3.Connection | None = None
 
     @classmethod
     def open(
-        cls, folder: Path, *, clock: Clock | None = None, batch_bytes: int = BATCH_BYTES
+        cls,
+        folder: Path,
+        *,
+        clock: Clock | None = None,
+        batch_bytes: int = BATCH_BYTES,
+        busy_s: float = BUSY_S,
     ) -> Intake:
         """Open the tables in `folder`, making it and them if need be.
 
+        Args:
+            batch_bytes: About how much of a journal one transaction takes in.
+            busy_s: Seconds to wait while another process writes to the tables.
+
         Raises: LedgerError, when the folder can't hold a ledger or a newer version wrote it.
         """
-        intake = cls(folder, clock=clock or SystemClock(), batch_bytes=batch_bytes)
+        intake = cls(folder, clock=clock or SystemClock(), batch_bytes=batch_bytes, busy_s=busy_s)
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             intake.journals.mkdir(exist_ok=True, mode=0o700)
@@ -64,14 +82,14 @@ class Intake:
                 f"the ledger's folder {folder} can't be made: {exc}; name one you can write to",
                 folder=folder,
             ) from exc
-        intake._db = connect(folder)
+        intake._db = connect(folder, busy_s=busy_s)
         return intake
 
     @property
     def db(self) -> sqlite3.Connection:
         """In autocommit. Opened again after `close`, when it is next used."""
         if self._db is None:
-            self._db = connect(self.folder)
+            self._db = connect(self.folder, busy_s=self._busy_s)
         return self._db
 
     def close(self) -> None:
@@ -192,7 +210,7 @@ class Intake:
         finally:
             self.db.execute("PRAGMA synchronous = NORMAL")
         if cut:
-            log.warning("%d attempts of run %s were cut off; marked", cut, interrupted_run)
+            log.warning("run %s was cut off; attempts marked: %d", interrupted_run, cut)
 
     def _remove(self, files: list[Path]) -> bool:
         gone = True

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
+import sys
 import threading
 from collections import deque
 from pathlib import Path
@@ -77,7 +77,7 @@ class Journal:
         Raises: OSError, when either can't be made.
         """
         while True:
-            run = f"{os.getpid()}-{secrets.token_hex(4)}"
+            run = f"{os.getpid()}-{os.urandom(4).hex()}"
             lock = OwnerLock.take(lock_path(folder, run))
             if lock is None:
                 continue  # a name that was just taken; the next is another
@@ -90,6 +90,12 @@ class Journal:
     def _open_next(self) -> None:
         path = self.folder / f"{self.run}-{self._number + 1:06d}.jsonl"
         self._fd = os.open(path, _FLAGS, 0o600)
+        if self._sync and sys.platform != "win32":
+            folder = os.open(self.folder, os.O_RDONLY)  # the file's name has to last too
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
         self._number += 1
         self.size = 0
         self._torn = False

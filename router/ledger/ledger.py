@@ -12,12 +12,9 @@ from __future__ import annotations
 
 import logging
 import os
-import secrets
-import sqlite3
 import sys
 import threading
 import weakref
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from types import TracebackType
@@ -27,27 +24,15 @@ from ..clock import Clock, SystemClock
 from ..errors import ConfigError, LedgerError
 from ..hops import Attempt
 from .entry import Began, Closed
-from .intake import Intake
-from .journal import Journal, Sync, files_of
+from .journal import Sync
 from .lines import begin_line, close_line, end_line, label_line
+from .schema import BUSY_S
+from .writer import Options, Writer, trouble
 
 log = logging.getLogger(__name__)
 
 BATCH_S = 0.05
 ROTATE_BYTES = 8 * 1024 * 1024
-RETRY_S = 1.0
-
-
-@dataclass(slots=True)
-class _Run:
-    """What one process's use of the ledger holds open."""
-
-    journal: Journal
-    intake: Intake
-    intake_lock: threading.Lock
-    wake: threading.Event
-    stop: threading.Event
-    thread: threading.Thread | None = None
 
 
 class Ledger:
@@ -60,25 +45,13 @@ class Ledger:
         keep_text: Whether messages, answers and error messages are kept.
     """
 
-    def __init__(
-        self,
-        folder: Path,
-        *,
-        keep_text: bool,
-        sync: Sync,
-        clock: Clock,
-        batch_s: float,
-        rotate_bytes: int,
-    ) -> None:
+    def __init__(self, folder: Path, *, keep_text: bool, options: Options) -> None:
         self.folder = folder
         self.keep_text = keep_text
-        self._sync: Sync = sync
-        self._clock = clock
-        self._batch_s = batch_s
-        self._rotate_bytes = rotate_bytes
+        self._options = options
         self._closed = False
         self._lock = threading.Lock()
-        self._run: _Run | None = None
+        self._writer: Writer | None = None
 
     @classmethod
     def open(
@@ -90,6 +63,7 @@ class Ledger:
         clock: Clock | None = None,
         batch_s: float = BATCH_S,
         rotate_bytes: int = ROTATE_BYTES,
+        busy_s: float = BUSY_S,
     ) -> Ledger:
         """Open the ledger in `folder`, make it if need be, and finish what dead processes left.
 
@@ -97,18 +71,19 @@ class Ledger:
             sync: ``"full"`` waits for the disk at each line, so that a power cut loses none.
             batch_s: Seconds that lines may gather before the thread takes them into tables.
             rotate_bytes: Size from which the journal goes on in a new file.
+            busy_s: Seconds to wait while another process writes to the tables.
 
         Raises: LedgerError, when the folder can't hold a ledger or a newer version wrote it.
         """
-        ledger = cls(
-            folder,
-            keep_text=keep_text,
+        options = Options(
             sync=sync,
             clock=clock or SystemClock(),
             batch_s=batch_s,
             rotate_bytes=rotate_bytes,
+            busy_s=busy_s,
         )
-        ledger._start_run()
+        ledger = cls(folder, keep_text=keep_text, options=options)
+        ledger._start()
         _watch_forks()
         _LIVING.add(ledger)
         return ledger
@@ -155,7 +130,7 @@ class Ledger:
             raise ConfigError("feedback needs good, score or note", field="feedback")
         if score is not None and not 0 <= score <= 1:
             raise ConfigError(f"score is {score}, and has to be from 0 to 1", field="score")
-        if not self._knows(decision_id):
+        if not self._current().knows(decision_id):
             raise LedgerError(
                 f"no request {decision_id!r} in the ledger at {self.folder}; "
                 "`firsthop ledger` lists them",
@@ -163,8 +138,8 @@ class Ledger:
             )
         line = label_line(
             decision_id,
-            label_id=secrets.token_hex(8),
-            at=self._clock.wall(),
+            label_id=os.urandom(8).hex(),
+            at=self._options.clock.wall(),
             good=good,
             score=score,
             note=note,
@@ -181,26 +156,17 @@ class Ledger:
         Returns: whether all is in the tables.
         Raises: LedgerError, when the tables can't be written.
         """
-        run = self._current()
-        if not run.intake_lock.acquire(timeout=timeout_s):
-            return False
-        try:
-            self._take_in(run)
-        except (sqlite3.Error, OSError) as exc:
-            raise self._trouble("the tables can't be written", exc) from exc
-        finally:
-            run.intake_lock.release()
-        return run.journal.kept == 0
+        return self._current().flush(timeout_s)
 
     @property
     def unwritten(self) -> int:
         """Result lines that wait in memory for the disk to take them."""
-        return self._run.journal.kept if self._run else 0
+        return self._writer.journal.kept if self._writer else 0
 
     @property
     def failures(self) -> int:
         """How often this process could not write a line."""
-        return self._run.journal.failures if self._run else 0
+        return self._writer.journal.failures if self._writer else 0
 
     def close(self) -> None:
         """Take everything into the tables and let go. Idempotent; never raises for want of disk.
@@ -209,25 +175,10 @@ class Ledger:
         the journal, for whoever opens the ledger next.
         """
         with self._lock:
-            run = None if self._closed else self._run
+            writer = None if self._closed else self._writer
             self._closed = True
-        if run is None:
-            return
-        run.stop.set()
-        run.wake.set()
-        if run.thread is not None:
-            run.thread.join()
-        if not run.journal.write_kept():
-            log.error("%d results could not be written and are lost", run.journal.kept)
-        run.journal.seal()
-        gone = False
-        with run.intake_lock:
-            try:
-                gone = run.intake.finish(run.journal.run)
-            except (sqlite3.Error, OSError, LedgerError) as exc:
-                log.warning("the journal in %s waits for the next opening: %s", self.folder, exc)
-            run.intake.close()
-        run.journal.leave(remove=gone)
+        if writer is not None:
+            writer.close()
 
     def __enter__(self) -> Self:
         return self
@@ -240,122 +191,49 @@ class Ledger:
     ) -> None:
         self.close()
 
-    def _start_run(self) -> _Run:
+    def _start(self) -> Writer:
         with self._lock:
-            if self._run is not None:
-                return self._run
-            if self._closed:
-                raise LedgerError(f"the ledger at {self.folder} is closed", folder=self.folder)
-            intake = Intake.open(self.folder, clock=self._clock)
-            try:
-                intake.catch_up()
-                journal = Journal.create(intake.journals, sync=self._sync)
-            except BaseException as exc:
-                intake.close()
-                if isinstance(exc, OSError | sqlite3.Error):
-                    raise self._trouble("it can't be opened", exc) from exc
-                raise
-            self._run = _Run(
-                journal, intake, threading.Lock(), threading.Event(), threading.Event()
-            )
-            return self._run
+            if self._writer is None:
+                if self._closed:
+                    raise LedgerError(f"the ledger at {self.folder} is closed", folder=self.folder)
+                self._writer = Writer.start(self.folder, self._options)
+            return self._writer
 
-    def _current(self) -> _Run:
-        return self._run or self._start_run()
-
-    def _trouble(self, what: str, exc: Exception) -> LedgerError:
-        return LedgerError(f"the ledger at {self.folder}: {what}: {exc}", folder=self.folder)
+    def _current(self) -> Writer:
+        return self._writer or self._start()
 
     def _append(self, line: bytes, otherwise: str) -> None:
-        run = self._current()
         try:
-            run.journal.append(line)
+            self._current().append(line)
         except OSError as exc:
-            raise self._trouble(otherwise, exc) from exc
-        self._nudge(run)
+            raise trouble(self.folder, otherwise, exc) from exc
 
     def _append_or_keep(self, line: bytes) -> None:
         try:
-            run = self._current()
+            reason = self._current().append_or_keep(line)
         except LedgerError as exc:
             log.error("a result could not be booked and is lost: %s", exc)
             return
-        trouble = run.journal.append_or_keep(line)
-        if trouble is not None and self._closed:
-            log.error("a result came after the ledger was closed and is lost: %s", trouble)
-        elif trouble is not None:
-            log.warning("a result waits in memory, the journal can't be written: %s", trouble)
-        self._nudge(run)
-
-    def _nudge(self, run: _Run) -> None:
-        if not run.wake.is_set():
-            run.wake.set()
-        if run.thread is None:
-            with self._lock:
-                if run.thread is None and not run.stop.is_set():
-                    run.thread = threading.Thread(
-                        target=self._work, args=(run,), name="firsthop-ledger", daemon=True
-                    )
-                    run.thread.start()
-
-    def _work(self, run: _Run) -> None:
-        """The thread: wait for a line, let more gather, take them in."""
-        while True:
-            run.wake.wait()
-            if run.stop.wait(self._batch_s):
-                return
-            run.wake.clear()
-            try:
-                with run.intake_lock:
-                    self._take_in(run)
-            except Exception as exc:
-                log.warning("the ledger's tables are behind its journal: %s", exc)
-            else:
-                if not run.journal.kept:
-                    continue
-            run.wake.set()
-            if run.stop.wait(RETRY_S):
-                return
-
-    def _take_in(self, run: _Run) -> None:
-        run.journal.write_kept()
-        run.intake.take_living(run.journal.run)
-        if run.journal.size > self._rotate_bytes:
-            run.journal.rotate()
-        for old in files_of(run.journal.folder, run.journal.run)[:-1]:
-            run.intake.retire(old)
-
-    def _knows(self, decision_id: str) -> bool:
-        run = self._current()
-        query = "SELECT 1 FROM requests WHERE decision_id = ?"
-        try:
-            with run.intake_lock:
-                if run.intake.db.execute(query, (decision_id,)).fetchone():
-                    return True
-                run.intake.catch_up()
-                return run.intake.db.execute(query, (decision_id,)).fetchone() is not None
-        except sqlite3.Error as exc:
-            raise self._trouble("the tables can't be read", exc) from exc
+        if reason is not None and self._closed:
+            log.error("a result came after the ledger was closed and is lost: %s", reason)
+        elif reason is not None:
+            log.warning("a result waits in memory, the journal can't be written: %s", reason)
 
     def _before_fork(self) -> None:
-        """No database may be open across a fork: SQLite's own idea of its locks would be copied,
-        and the locks would not."""
         self._lock.acquire()
-        if self._run is not None:
-            self._run.intake_lock.acquire()
-            self._run.intake.close()
+        if self._writer is not None:
+            self._writer.before_fork()
 
     def _after_fork(self) -> None:
-        """In the parent: go on. The tables are opened again when they are next needed."""
-        if self._run is not None:
-            self._run.intake_lock.release()
+        if self._writer is not None:
+            self._writer.after_fork()
         self._lock.release()
 
     def _in_child(self) -> None:
-        """In the child: the run stays the parent's; the child starts its own when it books."""
-        if self._run is not None:
-            self._run.journal.drop_in_child()
-        self._run = None
+        """The run stays the parent's; the child starts its own when it books."""
+        if self._writer is not None:
+            self._writer.drop_in_child()
+        self._writer = None
         self._lock = threading.Lock()
 
 

@@ -11,7 +11,6 @@ reader checks that before it takes in a line.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from decimal import Decimal
 from numbers import Real
@@ -161,7 +160,17 @@ def _line(kind: str, payload: object) -> bytes:
     except UnicodeEncodeError:
         # Half of a surrogate pair in the caller's words: neither JSON in UTF-8 nor SQLite holds it.
         builtins = msgspec.to_builtins((kind, payload), enc_hook=_plain)
-        return json.dumps(builtins, ensure_ascii=False).encode("utf-8", "replace") + b"\n"
+        return _ENCODER.encode(_encodable(builtins)) + b"\n"
+
+
+def _encodable(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, dict):
+        return {_encodable(key): _encodable(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_encodable(item) for item in value]
+    return value
 
 
 def begin_line(began: Began) -> bytes:
@@ -247,7 +256,7 @@ def read_line(raw: bytes) -> Line | None:
         kind, payload = _OUTER.decode(raw)
         decoder = _KINDS.get(kind)
         return None if decoder is None else decoder.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 

@@ -22,6 +22,7 @@ from ..errors import LedgerError
 from ..types import Message
 from .intake import Intake
 from .lines import messages_of
+from .schema import BUSY_S
 from .totals import Totals, totals
 
 log = logging.getLogger(__name__)
@@ -166,12 +167,15 @@ class Report:
         self._intake = intake
 
     @classmethod
-    def open(cls, folder: Path, *, clock: Clock | None = None) -> Report:
+    def open(cls, folder: Path, *, clock: Clock | None = None, busy_s: float = BUSY_S) -> Report:
         """Open the ledger in `folder`; an empty one is made where there is none.
+
+        Args:
+            busy_s: Seconds to wait while another process writes, before older rows are shown.
 
         Raises: LedgerError, when the folder can't hold a ledger or a newer version wrote it.
         """
-        return cls(Intake.open(folder, clock=clock))
+        return cls(Intake.open(folder, clock=clock, busy_s=busy_s))
 
     def close(self) -> None:
         """Let go of the database."""

@@ -179,22 +179,25 @@ def migrate(db: sqlite3.Connection, folder: Path, steps: Sequence[Step] = STEPS)
                 db.execute(f"PRAGMA user_version = {version + 1}")
 
 
-def connect(folder: Path, *, steps: Sequence[Step] = STEPS) -> sqlite3.Connection:
+def connect(
+    folder: Path, *, steps: Sequence[Step] = STEPS, busy_s: float = BUSY_S
+) -> sqlite3.Connection:
     """Open the ledger's database in `folder`, making and migrating it as needed.
 
     The connection is in autocommit; `writing` makes transactions. It may be handed from thread to
     thread, one at a time.
 
     Raises:
-        LedgerError: not a database, no write-ahead log here, locked for more than 5 s, or newer.
+        LedgerError: not a database, no write-ahead log here, locked for longer than `busy_s`,
+            or newer.
     """
     path = folder / "ledger.sqlite3"
     db: sqlite3.Connection | None = None
     try:
         # Made by us first: SQLite's own file would be readable by everybody the umask lets.
         os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
-        db = sqlite3.connect(path, timeout=BUSY_S, isolation_level=None, check_same_thread=False)
-        _use_wal(db, folder)
+        db = sqlite3.connect(path, timeout=busy_s, isolation_level=None, check_same_thread=False)
+        _use_wal(db, folder, busy_s)
         db.execute("PRAGMA synchronous = NORMAL")
         migrate(db, folder, steps)
     except (sqlite3.Error, OSError) as exc:
@@ -212,9 +215,9 @@ def connect(folder: Path, *, steps: Sequence[Step] = STEPS) -> sqlite3.Connectio
     return db
 
 
-def _use_wal(db: sqlite3.Connection, folder: Path) -> None:
+def _use_wal(db: sqlite3.Connection, folder: Path, busy_s: float) -> None:
     """Switch to the write-ahead log: once for a file, by whoever comes first."""
-    give_up = time.monotonic() + BUSY_S
+    give_up = time.monotonic() + busy_s
     while True:
         try:
             (mode,) = db.execute("PRAGMA journal_mode = WAL").fetchone()

@@ -26,12 +26,13 @@ from .transport import Reply, Transport, causes
 T = TypeVar("T")
 
 ID_HEADERS = ("x-client-request-id",)
+AFTER_TEXT_S = 5.0
 
 _REQUEST_ID_HEADERS = ("x-request-id", "apim-request-id", "nvcf-reqid")
 _ERROR_BODY_BYTES = 65_536
-_AFTER_THE_TEXT_S = 5.0
-_AFTER_THE_END_S = 0.1
-_PIECES_AFTER_THE_END = 16
+_ERROR_BODY_S = 5.0
+_AFTER_END_S = 0.1
+_PIECES_AFTER_END = 16
 
 
 class OpenAIWire:
@@ -42,8 +43,8 @@ class OpenAIWire:
     called costs nothing. Safe for many calls at once on that loop.
 
     Two ends are kept apart. An answer that breaks off before its finish reason is `BadWire`. Once
-    that has come the text is whole: what breaks, or takes longer than 5 s, after it costs the
-    usage figures at most.
+    that has come the text is whole: what breaks off after it, or takes longer than `after_text_s`,
+    costs the usage figures at most.
 
     Attributes:
         endpoint: Where its calls go.
@@ -59,6 +60,7 @@ class OpenAIWire:
         id_headers: tuple[str, ...] = ID_HEADERS,
         more_options: tuple[str, ...] = (),
         clock: Clock | None = None,
+        after_text_s: float = AFTER_TEXT_S,
     ) -> None:
         """Check what the config says about `target`.
 
@@ -69,6 +71,7 @@ class OpenAIWire:
             id_headers: Headers that carry `Ask.attempt_id`.
             more_options: Options that the caller has looked at itself.
             clock: For dates in answers.
+            after_text_s: How long to wait for usage and the end once the text is whole.
 
         Raises: ConfigError.
         """
@@ -83,6 +86,7 @@ class OpenAIWire:
         self._id_headers = id_headers
         self.endpoint = find_endpoint(target, dialect, example=example_url)
         self._clock = clock or SystemClock()
+        self._after_text_s = after_text_s
         self._transport: Transport | None = None
         self._closed = False
 
@@ -136,7 +140,7 @@ class OpenAIWire:
                 if chunk is not None:
                     yield chunk
             if reader.finished:
-                deadline = min(deadline, _in(_AFTER_THE_TEXT_S))
+                deadline = min(deadline, _in(self._after_text_s))
         last = reader.end()
         if last is not None:
             yield last
@@ -145,9 +149,9 @@ class OpenAIWire:
 
     async def _drain(self, reply: Reply) -> None:
         """Read to the end of the body, if it is near: only then can the connection serve again."""
-        deadline = _in(_AFTER_THE_END_S)
+        deadline = _in(_AFTER_END_S)
         with suppress(HopError):
-            for _ in range(_PIECES_AFTER_THE_END):
+            for _ in range(_PIECES_AFTER_END):
                 if not await self._in_time(reply.read(), deadline):
                     return
 
@@ -170,7 +174,7 @@ class OpenAIWire:
     async def _start_of_body(self, reply: Reply, deadline: float) -> bytes:
         """Enough of a short body; what doesn't come in time or breaks off is left out."""
         body = bytearray()
-        deadline = min(deadline, _in(_AFTER_THE_TEXT_S))
+        deadline = min(deadline, _in(_ERROR_BODY_S))
         with suppress(HopError):
             while len(body) < _ERROR_BODY_BYTES:
                 piece = await self._in_time(reply.read(), deadline)

@@ -14,11 +14,11 @@ class AtMost:
     bound: float
 
     def __str__(self) -> str:
-        return f"at most {self.bound:g}"
+        return f"at most {self.bound:.15g}"
 
 
 Value = float | int | str | bool | AtMost | None
-"""What a signal can be. None: unknown."""
+"""What a signal can be. None: unknown. A float is finite."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

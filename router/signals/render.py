@@ -20,7 +20,7 @@ certainly not above 3,500, and whether it is above 100 is unknown.
 """
 
 _WHEN = {
-    "request": ("Of the request", "Known before any model has run: under `guards` and `route`."),
+    "request": ("Of the request", "Known before any model has run: under `guards`, `route` and `accept`."),
     "draft": ("Of a draft", "Known once a target has answered: under `accept`."),
 }
 

@@ -13,7 +13,8 @@ from contract.replay import WIRE, Recording, Replay, load
 
 from router import providers
 from router.errors import HopError
-from router.providers.base import Transport
+from router.providers.base import Dialect, Transport
+from router.providers.openai_wire import OpenAIWire
 from router.standin import StandIn, answer
 from router.types import Ask, Message, Usage
 
@@ -131,6 +132,16 @@ def test_a_plain_call_goes_through_the_environments_proxy(
 
 
 @EACH_WAY
+def test_a_server_on_this_machine_is_reached_past_the_environments_proxy(
+    transport: Transport, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("ALL_PROXY", "http://127.0.0.1:9")
+
+    assert asked(Replay([PLAIN]), transport).text == "Hello, you."
+
+
+@EACH_WAY
 @pytest.mark.parametrize(("status", "retryable"), [(407, False), (502, True)])
 def test_a_proxy_that_refuses_a_tunnel_sees_neither_key_nor_text(
     transport: Transport, status: int, retryable: bool
@@ -217,6 +228,39 @@ def test_an_endless_error_page_is_not_read_to_its_end(transport: Transport) -> N
 
     assert (error.kind, error.status) == ("unavailable", 500)
     assert len(error.message) < 400
+
+
+@EACH_WAY
+def test_a_whole_text_is_not_kept_waiting_for_its_usage(transport: Transport) -> None:
+    async def main() -> Heard:
+        async with Replay([load(WIRE / "common" / "stall_after_finish.http")]) as replay:
+            bound = target("openai_compatible", replay.url(), transport, timeout_s=60.0)
+            wire = OpenAIWire(bound, Dialect(name="any"), after_text_s=0.05)
+            async with opened(wire) as provider, asyncio.timeout(5.0):
+                return await listen(provider)
+
+    heard = asyncio.run(main())
+
+    assert heard.error is None
+    assert (heard.text, heard.only("finish"), heard.only("usage")) == ("Hello, you.", "stop", None)
+
+
+@EACH_WAY
+def test_azure_gets_its_key_and_the_calls_id_as_it_names_them(transport: Transport) -> None:
+    async def main() -> Replay:
+        async with Replay([PLAIN]) as replay:
+            bound = target("azure_ai", replay.url("/openai/v1"), transport)
+            async with opened(providers.build(bound)) as provider:
+                await listen(provider)
+        return replay
+
+    (sent,) = asyncio.run(main()).sent
+
+    assert sent.line.startswith("POST /openai/v1/chat/completions ")
+    assert sent.values("api-key") == [KEY]
+    assert sent.values("authorization") == []
+    assert sent.values("x-ms-client-request-id") == [ASK.attempt_id]
+    assert sent.body["max_completion_tokens"] == ASK.max_output_tokens
 
 
 @EACH_WAY

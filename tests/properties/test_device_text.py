@@ -83,7 +83,9 @@ def test_the_text_between_them_is_the_text_that_was_written(engines, conversatio
     turns = _between(phi, phi._prompt.ids(messages(conversation)))[: 2 * len(written) : 2]
     # This tokenizer takes the white space after a role for part of the role, and puts a space
     # before what follows, as its makers wanted.
-    assert [turn.removeprefix(" ") for turn in turns] == [text.lstrip(" \t\r\n") for text in written]
+    assert [turn.removeprefix(" ") for turn in turns] == [
+        text.lstrip(" \t\r\n") for text in written
+    ]
 
 
 def _between(engine, ids):

@@ -199,7 +199,7 @@ def _add(writer: gguf.GGUFWriter, key: str, value: Any) -> None:
         return
     adders: dict[type, Any] = {
         bool: writer.add_bool,
-        int: writer.add_uint32,
+        int: writer.add_uint64,
         float: writer.add_float32,
         str: writer.add_string,
         list: writer.add_array,

@@ -16,6 +16,7 @@ from router.device.runtime import make_generator
 from router.errors import Incapable, Refused, Unavailable
 from router.types import Message
 
+
 @pytest.fixture(scope="module")
 def engine(tiny):
     return OnnxGenAI(EngineOptions(folder=str(tiny), threads=1))

@@ -57,9 +57,7 @@ class Scripted:
                 if word == "long":
                     raise Incapable("too long", code="context_length_exceeded")
                 last = number == len(words)
-                yield Step(
-                    read=len(words), text=word, token=STAT, finish="stop" if last else None
-                )
+                yield Step(read=len(words), text=word, token=STAT, finish="stop" if last else None)
         finally:
             self.closed += 1
 
@@ -142,10 +140,8 @@ class Worker:
     def close(self):
         for sock in self.sockets:
             sock.close()
-        if self.alive:
-            self.turn(2 if self.serving._running else 1)
-        self.clock.advance(100)
         while self.alive:
+            self.clock.advance(100)
             self.turn()
 
 
@@ -281,14 +277,14 @@ def test_a_client_that_goes_takes_its_jobs_along(start):
 def test_a_client_that_does_not_read_is_dropped_and_the_others_do_not_notice(start):
     worker = start(limits=Limits(unread_bytes=1000))
     deaf, hears = Client(worker).hello(), Client(worker).hello()
-    deaf.run(1, "word " * 40_000)
-    hears.run(1, "quick")
+    deaf.run(1, "w " * 20_000)
     worker.turn()
+    hears.run(1, "quick")
     worker.until_idle(hears)
 
     assert hears.text(1) == "quick"
     assert worker.engine.closed == 2
-    assert worker.engine.steps < 80_000
+    assert worker.engine.steps < 40_000
     assert not deaf.read()
 
 
@@ -357,7 +353,8 @@ def test_who_does_not_greet_properly_is_sent_away(start, first):
 
 
 def test_an_engine_that_could_not_be_loaded_is_told_to_everybody(start):
-    worker = start(engine=Unavailable("no such folder", retryable=False))
+    failure = Unavailable("no such folder", retryable=False)
+    worker = start(engine=failure, limits=Limits(linger_s=0.05))
     clients = [Client(worker), Client(worker)]
     for client in clients:
         client.hello()

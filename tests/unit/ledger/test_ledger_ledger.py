@@ -14,6 +14,7 @@ from support.booking import attempt, began, closed, hop
 from router.clock import ManualClock
 from router.errors import ConfigError, LedgerError
 from router.ledger import Ledger, Report
+from router.ledger.lines import begin_line
 from router.ledger.schema import STEPS, connect
 from router.types import Message
 
@@ -325,3 +326,27 @@ def test_when_a_newer_version_comes_along_booking_goes_on_and_taking_in_stops(
     ledger.close()
     assert rows(folder, "SELECT * FROM requests") == []
     assert len(list((folder / "journal").glob("*.jsonl"))) == 1
+
+
+def test_a_ledger_whose_tables_are_locked_books_all_the_same(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    Ledger.open(folder).close()
+    left_over = folder / "journal" / "1-abcdef01-000001.jsonl"
+    left_over.write_bytes(begin_line(began("d0")))
+    other = sqlite3.connect(folder / "ledger.sqlite3", isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    ledger = Ledger.open(folder, batch_s=HELD_BACK_S, busy_s=0.0)
+    assert "behind its journals" in caplog.text
+    book(ledger, "d1")
+    with pytest.raises(LedgerError, match="the tables can't be written: database is locked"):
+        ledger.flush()
+    ledger.close()
+    assert "waits for the next opening" in caplog.text
+    other.close()
+
+    Ledger.open(folder).close()
+    assert rows(folder, "SELECT decision_id, status FROM requests ORDER BY 1") == [
+        ("d0", "interrupted"),
+        ("d1", "answered"),
+    ]

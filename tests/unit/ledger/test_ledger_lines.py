@@ -75,6 +75,7 @@ def test_what_is_not_known_stays_unknown() -> None:
         b'["end",{"decision_id":"d","hop":0,"attempt":{"attempt_id":"a","num',
         b'["label",{"decision_id":"\xff\xfe"}]',
         b"\x00" * 80,
+        b'["begin",' + b"[" * 100_000,
     ],
 )
 def test_a_line_that_does_not_fit_is_none_and_never_half_a_row(raw: bytes) -> None:
@@ -108,9 +109,11 @@ def test_odd_values_in_signals_and_tags_never_cost_a_line() -> None:
 
 
 def test_half_a_surrogate_pair_is_replaced_and_the_rest_kept() -> None:
-    read = read_line(begin_line(began("d1", tags={"name": "a\ud800b"})))
+    odd = began("d1", tags={"name": "a\ud800b", "\udc00": ""}, started_at=float("nan"))
+    read = read_line(begin_line(odd))
     assert isinstance(read, Begin)
-    assert as_text(read.tags) == '{"name": "a?b"}'
+    assert as_text(read.tags) == '{"name":"a?b","?":""}'
+    assert read.started_at is None
 
 
 def test_text_is_left_out_unless_it_is_kept() -> None:

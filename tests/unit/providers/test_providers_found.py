@@ -45,6 +45,28 @@ def test_a_dialect_is_read_without_building_anything() -> None:
     assert providers.dialect("scripted") is None
 
 
+@pytest.mark.parametrize(
+    ("name", "base_url", "key_headers", "cap_field"),
+    [
+        ("azure_ai", None, ("api-key",), "max_completion_tokens"),
+        ("nvidia_nim", "https://integrate.api.nvidia.com/v1", ("authorization",), "max_tokens"),
+        ("github_models", "https://models.github.ai/inference", ("authorization",), "max_tokens"),
+        ("openai_compatible", None, ("authorization",), "max_tokens"),
+    ],
+)
+def test_each_service_is_spoken_to_as_its_documents_say(
+    name: str, base_url: str | None, key_headers: tuple[str, ...], cap_field: str
+) -> None:
+    dialect = providers.dialect(name)
+
+    assert dialect is not None
+    assert (dialect.base_url, dialect.key_headers, dialect.cap_field) == (
+        base_url,
+        key_headers,
+        cap_field,
+    )
+
+
 def test_names_dialects_and_building_import_no_heavy_library() -> None:
     code = (
         "import sys; from router import providers; from router.providers.base import Target\n"

@@ -1,0 +1,143 @@
+"""The device as a provider: what the rest of the package sees of it."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from contextlib import aclosing
+from pathlib import Path
+
+import pytest
+from support.loops import in_loop
+from support.tiny_phi3 import build_tiny_phi3
+
+from router import providers
+from router.errors import ConfigError, Incapable, Unavailable
+from router.providers.base import Target
+from router.types import Ask, Message
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    return build_tiny_phi3(tmp_path_factory.mktemp("tiny") / "phi3")
+
+
+@pytest.fixture(autouse=True)
+def runtime(monkeypatch):
+    """Workers of the tests meet apart from the user's own."""
+    short = tempfile.mkdtemp(prefix="fh", dir="/tmp" if Path("/tmp").is_dir() else None)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", short)
+    yield
+    shutil.rmtree(short, ignore_errors=True)
+
+
+def device(model, **options):
+    return providers.build(
+        Target(name="home", tier="device", provider="device", model=str(model), options=options)
+    )
+
+
+def ask(text="Tell me.", tokens=12, **rest):
+    return Ask(
+        attempt_id="a1",
+        messages=(Message(role="user", content=text),),
+        max_output_tokens=tokens,
+        **rest,
+    )
+
+
+async def collect(provider, wanted):
+    return [chunk async for chunk in provider.stream(wanted)]
+
+
+@in_loop
+async def test_each_token_is_a_chunk_and_the_last_chunk_has_the_usage(tiny):
+    provider = device(tiny, threads=1)
+    try:
+        assert await provider.count_tokens(ask().messages) is None
+        chunks = await collect(provider, ask())
+        counted = await provider.count_tokens(ask().messages)
+        health = await provider.health()
+    finally:
+        await provider.aclose()
+        await provider.aclose()
+
+    *tokens, last = chunks
+    assert all(len(chunk.tokens) == 1 for chunk in tokens)
+    assert [chunk.finish for chunk in chunks] == [None] * 12 + ["length"]
+    assert (last.usage.input_tokens, last.usage.output_tokens) == (counted, 12)
+    assert all(chunk.usage is None for chunk in tokens)
+    assert {chunk.model for chunk in chunks} == {tiny.name}
+    assert health.jobs_done == 1
+    assert provider.info.context_limit == 4096
+
+
+@in_loop
+async def test_the_ask_s_wishes_reach_the_engine(tiny):
+    provider = device(tiny, threads=1, context_limit=64)
+    try:
+        whole = "".join(c.text for c in await collect(provider, ask(tokens=1000)))
+        stop = whole[5:9]
+        short = await collect(provider, ask(tokens=1000, stop=(stop,)))
+        seeded = [await collect(provider, ask(temperature=1.0, seed=s)) for s in (1, 1, 2)]
+    finally:
+        await provider.aclose()
+
+    assert "".join(c.text for c in short) == whole[: whole.index(stop)]
+    assert short[-1].finish == "stop"
+    assert seeded[0] == seeded[1] != seeded[2]
+
+
+@in_loop
+async def test_leaving_an_answer_early_leaves_the_worker_free(tiny):
+    provider = device(tiny, threads=1)
+    try:
+        async with aclosing(provider.stream(ask(tokens=3000))) as chunks:
+            await anext(chunks)
+        assert len(await collect(provider, ask(tokens=1))) == 2
+        assert (await provider.health()).jobs_done == 1
+    finally:
+        await provider.aclose()
+
+
+@in_loop
+async def test_a_prompt_too_long_is_incapable(tiny):
+    provider = device(tiny, threads=1)
+    try:
+        with pytest.raises(Incapable):
+            await collect(provider, ask("word " * 5000))
+    finally:
+        await provider.aclose()
+
+
+@in_loop
+async def test_a_model_that_is_not_here_names_the_command_to_run(tmp_path, monkeypatch):
+    monkeypatch.setenv("FIRSTHOP_MODELS", str(tmp_path / "empty"))
+    for model in ("phi-3.5-mini", str(tmp_path / "nowhere")):
+        with pytest.raises(Unavailable, match="firsthop models pull|isn't a model") as caught:
+            await collect(device(model), ask())
+        assert not caught.value.retryable
+
+
+def test_building_one_touches_no_model():
+    device("a-model-nobody-has")
+
+
+@pytest.mark.parametrize(
+    ("options", "field", "said"),
+    [
+        ({"thread": 1}, "thread", "threads"),
+        ({"threads": 0}, "threads", "at least 1"),
+        ({"threads": True}, "threads", "whole number"),
+        ({"threads": "two"}, "threads", "whole number"),
+        ({"context_limit": 0}, "context_limit", "at least 1"),
+        ({"nice": 20}, "nice", "at most 19"),
+        ({"nice": -5}, "nice", "at least 0"),
+        ({"spinning": "yes"}, "spinning", "true or false"),
+        ({"accelerator": 1}, "accelerator", "execution provider"),
+    ],
+)
+def test_a_wrong_option_is_named_when_the_config_is_read(options, field, said):
+    with pytest.raises(ConfigError, match=said) as caught:
+        device("smollm2-135m", **options)
+    assert caught.value.field == f"targets.home.options.{field}"

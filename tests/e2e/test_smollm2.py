@@ -1,0 +1,166 @@
+"""A real model through the whole street: its own probabilities decide."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from router import AsyncRouter, NoAnswer, Router
+from router.errors import ModelError
+from router.models import Store
+from router.standin import StandIn
+
+MODEL = "smollm2-135m"
+
+
+@pytest.fixture(scope="module", autouse=True)
+def model() -> Path:
+    try:
+        return Store().path(MODEL)
+    except ModelError:
+        pytest.skip(f"needs the model: firsthop models pull {MODEL}")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """The model on the device under a policy that keeps the likelier half of drafts."""
+    device = {"tier": "device", "provider": "device", "model": MODEL, "max_output_tokens": 24}
+    path = tmp_path / "firsthop.yaml"
+    path.write_text(
+        json.dumps(
+            {
+                "version": 1,
+                "policy": "device-only",
+                "targets": {"device": device},
+                "ledger": {"folder": str(tmp_path / "ledger")},
+            }
+        )
+    )
+    return path
+
+
+@pytest.fixture
+def with_cloud(config: Path) -> Path:
+    """The same with a second tier, to be reached at the address in the file."""
+    made = json.loads(config.read_text())
+    made["policy"] = "demo"
+    made["targets"]["cloud"] = {
+        "tier": "cloud",
+        "provider": "openai_compatible",
+        "model": "stand-in",
+        "base_url": {"env": "FIRSTHOP_STAND_IN_URL"},
+    }
+    config.write_text(json.dumps(made, indent=1))
+    return config
+
+
+def test_it_knows_the_capital_of_japan_and_says_how_sure_it_was(config: Path) -> None:
+    with Router(config) as router:
+        answer = router.ask("What is the capital of Japan?")
+
+    assert "Tokyo" in answer.text
+    signals = answer.hops[0].signals
+    assert isinstance(signals["draft.mean_logprob"], float)
+    assert -1 < signals["draft.mean_logprob"] < 0
+    assert signals["draft.tokens"] == answer.hops[0].last.usage.output_tokens
+    assert answer.cost_usd == 0
+    assert answer.hops[0].last.ttft_s is not None
+
+
+def test_an_unsure_draft_goes_to_the_cloud_over_http(
+    with_cloud: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        async with StandIn() as cloud:
+            monkeypatch.setenv("FIRSTHOP_STAND_IN_URL", cloud.base_url)
+            async with AsyncRouter(with_cloud) as router:
+                sure = await router.ask("What is the capital of Japan?")
+                unsure = await router.ask("What is 17 times 23?")
+                kept = await router.ask("What is 17 times 23?", label="pii")
+
+        assert [hop.target for hop in unsure.hops] == ["device", "cloud"]
+        assert "stand-in" in unsure.text
+        assert unsure.hops[0].signals["draft.mean_logprob"] < -0.4
+        assert sure.hops[0].signals["draft.mean_logprob"] > -0.4
+        assert [hop.target for hop in sure.hops] == ["device"]
+        assert [hop.target for hop in kept.hops] == ["device"]
+        assert kept.flags == ("uncertain",)
+
+    asyncio.run(main())
+
+
+async def _kill_in_mid_answer(router: AsyncRouter) -> int:
+    """Wait until the worker writes, then kill it; gives its process id."""
+    until = time.monotonic() + 60
+    while True:
+        assert time.monotonic() < until
+        health = await router.device_health()
+        if health is not None and health.running:
+            os.kill(health.pid, signal.SIGKILL)
+            return health.pid
+        await asyncio.sleep(0.01)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
+def test_a_worker_killed_in_mid_answer_is_a_typed_error_and_the_next_works(config: Path) -> None:
+    async def main() -> None:
+        text = config.read_text().replace('"max_output_tokens": 24', '"max_output_tokens": 2000')
+        config.write_text(text.replace('"model"', '"attempts": 1, "model"', 1))
+        async with AsyncRouter(config) as router:
+            await router.ask("What is the capital of Japan?", max_output_tokens=4)
+            asking = asyncio.create_task(router.ask("Write a long story about a river."))
+            pid = await _kill_in_mid_answer(router)
+            with pytest.raises(NoAnswer) as caught:
+                await asking
+            again = await router.ask("What is the capital of Japan?", max_output_tokens=12)
+            health = await router.device_health()
+
+        assert [hop.last.error_kind for hop in caught.value.hops] == ["unavailable"]
+        assert "Tokyo" in again.text
+        assert health is not None
+        assert health.pid != pid
+
+    asyncio.run(main())
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is POSIX")
+def test_a_worker_killed_while_drafting_sends_the_request_on(
+    with_cloud: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def main() -> None:
+        text = with_cloud.read_text()
+        text = text.replace('"max_output_tokens": 24', '"attempts": 1, "max_output_tokens": 2000')
+        with_cloud.write_text(text)
+        async with StandIn() as cloud:
+            monkeypatch.setenv("FIRSTHOP_STAND_IN_URL", cloud.base_url)
+            async with AsyncRouter(with_cloud) as router:
+                asking = asyncio.create_task(router.ask("Write a long story about a river."))
+                await _kill_in_mid_answer(router)
+                answer = await asking
+
+        assert [hop.status for hop in answer.hops] == ["failed", "answered"]
+        assert answer.answered_by == "cloud"
+
+    asyncio.run(main())
+
+
+def test_the_demo_runs_and_shows_every_kind_of_hop() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "firsthop", "demo"], capture_output=True, text=True, check=False
+    )
+
+    assert done.returncode == 0, done.stderr
+    assert "sent on: unsure" in done.stdout
+    assert "kept home: pii" in done.stdout
+    assert "stand-in for a cloud model" in done.stdout
+    kept = [x for x in done.stdout.splitlines() if x.endswith("  kept") and "device" in x]
+    assert kept
+    assert "Next:" in done.stdout
