@@ -9,7 +9,7 @@ STAMPS := $(VENV)/stamps
 help:
 	@echo "make demo    a model on this machine answers, unsure drafts go on, a table says what it cost"
 	@echo "make test    all tests that need nothing more than the install"
-	@echo "make soak    the long runs"
+	@echo "make soak    the long runs: more examples, more kills"
 	@echo "make check   format, lint, types"
 
 $(STAMPS)/venv:
@@ -36,7 +36,7 @@ test: $(STAMPS)/dev
 
 soak: $(STAMPS)/dev
 	$(BIN)/firsthop models pull smollm2-135m
-	FIRSTHOP_SOAK=1 $(BIN)/python -m pytest -m soak
+	FIRSTHOP_SOAK=1 $(BIN)/python -m pytest --timeout 3600 tests/properties tests/e2e
 
 check: $(STAMPS)/dev
 	$(BIN)/ruff format --check .

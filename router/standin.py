@@ -8,6 +8,7 @@ tokens are words: the usage it sends counts the words of the messages and of its
 from __future__ import annotations
 
 import json
+import re
 import secrets
 from types import TracebackType
 from typing import Any
@@ -68,14 +69,14 @@ async def _complete(request: web.Request) -> web.StreamResponse:
         return _refuse("the body has to hold `messages` with a user's message among them")
     if body.get("stream") is not True:
         return _refuse("this stand-in only streams; send `stream: true`")
-    text = answer(str(question)).split(" ")
+    text = re.findall(r"\s*\S+", answer(str(question)))
     cap = body.get("max_completion_tokens", body.get("max_tokens"))
     shown = text if cap is None else text[:cap]
     response = web.StreamResponse(headers={"content-type": "text/event-stream"})
     await response.prepare(request)
     piece = _Pieces(f"stand-in-{secrets.token_hex(4)}")
-    for number, word in enumerate(shown):
-        await response.write(piece({"content": f" {word}" if number else word}))
+    for word in shown:
+        await response.write(piece({"content": word}))
     await response.write(piece({}, finish="stop" if shown == text else "length"))
     if (body.get("stream_options") or {}).get("include_usage"):
         await response.write(piece.usage(sum(len(w.split()) for w in words), len(shown)))

@@ -8,7 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
+
+SOAK = bool(os.environ.get("FIRSTHOP_SOAK"))
+hypothesis.settings.register_profile("ci", deadline=None)
+hypothesis.settings.register_profile("soak", deadline=None, max_examples=5000)
+hypothesis.settings.load_profile("soak" if SOAK else "ci")
 
 sys.path.insert(0, str(Path(__file__).parent))
 

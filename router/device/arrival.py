@@ -60,16 +60,20 @@ class Arrival:
                 if held:
                     if connection := await meet(self._place, self._on_lost):
                         return connection, None
-                    return await self._start(deadline)
+                    if started := await self._start(deadline):
+                        return started
             await self._wait(deadline, None)
 
-    async def _start(self, deadline: Deadline) -> tuple[Connection, Child]:
+    async def _start(self, deadline: Deadline) -> tuple[Connection, Child] | None:
+        """Start a worker and meet it. None: it found that another one serves already."""
         child = spawn(self._place, self._options, self._limits)
         try:
             while True:
                 ended = child.ended  # before we look: it may have left the place to another
                 if connection := await meet(self._place, self._on_lost):
                     return connection, child
+                if ended and child.content:
+                    return None
                 if ended:
                     raise Unavailable(
                         f"the device worker ended before it was ready: {child.obituary()}. "

@@ -13,7 +13,7 @@ import os
 import socket
 from collections.abc import Callable
 
-from ..errors import HopError, Incapable, Refused, Unavailable
+from ..errors import HopError, Refused, Unavailable
 from . import wire
 from .meeting import Card, connect
 from .place import Place
@@ -93,16 +93,11 @@ class Connection(asyncio.Protocol):
         """Send a request; `make` is given its number.
 
         Raises:
-            Refused, Incapable: It can't be put on the wire.
+            Refused: It can't be put on the wire.
         """
         self._last_number += 1
         call = Call(self._last_number, self)
-        try:
-            frame = wire.pack(make(call.number))
-        except UnicodeEncodeError as exc:
-            raise Refused("the text holds half of a surrogate pair, which isn't text") from exc
-        except wire.WireError as exc:
-            raise Incapable(f"the request is too long for the device: {exc}") from exc
+        frame = _frame(make(call.number))
         if self.lost:
             call.put(None)
         else:
@@ -149,9 +144,8 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         """For the loop."""
-        greeted = self.greeting.done()
         self._end()
-        if greeted and not self.closed:
+        if isinstance(self.greeting.result(), wire.Ready) and not self.closed:
             self._on_lost()
 
     def _take(self, message: wire.ToClient) -> None:
@@ -210,6 +204,19 @@ def error_of(failed: wire.Failed) -> HopError:
     """The worker's words as our error."""
     kind = _KINDS.get(failed.kind, Unavailable)
     return kind(failed.message, retryable=failed.retryable, code=failed.code)
+
+
+def _frame(message: wire.ToWorker) -> bytes:
+    """The message as the worker will take it: one it can't read would cost us the connection, and
+    with it every other request."""
+    try:
+        frame = wire.pack(message)
+        wire.check(frame)
+    except UnicodeEncodeError as exc:
+        raise Refused("the text holds half of a surrogate pair, which isn't text") from exc
+    except (wire.WireError, OverflowError, TypeError) as exc:
+        raise Refused(f"the device can't take this request: {exc}") from exc
+    return frame
 
 
 async def _open(connection: Connection, peer: socket.socket) -> None:

@@ -96,18 +96,28 @@ def listen(place: Place) -> Listener:
         return _listen_tcp(place)
     if sys.platform == "win32":
         raise OSError("no Unix sockets here")
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
-        try:
-            probe.connect(str(place.socket))
-        except OSError:
-            place.socket.unlink(missing_ok=True)  # a dead worker's
-        else:
-            raise AlreadyServed
+    if _somebody_listens(place):
+        raise AlreadyServed
+    place.socket.unlink(missing_ok=True)  # a dead worker's
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(place.socket))
     listener.listen(_BACKLOG)
     listener.setblocking(False)
     return Listener(place=place, sock=listener, card=None)
+
+
+def _somebody_listens(place: Place) -> bool:
+    if sys.platform == "win32":
+        return False
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
+        probe.setblocking(False)
+        try:
+            probe.connect(str(place.socket))
+        except BlockingIOError:  # so many are waiting that we can't even wait
+            return True
+        except OSError:
+            return False
+        return True
 
 
 def _listen_tcp(place: Place) -> Listener:

@@ -32,6 +32,8 @@ from .runtime import NAME, load_model, make_generator
 from .stop import StopStrings
 from .vocabulary import read_vocabulary
 
+# They are looked for at every token.
+_MOST_STOP_CHARACTERS = 1000
 _WARM_UP = Job(
     messages=(Message(role="user", content="The first request must not be the slow one. " * 6),),
     max_output_tokens=2,
@@ -174,7 +176,11 @@ class OnnxGenAI:
 
 
 def _check(job: Job) -> None:
+    if not job.messages:
+        raise Refused("there is no message to answer")
     if job.max_output_tokens < 1:
         raise Refused(f"max_output_tokens is {job.max_output_tokens}; it has to be at least 1")
     if job.temperature is not None and not 0 <= job.temperature <= 2:
         raise Refused(f"temperature is {job.temperature}; it has to be from 0 to 2")
+    if sum(map(len, job.stop)) > _MOST_STOP_CHARACTERS:
+        raise Refused(f"the stop strings have over {_MOST_STOP_CHARACTERS:,} characters together")

@@ -49,6 +49,11 @@ class Child:
         """Whether it has."""
         return self._ended.is_set()
 
+    @property
+    def content(self) -> bool:
+        """Whether it ended because there was nothing left to do."""
+        return self._process.returncode == 0
+
     def kill(self) -> None:
         """End it now; nothing happens if it has ended."""
         with contextlib.suppress(OSError):

@@ -176,6 +176,7 @@ def pack(message: ToWorker | ToClient) -> bytes:
 
     Raises:
         UnicodeEncodeError: A string holds half of a surrogate pair.
+        OverflowError, TypeError: A part of it has no place on the wire.
         WireError: It is longer than a frame may be.
     """
     frame = bytearray(_LENGTH_BYTES)
@@ -185,6 +186,11 @@ def pack(message: ToWorker | ToClient) -> bytes:
         raise WireError(f"a message of {length:,} bytes; at most {MAX_FRAME_BYTES:,} can be sent")
     frame[:_LENGTH_BYTES] = length.to_bytes(_LENGTH_BYTES, "big")
     return bytes(frame)
+
+
+def check(frame: bytes) -> None:
+    """Raise `WireError` if a worker couldn't read this frame: a part has the wrong type."""
+    _decode(_to_worker, frame[_LENGTH_BYTES:])
 
 
 class Inbox:

@@ -66,7 +66,8 @@ def first_problem(
     deeper = [
         pair for pair in found if len(pair[0]) > len(place) and pair[0][: len(place)] == place
     ]
-    if _is_member(problem) and deeper:
+    of_a_form = len(problem["loc"]) > len(place) - len(at)  # it ends in the name of a union member
+    if of_a_form and deeper:
         place, problem = deeper[0]
     here = [p for spot, p in found if spot == place]
     around = _annotations(model, place[len(at) : -1])
@@ -82,12 +83,6 @@ def _written(problem: Any, marks: Mapping[Place, Mark], at: Place) -> Place:
         if (*place, key) in marks or missing:
             place = (*place, key)
     return place
-
-
-def _is_member(problem: Any) -> bool:
-    """Whether it is about one form of several: its location then ends in that form's name."""
-    loc = problem["loc"]
-    return bool(loc) and loc[-1] in ("str", "int", "float", "bool", "list", "dict")
 
 
 def _order(place: Place, marks: Mapping[Place, Mark]) -> Mark:

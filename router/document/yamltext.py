@@ -104,7 +104,7 @@ class _Builder:
     """Takes events one by one and builds the values they stand for.
 
     Attributes:
-        place: What is being read just now; says where broken text breaks.
+        place: What is being read, or was read last; says where broken text breaks.
         marks: Where each place stands: a field at its name, an item at its first character.
     """
 
@@ -129,7 +129,7 @@ class _Builder:
     def node(self, place: Place) -> Any:
         self.place = place
         event = self.events.get_event()
-        self.check(event)
+        self.check(event, place)
         self.marks.setdefault(place, _mark(event.start_mark))
         kind = _name(event)
         if kind == "SequenceStart":
@@ -139,26 +139,27 @@ class _Builder:
         value: str = event.value
         return plain_scalar(value) if event.style is None else value
 
-    def check(self, event: Any) -> None:
+    def check(self, event: Any, place: Place) -> None:
         """Refuse what is not allowed here, and more than there may be."""
         self.nodes += 1
         mark = _mark(event.start_mark)
         if getattr(event, "anchor", None):
             raise Wrong(
-                "anchors and aliases are not allowed", mark, self.place, "write the part out again"
+                "anchors and aliases are not allowed", mark, place, "write the part out again"
             )
         if getattr(event, "tag", None):
-            raise Wrong(f"tag {shown(event.tag)} is not allowed", mark, self.place)
-        if len(self.place) > MAX_DEPTH:
-            raise Wrong(f"nested deeper than {MAX_DEPTH} levels", mark, self.place[:3])
+            raise Wrong(f"tag {shown(event.tag)} is not allowed", mark, place)
+        if len(place) > MAX_DEPTH:
+            raise Wrong(f"nested deeper than {MAX_DEPTH} levels", mark, place[:3])
         if self.nodes > MAX_NODES:
-            raise Wrong(f"more than {MAX_NODES} words and values", mark, self.place)
+            raise Wrong(f"more than {MAX_NODES} words and values", mark, place)
 
     def sequence(self, place: Place) -> list[Any]:
         found: list[Any] = []
         while _name(self.events.peek_event()) != "SequenceEnd":
-            found.append(self.node((*place, len(found))))
-            self.place = place
+            child = (*place, len(found))
+            found.append(self.node(child))
+            self.place = child
         self.events.get_event()
         return found
 
@@ -166,17 +167,18 @@ class _Builder:
         found: dict[str, Any] = {}
         while _name(self.events.peek_event()) != "MappingEnd":
             event = self.events.get_event()
-            self.check(event)
+            self.check(event, place)
             mark = _mark(event.start_mark)
             if _name(event) != "Scalar":
                 raise Wrong("a field's name has to be a word", mark, place)
             key: str = event.value
+            child = (*place, key)
             if key in found:
-                first = self.marks[(*place, key)][0]
-                raise Wrong(f"written twice; the first is in line {first}", mark, (*place, key))
-            self.marks[(*place, key)] = mark
-            found[key] = self.node((*place, key))
-            self.place = place
+                first = self.marks[child][0]
+                raise Wrong(f"written twice; the first is in line {first}", mark, child)
+            self.marks[child] = mark
+            found[key] = self.node(child)
+            self.place = child
         self.events.get_event()
         return found
 

@@ -38,7 +38,7 @@ def dialect(name: str) -> Dialect | None:
 
 
 def build(target: Target) -> Provider:
-    """The provider that `target` names, bound to it. Touches neither network nor disk caches.
+    """The provider that `target` names, bound to it. Touches no network.
 
     Raises: ConfigError when there is no such provider, or when it finds fault with the target.
     """

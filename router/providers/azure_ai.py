@@ -9,7 +9,6 @@ well, which was not tried, so it is sent once.
 from __future__ import annotations
 
 from dataclasses import replace
-from urllib.parse import urlsplit
 
 from ..errors import ConfigError
 from .base import Dialect, Provider, Target
@@ -41,7 +40,7 @@ def build(target: Target) -> Provider:
                 field=f"targets.{target.name}.base_url",
                 hint=f"write {_EXAMPLE} and put the deployment's name into `model`",
             )
-        if urlsplit(base_url).path in ("", "/"):
+        if "/" not in base_url.partition("://")[2].rstrip("/"):
             target = replace(target, base_url=base_url.rstrip("/") + "/openai/v1")
     return OpenAIWire(
         target,

@@ -87,12 +87,12 @@ class Device:
         return await self._link.count_tokens(messages) if self._link else None
 
     async def health(self) -> wire.Healthy | None:
-        """How the worker is. None: none is up. It never starts one.
-
-        Raises:
-            Unavailable: There is no such model.
-        """
-        return await (await self._linked()).health()
+        """How the worker is. None: none is up, or there is no such model. It never starts one."""
+        try:
+            link = await self._linked()
+        except Unavailable:
+            return None
+        return await link.health()
 
     async def aclose(self) -> None:
         """Leave the worker; it goes by itself when nobody else needs it."""

@@ -192,6 +192,8 @@ def _redirect(status: int, headers: Mapping[str, str]) -> HopError:
 
 
 def _short(value: Any) -> str:
+    if value is None:
+        return ""
     text = value if isinstance(value, str) else json.dumps(value, default=str)
     text = " ".join(text.split())
     return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 3] + "..."

@@ -1,7 +1,7 @@
 """The lean transport: one POST over aiohttp, and the bytes as they come.
 
-A call costs some 0.06 ms of processor time here and several times that through the SDK, which is
-why a server with many callers prefers it. Imported by nobody until a lean target is called.
+It takes a quarter of the processor time that the same call takes through the SDK, which is why a
+server with many callers prefers it. Imported by nobody until a lean target is called.
 """
 
 from __future__ import annotations

@@ -1,17 +1,18 @@
 """The SDK transport: the same POST through the official `openai` client.
 
-What the client is used for: its connection pool, its request building, its HTTP library, in the
-versions the application has installed (2.x on httpx, 3.x on httpx2). What is kept from it: its
-retries (they have one owner here), following of redirects, and everything it adds to a request from
-the environment or about the machine: an organisation's id meant for OpenAI has no business at
-another host. The answer is taken as bytes, for the client's own reader knows no limit and hides
-whether the end mark came; that also spares two thirds of the client's cost per call.
+The client brings its connection pool and its HTTP library, in the version the application has
+installed (2.x on httpx, 3.x on httpx2). Three things it would do are left to us: retries, which
+have one owner here; redirects, which would take the key along; and headers, to which it adds what
+it knows of the machine and what the environment says: an organisation's id meant for OpenAI has no
+business at another host. The answer is taken as bytes: the client's own reader has no limits, and
+hides whether the end mark came.
 
-Imported by nobody until such a target is called; the import alone takes about a second.
+Imported by nobody until such a target is called: the import alone takes half a second and more.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
@@ -25,6 +26,8 @@ import openai
 from ..errors import HopError
 from .endpoint import Endpoint
 from .transport import (
+    ERROR_BODY_BYTES,
+    ERROR_BODY_S,
     Reply,
     connection_error,
     cut_error,
@@ -32,8 +35,6 @@ from .transport import (
     not_http,
     proxy_error,
 )
-
-_ERROR_BODY_BYTES = 65_536
 
 # Everything else on a request comes from us.
 _PLAIN_HEADERS = frozenset({"host", "accept-encoding", "connection", "content-length"})
@@ -151,11 +152,12 @@ async def _stop_other_status(response: Any) -> None:
     if response.status_code == 200:
         return
     body = bytearray()
-    with suppress(*_READ_ERRORS):  # what came says enough; the status is what counts
-        async for piece in response.aiter_bytes():
-            body += piece
-            if len(body) >= _ERROR_BODY_BYTES:
-                break
+    with suppress(*_READ_ERRORS):  # TimeoutError among them; the status says enough
+        async with asyncio.timeout(ERROR_BODY_S):
+            async for piece in response.aiter_bytes():
+                body += piece
+                if len(body) >= ERROR_BODY_BYTES:
+                    break
     pieces = iter([bytes(body)])
 
     async def read() -> bytes:

@@ -21,7 +21,7 @@ from .openai_body import request_body
 from .openai_errors import http_error, read_payload, stream_error
 from .options import check_options, flag
 from .sse import Parser
-from .transport import Reply, Transport, causes
+from .transport import ERROR_BODY_BYTES, ERROR_BODY_S, Reply, Transport, causes
 
 T = TypeVar("T")
 
@@ -29,8 +29,7 @@ ID_HEADERS = ("x-client-request-id",)
 AFTER_TEXT_S = 5.0
 
 _REQUEST_ID_HEADERS = ("x-request-id", "apim-request-id", "nvcf-reqid")
-_ERROR_BODY_BYTES = 65_536
-_ERROR_BODY_S = 5.0
+_SHORTEST_KEY = 8
 _AFTER_END_S = 0.1
 _PIECES_AFTER_END = 16
 
@@ -87,6 +86,8 @@ class OpenAIWire:
         self.endpoint = find_endpoint(target, dialect, example=example_url)
         self._clock = clock or SystemClock()
         self._after_text_s = after_text_s
+        self._secrets = _secrets(target.api_key, self.endpoint.proxy)
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._transport: Transport | None = None
         self._closed = False
 
@@ -174,14 +175,14 @@ class OpenAIWire:
     async def _start_of_body(self, reply: Reply, deadline: float) -> bytes:
         """Enough of a short body; what doesn't come in time or breaks off is left out."""
         body = bytearray()
-        deadline = min(deadline, _in(_ERROR_BODY_S))
+        deadline = min(deadline, _in(ERROR_BODY_S))
         with suppress(HopError):
-            while len(body) < _ERROR_BODY_BYTES:
+            while len(body) < ERROR_BODY_BYTES:
                 piece = await self._in_time(reply.read(), deadline)
                 if not piece:
                     break
                 body += piece
-        return bytes(body[:_ERROR_BODY_BYTES])
+        return bytes(body[:ERROR_BODY_BYTES])
 
     async def _in_time(self, step: Awaitable[T], deadline: float) -> T:
         """Wait for one step, no longer than the call's deadline.
@@ -196,10 +197,18 @@ class OpenAIWire:
             raise TimedOut(f"no complete answer within {self._target.timeout_s:g} s") from exc
 
     async def _ready(self) -> Transport:
-        if self._transport is None:
+        loop = asyncio.get_running_loop()
+        self._loop = self._loop or loop
+        if self._loop is not loop:
+            raise Unavailable(
+                "its connections belong to another event loop; build a router for each loop",
+                retryable=False,
+                reached=False,
+            )
+        if self._transport is None and not self._closed:
             made = await asyncio.to_thread(self._make_transport)
             self._transport = self._transport or made
-        if self._closed:
+        if self._transport is None or self._closed:
             raise Unavailable("this provider has been closed", retryable=False, reached=False)
         return self._transport
 
@@ -230,22 +239,29 @@ class OpenAIWire:
         }
 
     def _seal(self, error: HopError) -> None:
-        """Name the target, add what is known of a service that ended, and keep the key out.
+        """Name the target, add what is known of a service that ended, and keep secrets out.
 
-        A server may write the key it was sent into its error text.
+        A server may write the key it was sent into its error text; a library may write the proxy's
+        password into its own.
         """
         error.target = self._target.name
         if self.dialect.retired and isinstance(error, Gone | Unavailable):
             error.message += f"; the service ended on {self.dialect.retired}"
             if self.dialect.successors:
                 error.message += f", use {self.dialect.successors} instead"
-        key = self._target.api_key
-        if key:
-            error.message = error.message.replace(key, "[key]")
-            error.code = error.code and error.code.replace(key, "[key]")
-            if any(key in str(cause) for cause in causes(error)):
+        for secret in self._secrets:
+            error.message = error.message.replace(secret, "[secret]")
+            error.code = error.code and error.code.replace(secret, "[secret]")
+            if any(secret in str(cause) for cause in causes(error)):
                 error.__cause__ = error.__context__ = None
         error.args = (error.message,)
+
+
+def _secrets(key: str | None, proxy: str | None) -> tuple[str, ...]:
+    """What no error may show. A key of a few letters guards nothing, and is part of many words."""
+    found = [key] if key and len(key) >= _SHORTEST_KEY else []
+    credentials, at, _ = (proxy or "").partition("://")[2].rpartition("@")
+    return (*found, credentials) if at else tuple(found)
 
 
 def _in(seconds: float) -> float:

@@ -29,7 +29,6 @@ from ..types import Ask, Chunk, Usage
 from .base import Provider, Target
 from .options import check_options
 from .script import Step
-from .scriptfile import read_price, read_steps
 
 
 def build(target: Target) -> Provider:
@@ -41,6 +40,11 @@ class Scripted:
     """Plays one script; `clock` turns its delays."""
 
     def __init__(self, target: Target, clock: Clock | None = None) -> None:
+        from .scriptfile import (
+            read_price,
+            read_steps,
+        )  # pydantic: only who has a script pays for it
+
         check_options(target, ("steps", "price", "served_log"))
         self._target = target
         self._clock = clock or SystemClock()
@@ -58,7 +62,7 @@ class Scripted:
         says.
         """
         step = self._step(ask)
-        tokens = step.tokens[: min(ask.max_output_tokens, _or(step.stop_after, len(step.tokens)))]
+        tokens = step.tokens[: step.stop_after][: ask.max_output_tokens]
         await self._clock.sleep(step.ttft_s)
         for number, token in enumerate(tokens):
             if number:
@@ -133,7 +137,3 @@ def _count(ask: Ask, output_tokens: int) -> Usage:
     """Its tokens are words, so this is no guess about anybody else's."""
     words = sum(len(message.content.split()) for message in ask.messages)
     return Usage(input_tokens=words, output_tokens=output_tokens)
-
-
-def _or(number: int | None, other: int) -> int:
-    return other if number is None else number

@@ -15,6 +15,10 @@ from typing import Any, Protocol
 
 from ..errors import BadWire, HopError, Unavailable
 
+# How much of an error's body is read, and how long it may take after its head.
+ERROR_BODY_BYTES = 65_536
+ERROR_BODY_S = 1.0
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:

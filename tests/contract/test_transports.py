@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import traceback
 from pathlib import Path
 from typing import Any
 
@@ -261,6 +262,43 @@ def test_azure_gets_its_key_and_the_calls_id_as_it_names_them(transport: Transpo
     assert sent.values("authorization") == []
     assert sent.values("x-ms-client-request-id") == [ASK.attempt_id]
     assert sent.body["max_completion_tokens"] == ASK.max_output_tokens
+
+
+@EACH_WAY
+def test_an_error_that_is_never_told_to_its_end_is_told_by_its_status(transport: Transport) -> None:
+    head = b"HTTP/1.1 503 Busy\r\nContent-Length: 99\r\nRetry-After: 4\r\n\r\n"
+    replay = Replay([Recording("made here", "", {}, head, (b'{"error',), "stall")])
+
+    error = failure(asked(replay, transport))
+
+    assert (error.kind, error.status, error.retry_after_s) == ("unavailable", 503, 4.0)
+
+
+@EACH_WAY
+def test_a_proxys_password_is_in_no_error(transport: Transport) -> None:
+    replay = Replay([recorded("HTTP/1.1 407 No\nContent-Length: 0\nConnection: close")])
+
+    error = failure(
+        asked(replay, transport, "https://cloud.example/v1", proxy="http://me:word9@127.0.0.1:PORT")
+    )
+
+    assert "word9" not in "".join(traceback.format_exception(error))
+
+
+@EACH_WAY
+def test_another_event_loop_is_refused_as_a_hop_is(transport: Transport) -> None:
+    async def main() -> Any:
+        async with Replay([PLAIN]) as replay:
+            provider = providers.build(target("openai_compatible", replay.url(), transport))
+            await listen(provider)
+            await provider.aclose()
+        return provider
+
+    provider = asyncio.run(main())
+
+    error = failure(asyncio.run(listen(provider)))
+    assert (error.kind, error.retryable, error.unbilled) == ("unavailable", False, True)
+    assert "event loop" in error.message
 
 
 @EACH_WAY

@@ -114,9 +114,10 @@ async def test_a_prompt_too_long_is_incapable(tiny):
 async def test_a_model_that_is_not_here_names_the_command_to_run(tmp_path, monkeypatch):
     monkeypatch.setenv("FIRSTHOP_MODELS", str(tmp_path / "empty"))
     for model in ("phi-3.5-mini", str(tmp_path / "nowhere")):
-        with pytest.raises(Unavailable, match="firsthop models pull|isn't a model") as caught:
+        with pytest.raises(Unavailable, match=r"firsthop models pull|isn't a model") as caught:
             await collect(device(model), ask())
         assert not caught.value.retryable
+        assert await device(model).health() is None
 
 
 def test_building_one_touches_no_model():

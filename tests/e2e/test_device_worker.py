@@ -28,7 +28,7 @@ from router.device.link import DeviceLink
 from router.device.meeting import Card, read_card
 from router.device.place import place_for
 from router.device.serving import Limits
-from router.errors import HopError, Incapable, Unavailable
+from router.errors import HopError, Incapable, Refused, Unavailable
 from router.types import Message
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="signals are POSIX's")
@@ -118,6 +118,11 @@ async def collect(link, wanted):
     replies = [reply async for reply in link.run(wanted)]
     text = "".join(r.text for r in replies if isinstance(r, wire.Token))
     return text, replies[-1]
+
+
+async def kill_in_mid_answer(link):
+    async for _ in link.run(job(tokens=LONG)):
+        os.kill(link.worker_pid, signal.SIGKILL)
 
 
 async def until_running(link):
@@ -239,8 +244,7 @@ async def test_a_worker_killed_in_mid_answer_is_a_typed_error_and_the_next_one_w
         expected, _ = await collect(link, job())
         first = link.worker_pid
         with pytest.raises(Unavailable, match="SIGKILL") as caught:
-            async for _ in link.run(job(tokens=LONG)):
-                os.kill(first, signal.SIGKILL)
+            await kill_in_mid_answer(link)
 
         assert caught.value.retryable
         assert (await collect(link, job()))[0] == expected
@@ -280,8 +284,7 @@ async def test_a_worker_that_keeps_dying_is_left_alone_for_a_while(tiny, runtime
     async with linked(tiny, runtime, clock=clock) as link:
         for _ in range(3):
             with pytest.raises(Unavailable, match="died"):
-                async for _ in link.run(job(tokens=LONG)):
-                    os.kill(link.worker_pid, signal.SIGKILL)
+                await kill_in_mid_answer(link)
         with pytest.raises(Unavailable, match="3 times within 60 s") as caught:
             await link.start()
         assert not caught.value.retryable
@@ -404,6 +407,15 @@ async def test_a_prompt_too_long_and_text_that_is_none_are_errors_of_the_request
         with pytest.raises(HopError, match="surrogate"):
             await collect(link, job("\ud800"))
         assert await link.count_tokens((Message(role="user", content="\ud800"),)) is None
+        for wrong in (
+            Job(messages=(Message(role="tool", content="x"),), max_output_tokens=5),
+            Job(messages=(Message(role="user", content=None),), max_output_tokens=5),
+            job(seed=2**80),
+            job(seed=object()),
+            job("x" * (17 << 20)),
+        ):
+            with pytest.raises(Refused):
+                await collect(link, wrong)
         assert (await collect(link, job()))[0]
 
 
@@ -537,3 +549,36 @@ def test_a_link_used_from_a_second_event_loop_connects_anew(tiny, runtime):
     gc.collect()  # the first loop's transport says that nobody closed it, which is true
 
     assert first == second
+
+
+@posix
+@proc
+def test_a_forked_child_connects_by_itself_and_both_go_on(tiny, runtime):
+    code = f"""
+import asyncio, os, sys
+from pathlib import Path
+from router.device import wire
+from router.device.engine import EngineOptions, Job
+from router.device.link import DeviceLink
+from router.types import Message
+
+link = DeviceLink(EngineOptions(folder={str(tiny)!r}, threads=1), folder=Path({str(runtime)!r}))
+job = Job(messages=(Message(role="user", content="Tell me."),), max_output_tokens=30)
+
+async def answer():
+    return [reply async for reply in link.run(job)][:-1]
+
+loop = asyncio.new_event_loop()
+first = loop.run_until_complete(answer())
+if os.fork() == 0:
+    same = [t.text for t in asyncio.run(answer())] == [t.text for t in first]
+    os._exit(0 if same else 1)
+again = loop.run_until_complete(answer())
+assert [t.text for t in again] == [t.text for t in first]
+sys.exit(os.waitstatus_to_exitcode(os.wait()[1]))
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=30, check=False
+    )
+
+    assert done.returncode == 0, done.stderr

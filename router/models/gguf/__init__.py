@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 from ...errors import ModelError
 
@@ -79,6 +79,9 @@ def convert(
         ModelError: gguf or onnx is not installed; not a GGUF, or one this converter can't do
             right; `out` is not empty; no room on the disk.
     """
+    if precision not in get_args(Precision):
+        known = ", ".join(get_args(Precision))
+        raise ModelError(f"there is no precision {precision!r}; take one of {known}")
     try:
         from .conversion import run
     except ModuleNotFoundError as exc:

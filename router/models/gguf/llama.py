@@ -67,11 +67,13 @@ def read_weight(source: Source, shape: Shape, name: str) -> FloatArray:
     first ones of all pairs, then the second ones.
     """
     numbers = source.tensor(name)
-    heads = {"attn_q.weight": shape.heads, "attn_k.weight": shape.kv_heads}
-    count = heads.get(name.rpartition("blk.")[2].partition(".")[2])
-    if count is None:
+    if name.endswith(".attn_q.weight"):
+        heads = shape.heads
+    elif name.endswith(".attn_k.weight"):
+        heads = shape.kv_heads
+    else:
         return numbers
-    pairs = numbers.reshape(count, shape.head_size // 2, 2, shape.hidden)
+    pairs = numbers.reshape(heads, shape.head_size // 2, 2, shape.hidden)
     return pairs.swapaxes(1, 2).reshape(numbers.shape)
 
 

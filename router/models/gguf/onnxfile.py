@@ -93,8 +93,6 @@ class OnnxFile:
         self._data.write(b"\0" * (-self._data.tell() % _PAGE_BYTES))
         offset = self._data.tell()
         contiguous = np.ascontiguousarray(array)
-        if contiguous.dtype.byteorder == ">":
-            contiguous = contiguous.astype(contiguous.dtype.newbyteorder("<"))
         self._data.write(contiguous.view(np.uint8).reshape(-1).data)
         tensor = TensorProto(
             name=name,

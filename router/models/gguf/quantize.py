@@ -21,6 +21,8 @@ _CHUNK_BLOCKS = 1 << 15
 _GRIDS = tuple(range(15, 7, -1))
 # Error over the width of a block below which it counts as exact; float32 rounding is below 1e-6.
 _EXACT = 1e-5
+# Half a step and room for rounding.
+_HALF = 0.5001
 # For all others: the steps the block is first divided into, and how often the line is refitted.
 _SEARCHED = (14, 15, 16)
 _REFINEMENTS = 3
@@ -84,10 +86,11 @@ def quantize_4(matrix: FloatArray) -> Codes:
 def quantize_4_with_offset(matrix: FloatArray) -> tuple[Codes, FloatArray]:
     """4 bits and a real offset: a weight is `scale * (code - zero) + offset`.
 
-    Zero is chosen so that the offset is small: at most half a step, unless all numbers of the
-    block lie on one side of zero. Blocks that lie on a grid of 16 even steps, as those of GGUF's
-    Q4_0, Q4_1 and Q4_K do, come out exact. For the others the scale is searched: for each of
-    several ranges, codes and the least-squares line through them in turn, as k-quants do.
+    Blocks that lie on a grid of 16 even steps, as those of GGUF's Q4_0, Q4_1 and Q4_K do, come out
+    exact; one that uses fewer than 9 of the steps need not. For the others the scale is searched:
+    for each of several ranges, codes and the least-squares line through them in turn, as k-quants
+    do. An offset is at most half a step: where the block lies so far on one side of zero that no
+    code is near it, the block is treated as `quantize_4` does, and its offset is 0.
 
     Returns: The codes, and the offsets, shape (n_out, n_blocks).
     """
@@ -95,17 +98,20 @@ def quantize_4_with_offset(matrix: FloatArray) -> tuple[Codes, FloatArray]:
     blocks = matrix.reshape(-1, BLOCK)
     codes = np.empty(blocks.shape, np.uint8)
     scales = np.empty(len(blocks), np.float32)
-    lows = np.empty(len(blocks), np.float32)
+    starts = np.empty(len(blocks), np.float32)
     for begin in range(0, len(blocks), _CHUNK_BLOCKS):
         part = slice(begin, begin + _CHUNK_BLOCKS)
         lines = _fit_lines(blocks[part])
-        codes[part], scales[part], lows[part] = lines.codes, lines.slopes, lines.starts
-    zeros = np.clip(np.rint(-lows / scales), 0, 15)
+        codes[part], scales[part], starts[part] = lines.codes, lines.slopes, lines.starts
+    zeros = np.clip(np.rint(-starts / scales), 0, 15).astype(np.uint8)
+    offsets = starts + scales * zeros
+    far = np.abs(offsets) > _HALF * scales
+    plain = quantize_4(blocks[far])
+    codes[far], scales[far], zeros[far] = plain.codes[:, 0], plain.scales[:, 0], plain.zeros[:, 0]
+    offsets[far] = 0
     shape = (n_out, n_in // BLOCK)
-    fitted = Codes(
-        codes.reshape(*shape, BLOCK), scales.reshape(shape), zeros.astype(np.uint8).reshape(shape)
-    )
-    return fitted, (lows + scales * zeros).reshape(shape)
+    fitted = Codes(codes.reshape(*shape, BLOCK), scales.reshape(shape), zeros.reshape(shape))
+    return fitted, offsets.reshape(shape)
 
 
 def pack_4(codes: ByteArray) -> ByteArray:

@@ -98,6 +98,8 @@ class Source:
                 f"tensor {name} is of type {self.tensor_type(name)}, which can't be dequantised "
                 "here; take another quantisation of the model, such as Q4_K_M or Q8_0"
             ) from exc
+        if not np.isfinite(numbers).all():
+            raise self.error(f"the tensor {name} holds numbers that are not finite; it is damaged")
         return numbers
 
     def _tensor(self, name: str) -> gguf.gguf_reader.ReaderTensor:
@@ -109,7 +111,10 @@ class Source:
         field = self._reader.get_field(key)
         if field is None:
             return None
-        value = field.contents()
+        try:
+            value = field.contents()
+        except UnicodeDecodeError as exc:
+            raise self.error(f"{key} in the metadata is not UTF-8 text") from exc
         if not isinstance(value, kind):
             raise self.error(f"{key} in the metadata is {value!r:.60}, which was not expected")
         return value

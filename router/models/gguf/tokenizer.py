@@ -64,6 +64,8 @@ def read_tokenizer(source: Source, *, vocab: int, context_length: int) -> Tokeni
     if len(set(pieces)) != len(pieces):
         raise source.error("two tokens of the vocabulary have the same text")
     kinds = source.array(f"{_KEY}token_type") or [_NORMAL] * len(pieces)
+    if len(kinds) != len(pieces):
+        raise source.error(f"{len(pieces)} tokens, but the kinds of {len(kinds)}")
     bos_id = _index(source, "bos_token_id", pieces)
     eos_ids = _eos_ids(source, pieces, kinds)
     pad_id = _index(source, "padding_token_id", pieces)

@@ -225,8 +225,21 @@ def test_a_folder_without_a_chat_template_can_not_be_used(tiny, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"tokens": 0}, {"tokens": -1}, {"temperature": -0.1}, {"temperature": 2.5}]
+    "wrong",
+    [
+        {"tokens": 0},
+        {"tokens": -1},
+        {"temperature": -0.1},
+        {"temperature": 2.5},
+        {"temperature": float("nan")},
+        {"stop": ("x" * 600, "y" * 600)},
+    ],
 )
 def test_a_job_that_makes_no_sense_is_refused(engine, wrong):
     with pytest.raises(Refused):
         next(engine.run(job(**wrong)))
+
+
+def test_a_job_without_a_message_is_refused(engine):
+    with pytest.raises(Refused, match="no message"):
+        next(engine.run(Job(messages=(), max_output_tokens=5)))

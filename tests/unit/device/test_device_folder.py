@@ -46,7 +46,7 @@ def test_a_caller_may_ask_for_less_than_is_safe_not_for_more(tmp_path):
 
 
 def test_a_missing_folder_is_named_with_what_to_try(tmp_path):
-    with pytest.raises(Unavailable, match="no such folder.*models pull") as caught:
+    with pytest.raises(Unavailable, match=r"no such folder.*models pull") as caught:
         read_folder(tmp_path / "nowhere")
 
     assert str(tmp_path / "nowhere") in str(caught.value)

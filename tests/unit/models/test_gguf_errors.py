@@ -50,6 +50,7 @@ def refusal(tmp_path: Path, **how: Any) -> str:
         ({"tokenizer.ggml.tokens": None}, "0 tokens"),
         ({"tokenizer.ggml.tokens": ["a", "a"]}, "the same text"),
         ({"tokenizer.ggml.tokens": [str(i) for i in range(999)]}, "999 tokens, but an embedding"),
+        ({"tokenizer.ggml.token_type": [1, 1]}, "but the kinds of 2"),
         (
             {"tokenizer.ggml.token_type": None, "tokenizer.ggml.eos_token_id": None},
             "no token that ends an answer",
@@ -81,6 +82,30 @@ def test_a_tensor_the_graph_would_leave_out_is_refused(
     tensor: str, array: Any, tmp_path: Path
 ) -> None:
     assert tensor in refusal(tmp_path, tensors={tensor: array})
+
+
+def test_a_precision_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    write_tiny_gguf(tmp_path / "tiny.gguf")
+
+    with pytest.raises(ModelError, match="no precision 'int2'; take one of int4, int8, fp32"):
+        convert(tmp_path / "tiny.gguf", tmp_path / "out", precision="int2")  # type: ignore[arg-type]
+
+
+def test_metadata_that_are_not_utf8_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.gguf"
+    write_tiny_gguf(path)
+    path.write_bytes(path.read_bytes().replace(b"Tiny", b"\xff\xfe\xfd\xfc"))
+
+    with pytest.raises(ModelError, match=r"general\.name in the metadata is not UTF-8"):
+        convert(path, tmp_path / "out")
+
+
+def test_weights_that_are_not_finite_are_refused(tmp_path: Path) -> None:
+    broken = np.full((96, 64), np.nan, np.float32)
+    write_tiny_gguf(tmp_path / "tiny.gguf", tensors={"blk.0.ffn_up.weight": broken})
+
+    with pytest.raises(ModelError, match=r"blk\.0\.ffn_up\.weight holds numbers that are not fin"):
+        convert(tmp_path / "tiny.gguf", tmp_path / "out")
 
 
 def test_a_missing_tensor_is_named(tmp_path: Path) -> None:

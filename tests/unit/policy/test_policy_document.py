@@ -236,7 +236,7 @@ def test_predicates_are_put_together() -> None:
         ('cost_usd: "0.01"', "cost_usd: NaN", 19, "limits.cost_usd", "no amount of dollars"),
         ('cost_usd: "0.01"', 'cost_usd: "1e99999999"', 19, "limits.cost_usd", "no amount"),
         ('cost_usd: "0.01"', 'cost_usd: "1e-99"', 19, "limits.cost_usd", "is finer than"),
-        ("limits: {", "limits: [{", 20, "limits", "is not closed"),
+        ("limits: {", "limits: [{", 20, "limits[0]", "is not closed"),
     ],
 )
 def test_a_wrong_document_is_told_where_and_what(

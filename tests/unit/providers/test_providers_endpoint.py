@@ -159,3 +159,8 @@ def test_a_compatible_server_is_told_its_habits() -> None:
     assert provider.dialect.usage_in_stream is False
     with pytest.raises(ConfigError, match="did you mean 'max_tokens'"):
         providers.build(target(url, "openai_compatible", options={"cap_field": "max_token"}))
+
+
+def test_azure_names_the_field_of_an_address_that_is_none() -> None:
+    with pytest.raises(ConfigError, match=r"targets\.t\.base_url"):
+        providers.build(target("https://[::1", "azure_ai", api_key="k"))
