@@ -110,17 +110,15 @@ class DeviceLink:
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int | None:
         """Tokens of the prompt these messages make. None: not known, as no worker is up."""
-        connection = self._connection
-        if connection is None or not connection.usable_here():
+        connection = self._usable()
+        if connection is None:
             return None
         reply = await _ask(connection, lambda number: wire.Count(number, messages))
         return reply.tokens if isinstance(reply, wire.Counted) else None
 
     async def health(self) -> wire.Healthy | None:
         """How the worker is. None: none is up, or it doesn't answer. It never starts one."""
-        connection = self._connection
-        if connection is None or not connection.usable_here():
-            connection = self._connection = await self._look()
+        connection = self._usable() or await self._look()
         if connection is None:
             return None
         reply = await _ask(connection, wire.Health)
@@ -132,17 +130,23 @@ class DeviceLink:
         if opening is not None and opening.get_loop() is asyncio.get_running_loop():
             opening.cancel()
             await asyncio.wait([opening])
-        connection, self._connection = self._connection, None
+        connection, self._connection = self._usable(), None
         if connection is not None:
-            connection.close() if connection.usable_here() else connection.abandon()
+            connection.close()
 
-    async def _connected(self) -> Connection:
+    def _usable(self) -> Connection | None:
+        """The connection, if it can be used here; one that belongs elsewhere is let go."""
         connection = self._connection
-        if connection is not None and connection.usable_here():
+        if connection is None or connection.usable_here():
             return connection
-        if connection is not None and not connection.lost:
+        if not connection.lost:
             connection.abandon()
         self._connection = None
+        return None
+
+    async def _connected(self) -> Connection:
+        if connection := self._usable():
+            return connection
         loop = asyncio.get_running_loop()
         opening = self._opening
         if opening is None or opening.done() or opening.get_loop() is not loop:
@@ -152,26 +156,43 @@ class DeviceLink:
 
     async def _open(self) -> Connection:
         self._give_up_for_a_while()
+        place = self._place()
         arrival = Arrival(
-            self._place(), self.options, self._limits, self._clock, self._start_s, self._on_lost
+            place, self.options, self._limits, self._clock, self._start_s, self._on_lost
         )
         try:
-            self._connection, child = await arrival.connect()
+            connection, child = await arrival.connect()
         except HopError as exc:
             self._note_crash(str(exc))
             raise
+        except (OSError, NotImplementedError) as exc:  # the latter: no locks on that file system
+            raise Unavailable(
+                f"the device worker can't be met in {place.folder}: {exc}", retryable=False
+            ) from exc
         self._child = child or self._child
-        return self._connection
-
-    def _place(self) -> Place:
-        read_folder(Path(self.options.folder))  # a plain mistake is told before anything starts
-        return place_for(self.options, folder=self._folder, transport=self._transport)
+        return self._keep(connection)
 
     async def _look(self) -> Connection | None:
         try:
-            return await meet(self._place(), self._on_lost)
-        except HopError:
+            connection = await meet(self._place(), self._on_lost)
+        except (HopError, OSError):
             return None
+        return self._keep(connection) if connection else None
+
+    def _keep(self, connection: Connection) -> Connection:
+        """Make it ours, unless another was made meanwhile: one is enough."""
+        if ours := self._usable():
+            connection.close()
+            return ours
+        self._connection = connection
+        return connection
+
+    def _place(self) -> Place:
+        read_folder(Path(self.options.folder))  # a plain mistake is told before anything starts
+        try:
+            return place_for(self.options, folder=self._folder, transport=self._transport)
+        except OSError as exc:
+            raise Unavailable(f"the model can't be read: {exc}", retryable=False) from exc
 
     async def _lost(self, connection: Connection) -> Unavailable:
         if connection.closed:
@@ -183,8 +204,10 @@ class DeviceLink:
         while not child.ended and patience > 0:
             await self._clock.sleep(_LOOK_S)
             patience -= _LOOK_S
-        how = child.obituary() or "it closed the connection"
-        return Unavailable(f"the device worker died before the answer was whole: {how}")
+        self._last_crash = child.obituary() or "it closed the connection"
+        return Unavailable(
+            f"the device worker died before the answer was whole: {self._last_crash}"
+        )
 
     def _on_lost(self) -> None:
         self._note_crash("it went away while it was needed")

@@ -24,6 +24,7 @@ from .place import Place
 
 _BACKLOG = 128
 _CONNECT_S = 1.0
+_LOOK_S = 0.01
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,6 +72,8 @@ class Listener:
                 self._close()
         except filelock.Timeout:
             return False
+        except OSError:  # the folder is gone, and with it every way to find us
+            self._close()
         return True
 
     def _close(self) -> None:
@@ -156,15 +159,29 @@ async def connect(place: Place) -> tuple[socket.socket, Card | None] | None:
     peer = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     peer.setblocking(False)
     try:
-        # At once or not at all; `BlockingIOError`, a full backlog, is tried again by the caller.
-        peer.connect(str(place.socket))
-    except OSError:
+        await _connect_unix(peer, str(place.socket))
+    except (OSError, TimeoutError):
         peer.close()
         return None
+    except BaseException:
+        peer.close()
+        raise
     if not _is_our_user(peer):
         peer.close()
         return None
     return peer, None
+
+
+async def _connect_unix(peer: socket.socket, path: str) -> None:
+    """Such a connection is made at once or not at all, but for a listener whose line is full."""
+    async with asyncio.timeout(_CONNECT_S):
+        while True:
+            try:
+                peer.connect(path)
+            except BlockingIOError:
+                await asyncio.sleep(_LOOK_S)
+            else:
+                return
 
 
 async def _connect_tcp(place: Place) -> tuple[socket.socket, Card | None] | None:

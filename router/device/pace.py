@@ -8,7 +8,7 @@ ones are fast and deaf; this keeps one chunk near `AIM_S` on the model and machi
 from __future__ import annotations
 
 AIM_S = 0.080
-SMALLEST = 16
+SMALLEST = 32
 LARGEST = 256
 _FIRST = 64
 _WEIGHT = 0.5  # of the newest measurement in the running mean

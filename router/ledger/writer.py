@@ -159,9 +159,11 @@ class Writer:
         """The thread: wait for a line, let more gather, take them in."""
         while True:
             self._wake.wait()
-            if self._stop.wait(self._options.batch_s):
-                return
+            self._stop.wait(self._options.batch_s)
             self._wake.clear()
+            # Asked after the clearing: `close` sets stop before wake, so it is seen here or wakes.
+            if self._stop.is_set():
+                return
             try:
                 with self._intake_lock:
                     self._take_in()

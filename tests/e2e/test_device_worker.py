@@ -183,6 +183,16 @@ async def test_health_finds_a_worker_that_somebody_else_started(tiny, runtime, w
 
 
 @in_loop
+async def test_asking_for_health_while_connecting_makes_one_connection(tiny, runtime, way):
+    async with linked(tiny, runtime, way) as up, linked(tiny, runtime, way) as link:
+        await up.start()
+        await asyncio.gather(link.health(), link.start(), link.health(), link.start())
+        async with asyncio.timeout(10):
+            while (await link.health()).clients != 2:
+                await asyncio.sleep(0.01)
+
+
+@in_loop
 async def test_many_tasks_and_links_share_one_worker_and_never_mix_answers(tiny, runtime, way):
     texts = [f"Number {n}." for n in range(4)]
     async with (
@@ -460,6 +470,18 @@ async def test_a_worker_that_can_not_even_start_leaves_its_last_words(tiny, runt
 
     assert "encodings" in str(caught.value)
     assert not caught.value.retryable
+
+
+@posix
+@in_loop
+async def test_a_folder_that_can_not_be_locked_is_a_typed_error(tiny, runtime):
+    options = EngineOptions(folder=os.path.realpath(tiny), threads=1)
+    place_for(options, folder=runtime).lock.mkdir()
+    async with linked(tiny, runtime) as link:
+        with pytest.raises(Unavailable, match="can't be met") as caught:
+            await link.start()
+
+    assert str(runtime) in str(caught.value)
 
 
 @in_loop

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import cast
+from dataclasses import replace
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -309,6 +309,4 @@ def _with_bar(policy: Policy, tier: str, bar: float) -> Policy:
 
 
 def _changed(policy: Policy, **parts: object) -> Policy:
-    from dataclasses import replace
-
-    return cast("Policy", replace(policy, **parts))  # type: ignore[arg-type]
+    return replace(policy, **parts)  # type: ignore[arg-type]

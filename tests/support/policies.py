@@ -28,7 +28,8 @@ quickly = settings(max_examples=100, deadline=None, suppress_health_check=[Healt
 """A machine with other things to do may take its time."""
 
 _COUNT_OPS: list[Op] = ["gt", "gte", "lt", "lte", "is", "is_not"]
-_WORD_OPS: list[Op] = ["is", "is_not", "in", "not_in"]
+_WORD_OPS: list[Op] = ["is", "is_not"]
+_SET_OPS: list[Op] = ["in", "not_in"]
 
 
 def values_of(signal: Signal) -> list[Value]:
@@ -51,12 +52,10 @@ def _grid(signal: Signal) -> list[float]:
 def _tests_of(signal: Signal) -> list[rules.Test]:
     """Every comparison of a signal with one of a few bounds."""
     if signal.type == "word":
-        pairs = [*signal.words, *zip(signal.words, signal.words[1:], strict=False)]
+        several: list[tuple[str, ...]] = list(zip(signal.words, signal.words[1:], strict=False))
         return [
-            rules.Test(signal.name, op, bound)
-            for op in _WORD_OPS
-            for bound in pairs
-            if isinstance(bound, tuple) == (op in ("in", "not_in"))
+            *(rules.Test(signal.name, op, word) for op in _WORD_OPS for word in signal.words),
+            *(rules.Test(signal.name, op, words) for op in _SET_OPS for words in several),
         ]
     bounds = range(1, 21) if signal.unit == "tokens" else _grid(signal)
     return [rules.Test(signal.name, op, float(b)) for op in _COUNT_OPS for b in bounds]
@@ -94,7 +93,9 @@ class Dice:
         parts: list[Predicate] = [rules.Not(t) if self.below(3) == 2 else t for t in tests]
         if len(parts) == 1:
             return parts[0]
-        whole = self.pick((rules.All, rules.AnyOf))(tuple(parts))
+        whole: Predicate = rules.AnyOf(tuple(parts))
+        if self.below(2):
+            whole = rules.All(tuple(parts))
         return rules.Not(whole) if self.below(3) == 2 else whole
 
     def tiers(self) -> frozenset[str]:

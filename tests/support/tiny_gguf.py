@@ -77,7 +77,7 @@ class TinyLlama:
         return x @ w.get("output.weight", w["token_embd.weight"]).T, entering
 
     def _norm(self, x: Array, gamma: Array) -> Array:
-        return x / np.sqrt((x * x).mean(-1, keepdims=True) + self.epsilon) * gamma
+        return np.asarray(x / np.sqrt((x * x).mean(-1, keepdims=True) + self.epsilon) * gamma)
 
     def _attend(self, h: Array, prefix: str) -> Array:
         def heads(part: str, count: int) -> Array:
@@ -156,7 +156,8 @@ def _draw(model: TinyLlama, tied: bool) -> dict[str, Array]:
     rng = np.random.default_rng(7)
 
     def matrix(rows: int, columns: int, size: float = 1.5) -> Array:
-        return (rng.normal(0.02, size, (rows, columns)) / np.sqrt(columns)).astype(np.float32)
+        drawn = rng.normal(0.02, size, (rows, columns)) / np.sqrt(columns)
+        return np.asarray(drawn, np.float32)
 
     hidden, wide = model.hidden, model.feed_forward
     queries, keys = model.heads * model.head_size, model.kv_heads * model.head_size

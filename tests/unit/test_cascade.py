@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from decimal import Decimal
 
 import pytest
@@ -44,7 +45,7 @@ FAILED = Seen(failure="unavailable")
 def walked(
     *seen: Seen,
     limits: Limits | None = None,
-    rungs: dict[str, tuple[Rung, ...]] | None = None,
+    rungs: Mapping[str, tuple[Rung, ...]] | None = None,
     label: str = "public",
     asked: str | None = None,
     elapsed_s: float = 0.0,

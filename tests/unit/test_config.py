@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import shutil
+import sys
 import traceback
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +13,8 @@ import pytest
 
 from router.config import Config, find, home, load, shipped
 from router.errors import ConfigError
+
+ROOT = Path(__file__).parents[2]
 
 GOOD = """\
 version: 1
@@ -319,6 +324,27 @@ def test_home_is_where_the_variable_says(tmp_path: Path, monkeypatch: pytest.Mon
 
     monkeypatch.delenv("FIRSTHOP_HOME")
     assert home().name == "firsthop"
+
+
+def test_what_is_shipped_lies_beside_the_package_or_in_the_wheel(tmp_path: Path) -> None:
+    """In a wheel the `policies` beside the package would be somebody else's."""
+    package = tmp_path / "router"
+    package.mkdir()
+    shutil.copy(ROOT / "router" / "config.py", package)
+    name = "router._config_elsewhere"
+    spec = importlib.util.spec_from_file_location(name, package / "config.py")
+    assert spec is not None
+    assert spec.loader is not None
+    elsewhere = importlib.util.module_from_spec(spec)
+    sys.modules[name] = elsewhere  # dataclasses look their module up
+    try:
+        spec.loader.exec_module(elsewhere)
+        (tmp_path / "policies").mkdir()
+        assert elsewhere.shipped("policies") == tmp_path / "policies"
+        (package / "_shipped" / "policies").mkdir(parents=True)
+        assert elsewhere.shipped("policies") == package / "_shipped" / "policies"
+    finally:
+        del sys.modules[name]
 
 
 CONFIGS = [p for p in sorted(shipped("configs").glob("*.yaml")) if p.stem != "prices"]

@@ -174,13 +174,16 @@ class _Decoder:
 
     def _add_rotary_tables(self) -> None:
         shape = self._shape
-        exponents = np.arange(0, shape.head_size, 2) / shape.head_size
-        frequencies = shape.rope_base**-exponents
+        # In float32 from the first step on, as models are trained: far into a long text its
+        # rounding turns angles by some 1e-4, and the exact ones are not what the model knows.
+        exponents = np.arange(0, shape.head_size, 2, dtype=np.float32) / shape.head_size
+        frequencies = 1 / np.float32(shape.rope_base) ** exponents
         if shape.rope_factors is not None:
             frequencies = frequencies / shape.rope_factors
-        angles = np.outer(np.arange(shape.context_length), frequencies)
-        self._file.weight("rope.cos", np.cos(angles).astype(np.float32))
-        self._file.weight("rope.sin", np.sin(angles).astype(np.float32))
+        positions = np.arange(shape.context_length, dtype=np.float32)
+        angles = np.outer(positions, frequencies).astype(np.float32)
+        self._file.weight("rope.cos", np.cos(angles))
+        self._file.weight("rope.sin", np.sin(angles))
 
     def _norm(self, name: str, residual: str, delta: str, into: str) -> tuple[str, str]:
         """Add `delta`, if there is one, to the residual, as `into`, and norm it; gives both."""

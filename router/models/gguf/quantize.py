@@ -74,7 +74,8 @@ def quantize_4(matrix: FloatArray) -> Codes:
     with zeros; this is the one function that takes any n_in.
     """
     n_out, n_in = matrix.shape
-    blocks = np.pad(matrix, ((0, 0), (0, -n_in % BLOCK))).reshape(n_out, -1, BLOCK)
+    padded = np.pad(matrix, ((0, 0), (0, -n_in % BLOCK)))
+    blocks = padded.reshape(n_out, padded.shape[1] // BLOCK, BLOCK)
     low = np.minimum(blocks.min(axis=-1), 0)
     high = np.maximum(blocks.max(axis=-1), 0)
     scales = np.where(high > low, (high - low) / np.float32(15), np.float32(1))
@@ -87,10 +88,10 @@ def quantize_4_with_offset(matrix: FloatArray) -> tuple[Codes, FloatArray]:
     """4 bits and a real offset: a weight is `scale * (code - zero) + offset`.
 
     Blocks that lie on a grid of 16 even steps, as those of GGUF's Q4_0, Q4_1 and Q4_K do, come out
-    exact; one that uses fewer than 9 of the steps need not. For the others the scale is searched:
-    for each of several ranges, codes and the least-squares line through them in turn, as k-quants
-    do. An offset is at most half a step: where the block lies so far on one side of zero that no
-    code is near it, the block is treated as `quantize_4` does, and its offset is 0.
+    exact, if they use more than 8 of the steps and zero is near one of them. For the others the
+    scale is searched: for each of several ranges, codes and the least-squares line through them in
+    turn, as k-quants do. An offset is at most half a step: a block that lies so far on one side of
+    zero that no step is near it is treated as `quantize_4` does, and its offset is 0.
 
     Returns: The codes, and the offsets, shape (n_out, n_blocks).
     """
@@ -103,6 +104,10 @@ def quantize_4_with_offset(matrix: FloatArray) -> tuple[Codes, FloatArray]:
         part = slice(begin, begin + _CHUNK_BLOCKS)
         lines = _fit_lines(blocks[part])
         codes[part], scales[part], starts[part] = lines.codes, lines.slopes, lines.starts
+    # Where all numbers are above zero, higher codes make room for it among the lower ones.
+    higher = np.clip(np.rint(starts / scales), 0, 15 - codes.max(axis=-1))
+    codes += higher.astype(np.uint8)[:, None]
+    starts -= higher * scales
     zeros = np.clip(np.rint(-starts / scales), 0, 15).astype(np.uint8)
     offsets = starts + scales * zeros
     far = np.abs(offsets) > _HALF * scales
@@ -118,7 +123,7 @@ def pack_4(codes: ByteArray) -> ByteArray:
     """Two codes to a byte along the last axis, the first in the low half."""
     if codes.shape[-1] % 2:
         codes = np.pad(codes, [(0, 0)] * (codes.ndim - 1) + [(0, 1)])
-    packed: ByteArray = codes[..., 0::2] | (codes[..., 1::2] << 4)
+    packed: ByteArray = np.bitwise_or(codes[..., 0::2], codes[..., 1::2] << 4, dtype=np.uint8)
     return packed
 
 
@@ -145,15 +150,19 @@ def _fit_lines(blocks: FloatArray) -> _Lines:
     """Fit each row of `blocks`, shape (n, 32)."""
     least = blocks.min(axis=-1)
     width = blocks.max(axis=-1) - least
-    best = _draw(blocks, _slope(width, _GRIDS[0]), least)
+    # A block of one number only: a step as large as the number puts it on the grid.
+    alone = np.where(least != 0, np.abs(least), np.float32(1))
+    best = _draw(blocks, _slope(width, _GRIDS[0], alone), least)
     enough = BLOCK * (_EXACT * width) ** 2
     for steps in _GRIDS[1:]:
         rows = np.flatnonzero(best.errors > enough)
-        best.improve(rows, _draw(blocks[rows], _slope(width[rows], steps), least[rows]))
+        best.improve(
+            rows, _draw(blocks[rows], _slope(width[rows], steps, alone[rows]), least[rows])
+        )
     rows = np.flatnonzero(best.errors > enough)
     some = blocks[rows]
     for steps in _SEARCHED if len(rows) else ():
-        slope = _slope(width[rows], steps)
+        slope = _slope(width[rows], steps, alone[rows])
         lines = _draw(some, slope, least[rows] + (width[rows] - 15 * slope) / 2)
         for _ in range(_REFINEMENTS):
             lines = _draw(some, *_least_squares(some, lines))
@@ -161,8 +170,8 @@ def _fit_lines(blocks: FloatArray) -> _Lines:
     return best
 
 
-def _slope(width: FloatArray, steps: int) -> FloatArray:
-    return np.where(width > 0, width / np.float32(steps), np.float32(1))
+def _slope(width: FloatArray, steps: int, alone: FloatArray) -> FloatArray:
+    return np.where(width > 0, width / np.float32(steps), alone)
 
 
 def _draw(blocks: FloatArray, slopes: FloatArray, starts: FloatArray) -> _Lines:

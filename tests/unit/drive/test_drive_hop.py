@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.street import STALL, Fixed, Play, Player, Step, says, target
 
@@ -118,7 +118,7 @@ def hop(
 
 BUSY = Unavailable("overloaded", status=503)
 GOOD = says("all is well")
-LINES = [Chunk(text="half "), Chunk(text="an answer")]
+LINES: Play = [Chunk(text="half "), Chunk(text="an answer")]
 
 
 # Retries
@@ -412,6 +412,33 @@ def test_a_provider_that_can_not_close_does_not_change_how_the_call_ended(
     assert "secret" not in caplog.text
 
 
+@dataclass
+class Socket:
+    """An iterator that is no generator: an error does not end its work, only `aclose` does."""
+
+    closed: int = 0
+
+    def stream(self, ask: Ask) -> AsyncIterator[Chunk]:
+        return self
+
+    def __aiter__(self) -> AsyncIterator[Chunk]:
+        return self
+
+    async def __anext__(self) -> Chunk:
+        raise AuthFailed("no")
+
+    async def aclose(self) -> None:
+        self.closed += 1
+
+
+def test_a_call_that_failed_is_closed_too() -> None:
+    provider = Socket()
+
+    hop(provider=provider).fails()
+
+    assert provider.closed == 1
+
+
 def test_errors_name_their_target() -> None:
     unnamed, named = hop([AuthFailed("no")]), hop([AuthFailed("no", target="other")])
 
@@ -542,6 +569,7 @@ steps: st.SearchStrategy[Step] = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(
     plays=st.lists(st.lists(steps, max_size=5), min_size=1, max_size=3),
     attempts=st.integers(1, 4),

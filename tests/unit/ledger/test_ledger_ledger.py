@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -350,3 +351,16 @@ def test_a_ledger_whose_tables_are_locked_books_all_the_same(
         ("d0", "interrupted"),
         ("d1", "answered"),
     ]
+
+
+def test_closing_at_the_moment_the_thread_comes_round_does_not_hang(folder: Path) -> None:
+    for number in range(80):
+        ledger = Ledger.open(folder, batch_s=0.001)
+        ledger.begin(began(f"d{number}"))
+        give_up = time.perf_counter() + 0.0008 + number * 0.000005
+        while time.perf_counter() < give_up:
+            pass
+        closing = threading.Thread(target=ledger.close, daemon=True)
+        closing.start()
+        closing.join(20)
+        assert not closing.is_alive(), "the thread never saw that it has to stop"

@@ -21,11 +21,12 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_tiny_model_is_small_and_loads_in_no_time(folder: Path) -> None:
-    begun = time.perf_counter()
+    # Processor time, so that a busy machine does not count.
+    begun = time.process_time()
     model = og.Model(str(folder))
     og.Tokenizer(model)
 
-    assert time.perf_counter() - begun < 0.5
+    assert time.process_time() - begun < 0.5
     assert sum(path.stat().st_size for path in folder.iterdir()) < 1_000_000
 
 

@@ -1,0 +1,133 @@
+"""README and docs: fenced code is good code, and what people can set or meet is written down."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import re
+import textwrap
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, get_args
+
+import pydantic
+import pytest
+
+from router import config as configs
+from router import errors
+from router.configfile import ConfigFile
+from router.document import parse_yaml
+from router.errors import PolicyError, RouterError
+from router.policy.document import PolicyDocument, build
+from router.policy.rules import Op
+
+ROOT = Path(__file__).parents[2]
+PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+
+
+def blocks(language: str) -> Iterator[Any]:
+    """Fenced blocks of a language, each named by its page and line."""
+    for page in PAGES:
+        lines = page.read_text(encoding="utf-8").splitlines()
+        start: int | None = None
+        for number, line in enumerate(lines):
+            fence = line.strip().startswith("```")
+            if fence and start is None:
+                start = number
+            elif fence and start is not None:
+                if lines[start].strip() == f"```{language}":
+                    text = textwrap.dedent("\n".join(lines[start + 1 : number]) + "\n")
+                    yield pytest.param(text, id=f"{page.relative_to(ROOT).as_posix()}:{start + 1}")
+                start = None
+        assert start is None, f"{page}: a fence opens and never closes"
+
+
+def documents(first_field: str) -> list[Any]:
+    return [
+        block
+        for block in blocks("yaml")
+        if re.match(rf"(#.*\n|\s*\n)*{first_field}:", block.values[0])
+    ]
+
+
+def words_of(page: str) -> set[str]:
+    return set(re.findall(r"[A-Za-z_][A-Za-z0-9_]*", (ROOT / page).read_text(encoding="utf-8")))
+
+
+@pytest.mark.parametrize("text", list(blocks("python")))
+def test_python_in_the_docs_compiles(text: str) -> None:
+    compile(text, "<docs>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+@pytest.mark.parametrize("text", documents("policy"))
+def test_a_policy_in_the_docs_loads(text: str) -> None:
+    policy = build(parse_yaml(text, "<docs>", kind=PolicyError), "0" * 12)
+
+    assert policy.summary
+
+
+@pytest.mark.parametrize("text", documents("version"))
+def test_a_config_in_the_docs_loads(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "firsthop.yaml"
+    path.write_text(text, encoding="utf-8")
+    named = re.findall(r"\{env: (\w+)\}", text)
+
+    config = configs.load(path, dict.fromkeys(named, "set"))
+
+    assert config.skipped == ()
+
+
+def test_there_are_policies_and_configs_to_load() -> None:
+    """A change to how pages are read must not leave the tests above with nothing to do."""
+    assert len(documents("policy")) >= 3
+    assert len(documents("version")) >= 1
+    assert len(list(blocks("python"))) >= 2
+
+
+# What has to be written down
+
+
+def fields_of(model: type[pydantic.BaseModel]) -> set[str]:
+    """Every field's name, of every part."""
+    found = set(model.model_fields)
+    waiting = [info.annotation for info in model.model_fields.values()]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, type) and issubclass(one, pydantic.BaseModel):
+            found |= fields_of(one)
+        else:
+            waiting += get_args(one)
+    return found
+
+
+@pytest.mark.parametrize("field", sorted(fields_of(PolicyDocument)))
+def test_every_field_of_a_policy_is_documented(field: str) -> None:
+    assert field in words_of("docs/policy.md")
+
+
+@pytest.mark.parametrize("field", sorted(fields_of(ConfigFile)))
+def test_every_field_of_a_config_is_documented(field: str) -> None:
+    assert field in words_of("docs/config.md")
+
+
+@pytest.mark.parametrize("op", get_args(Op))
+def test_every_comparison_is_documented(op: str) -> None:
+    assert f"`{op}`" in (ROOT / "docs/policy.md").read_text(encoding="utf-8")
+
+
+TREE = [
+    name
+    for name, kind in vars(errors).items()
+    if inspect.isclass(kind) and issubclass(kind, RouterError)
+]
+
+
+@pytest.mark.parametrize("name", TREE)
+def test_every_error_is_documented_and_drawn_in_its_tree(name: str) -> None:
+    assert name in words_of("docs/sdk.md")
+    assert re.search(rf"\b{name}\b", errors.__doc__ or "")
+
+
+@pytest.mark.parametrize("flag", ["uncertain", "cut", "limit:hops", "limit:deadline_s"])
+def test_every_flag_is_documented(flag: str) -> None:
+    assert f"`{flag}`" in (ROOT / "docs/policy.md").read_text(encoding="utf-8")
