@@ -15,7 +15,6 @@ import argparse
 import asyncio
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -23,9 +22,10 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from common import conditions, parser, write
 
 from router.device.engine import EngineOptions
 from router.models import Store
@@ -58,24 +58,23 @@ def main() -> int:
     args = _arguments()
     if args.bare:
         return _bare(EngineOptions(**json.loads(args.bare)))
+    said = conditions("onnxruntime-genai", "onnxruntime", "numpy", "msgspec")
     folder = str(Store().find(args.model).path)
-    report = asyncio.run(_compare(args, folder))
-    print(_text(report))
-    if args.json:
-        args.json.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
-    return 0 if all(report["holds"].values()) else 1
+    figures = asyncio.run(_compare(args, folder))
+    print(_text(figures))
+    write(args.json, said, figures)
+    return 0 if all(figures["holds"].values()) else 1
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--model", default="smollm2-135m", help="a name of the store, or a folder")
-    parser.add_argument("--json", type=Path, help="write the figures there")
-    parser.add_argument("--pairs", type=int, default=9, help="repetitions of each pair")
-    parser.add_argument("--tokens", type=int, default=128, help="tokens of each answer")
-    parser.add_argument("--threads", type=int, default=None)
-    parser.add_argument("--spinning", action="store_true")
-    parser.add_argument("--bare", help=argparse.SUPPRESS)
-    return parser.parse_args()
+    made = parser(__doc__.partition("\n")[0])
+    made.add_argument("--model", default="smollm2-135m", help="a name of the store, or a folder")
+    made.add_argument("--pairs", type=int, default=9, help="repetitions of each pair")
+    made.add_argument("--tokens", type=int, default=128, help="tokens of each answer")
+    made.add_argument("--threads", type=int, help="inside one operator")
+    made.add_argument("--spinning", action="store_true", help="let idle threads spin")
+    made.add_argument("--bare", help=argparse.SUPPRESS)
+    return made.parse_args()
 
 
 # The bare loop: a process that reads a job a line and writes a result a line.
@@ -217,8 +216,6 @@ async def _compare(args: argparse.Namespace, folder: str) -> dict[str, Any]:
         bare.close()
         await device.aclose()
     return {
-        "command": " ".join([Path(sys.executable).name, *sys.argv]),
-        "conditions": _conditions(args),
         "engine": info,
         "decode": decode,
         "first_token": first,
@@ -242,7 +239,7 @@ async def _prompt_of(device: Device, tokens: int) -> str:
         assert count is not None, "the worker is up"
         if count >= tokens:
             return prompt
-        words += max(1, (tokens - count) // 12)
+        words += max(1, (tokens - count) // 40)
 
 
 async def _decode_pairs(args: argparse.Namespace, device: Device, bare: Bare) -> dict[str, Any]:
@@ -312,45 +309,26 @@ def _peak_bytes(pid: str) -> int | None:
     return int(line.split()[1]) * 1024
 
 
-def _conditions(args: argparse.Namespace) -> dict[str, Any]:
-    return {
-        "when": time.strftime("%Y-%m-%d %H:%M:%S %z"),
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "cpus": os.cpu_count(),
-        "load": os.getloadavg() if hasattr(os, "getloadavg") else None,
-        "versions": {
-            name: metadata.version(name)
-            for name in ("firsthop", "onnxruntime-genai", "onnxruntime", "numpy", "msgspec")
-        },
-        "pairs": args.pairs,
-        "threads": args.threads,
-        "spinning": args.spinning,
-    }
-
-
-def _text(report: dict[str, Any]) -> str:
-    decode, gaps, conditions = report["decode"], report["loop_gap"], report["conditions"]
+def _text(figures: dict[str, Any]) -> str:
+    engine, decode, gaps = figures["engine"], figures["decode"], figures["loop_gap"]
     lines = [
-        f"$ {report['command']}",
-        f"{conditions['platform']}, {conditions['cpus']} CPUs, load {conditions['load']}, "
-        f"{report['engine']['engine']}, {report['engine']['model']}",
+        f"model        {engine['model']}, {engine['engine']}, {engine['device']}",
         f"decode       worker {decode['worker_tokens_per_s']:.1f}, "
         f"bare {decode['bare_tokens_per_s']:.1f} tokens/s, ratio {decode['ratio']:.3f}",
     ]
     lines += [
         f"first token  {first['prompt_tokens']} prompt tokens: worker {first['worker_ms']:.1f}, "
         f"bare {first['bare_ms']:.1f} ms, {first['later_ms']:+.1f} ms"
-        for first in report["first_token"]
+        for first in figures["first_token"]
     ]
     lines.append(
         f"loop gap     longest {gaps['longest_ms']:.1f} ms, median {gaps['median_ms']:.1f} ms "
         f"(idle: {gaps['idle_longest_ms']:.1f} ms)"
     )
-    for who, size in report["peak"].items():
+    for who, size in figures["peak"].items():
         if size is not None:
             lines.append(f"peak memory  {who.removesuffix('_bytes')} {size / 1e6:.0f} MB")
-    lines += [f"{'holds' if good else 'FAILS'}  {what}" for what, good in report["holds"].items()]
+    lines += [f"{'holds' if good else 'FAILS'}  {what}" for what, good in figures["holds"].items()]
     return "\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import math
 from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from decimal import Decimal
@@ -153,7 +154,7 @@ class AsyncRouter:
         )
         return Stream(self._composed.run(request, policy))
 
-    def feedback(
+    async def feedback(
         self,
         decision_id: str,
         *,
@@ -172,7 +173,9 @@ class AsyncRouter:
         Raises:
             LedgerError: nothing is known of that id.
         """
-        self._composed.ledger.feedback(decision_id, good=good, score=score, note=note)
+        await asyncio.to_thread(
+            self._composed.ledger.feedback, decision_id, good=good, score=score, note=note
+        )
 
     async def device_health(self) -> Healthy | None:
         """How the device's worker is: its process id, queue, jobs done, memory.

@@ -37,8 +37,8 @@ class Router:
         self._thread = threading.Thread(target=self._loop.run_forever, name="firsthop", daemon=True)
         self._thread.start()
         self._closed = False
-        self.feedback = self._async.feedback
         self.ask = self._same(self._async.ask)
+        self.feedback = self._same(self._async.feedback)
 
     def _same(self, method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
         """`method`, run on the loop while the calling thread waits."""

@@ -12,6 +12,7 @@ import hmac
 import os
 import socket
 from collections.abc import Callable
+from typing import cast
 
 from ..errors import HopError, Refused, Unavailable
 from . import wire
@@ -130,8 +131,8 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """For the loop."""
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
+        # Not checked: the transports of other loops, such as uvloop's, are of no class of asyncio's.
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         """For the loop."""

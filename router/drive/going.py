@@ -52,7 +52,10 @@ class Going:
     """One request: read `chunks` to the end or close it, then `close`, then `finish`.
 
     Attributes:
+        input_bound: Most tokens any tokenizer makes of the prompt. (The device's own count of
+            it bounds nobody else's.)
         spent: Dollars so far; unknown costs counted at their worst case.
+        out_of_time: A timer for the deadline has fired, however early by the clock.
         verdict: None: the walk has not ended.
         caller_left: The caller went away before the end.
     """
@@ -64,6 +67,7 @@ class Going:
     started_at: float = 0.0
     decision_id: str = ""
     limits: Limits = field(default_factory=Limits)
+    input_bound: int = 0
     trace: list[Entry] = field(default_factory=list)
     hops: list[Hop] = field(default_factory=list)
     drafts: list[Completion] = field(default_factory=list)
@@ -71,6 +75,7 @@ class Going:
     text: list[str] = field(default_factory=list)
     first_byte: float | None = None
     spent: Decimal = Decimal(0)
+    out_of_time: bool = False
     verdict: Verdict | None = None
     first: Before | None = None
     outcome: Outcome | None = None
@@ -81,6 +86,7 @@ class Going:
         self.arrived, self.started_at = clock.now(), clock.wall()
         self.decision_id = new_id(self.started_at)
         self.limits = self.policy.limits.tightened(request.deadline_s, request.cost_usd)
+        self.input_bound = int(prompt_bound(request.messages).bound)
 
     async def chunks(self) -> AsyncGenerator[Chunk, None]:
         """Drive the walk; hand on what is committed."""
@@ -124,11 +130,18 @@ class Going:
         """The prompt's tokens, if the policy asks and the device can tell in time."""
         if "prompt.tokens" not in self.policy.signals():
             return None
+        limit = asyncio.timeout(deadline.left_s(self.home.clock.now()))
         try:
-            async with asyncio.timeout(deadline.left_s(self.home.clock.now())):
+            async with limit:
                 return await self.home.count_tokens(self.request.messages)
         except (TimeoutError, HopError):
+            self.out_of_time = limit.expired()
             return None
+
+    def elapsed_s(self) -> float:
+        """Seconds since arrival; at least the deadline once its timer has fired."""
+        gone = self.home.clock.now() - self.arrived
+        return max(gone, self.limits.deadline_s or 0.0) if self.out_of_time else gone
 
     def steps(self, signals: Mapping[str, Value]) -> Walk:
         self.first = before(self.policy, signals)
@@ -142,14 +155,13 @@ class Going:
             rungs,
             self.limits,
             asked=self.request.target,
-            elapsed_s=self.home.clock.now() - self.arrived,
+            elapsed_s=self.elapsed_s(),
             trace=self.trace,
         )
 
     def worst_case(self, live: Live) -> Decimal | None:
-        """Most dollars one call can cost. The device's count of the prompt bounds nobody else's."""
-        bound = int(prompt_bound(self.request.messages).bound)
-        return live.meter.worst_case(bound, self.cap(live))
+        """Most dollars one call can cost. None: not known."""
+        return live.meter.worst_case(self.input_bound, self.cap(live))
 
     def cap(self, live: Live) -> int:
         asked = self.request.max_output_tokens
@@ -225,16 +237,14 @@ class Going:
 
     def seen(self, run: HopRun, error: HopError | None, signals: Mapping[str, Value]) -> Seen:
         """What the walk has to know."""
-        elapsed_s = self.home.clock.now() - self.arrived
-        if run.out_of_time and self.limits.deadline_s is not None:
-            elapsed_s = max(elapsed_s, self.limits.deadline_s)
+        self.out_of_time = self.out_of_time or run.out_of_time
         answer = run.answer
         return Seen(
             signals=None if error else signals,
             returnable=bool(answer.text.strip()) and answer.finish != "content_filter",
             failure=error.kind if error else None,
             committed=run.committed,
-            elapsed_s=elapsed_s,
+            elapsed_s=self.elapsed_s(),
             spent_usd=self.spent,
         )
 

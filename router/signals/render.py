@@ -13,14 +13,18 @@ _HEAD = """\
 What a policy can speak of. Generated from `router/signals/catalogue.py`; don't edit it here:
 `python -m router.signals.render > docs/signals.md`.
 
-A number is compared with `gt`, `gte`, `lt`, `lte`, `is`, `is_not`; a word with `is`, `is_not`, `in`, `not_in`. A signal
-that is **unknown** is neither: a guard that meets it forbids, a route rule does not match, a requirement does not hold.
-A number may be known only to be *at most* something. Such a bound decides what it can: "at most 350" is
-certainly not above 3,500, and whether it is above 100 is unknown.
+A number is compared with `gt`, `gte`, `lt`, `lte`, `is`, `is_not`; a word with `is`, `is_not`,
+`in`, `not_in`. A signal that is **unknown** is neither: a guard that meets it forbids, a route rule
+does not match, a requirement does not hold. A number may be known only to be *at most* something.
+Such a bound decides what it can: "at most 350" is certainly not above 3,500, and whether it is
+above 100 is unknown.
 """
 
 _WHEN = {
-    "request": ("Of the request", "Known before any model has run: under `guards`, `route` and `accept`."),
+    "request": (
+        "Of the request",
+        "Known before any model has run: under `guards`, `route` and `accept`.",
+    ),
     "draft": ("Of a draft", "Known once a target has answered: under `accept`."),
 }
 

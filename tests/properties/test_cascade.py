@@ -15,7 +15,6 @@ from support.policies import (
     Walked,
     ladders,
     policies,
-    quickly,
     replies,
     signal_sets,
 )
@@ -33,7 +32,6 @@ requests = signal_sets(OF_REQUEST)
 targets = st.none() | st.sampled_from([f"{tier}-{i}" for tier in TIERS for i in range(2)])
 
 
-@quickly
 @given(policies(), requests, ladders(), replies(), targets)
 def test_the_walk_ends_and_asks_no_target_twice(
     policy: Policy, signals: dict[str, Value], rungs: Ladder, reply: Reply, asked: str | None
@@ -43,7 +41,6 @@ def test_the_walk_ends_and_asks_no_target_twice(
     assert len(names) == len(set(names)) <= sum(map(len, rungs.values()))
 
 
-@quickly
 @given(policies(), requests, ladders(), replies(), targets)
 def test_a_forbidden_tier_is_never_called(
     policy: Policy, signals: dict[str, Value], rungs: Ladder, reply: Reply, asked: str | None
@@ -58,7 +55,6 @@ def test_a_forbidden_tier_is_never_called(
         assert walked.calls == []
 
 
-@quickly
 @given(policies(), requests, ladders(), replies(), st.sampled_from(TIERS))
 def test_forbidden_is_said_only_when_a_guard_or_the_policy_did_it(
     policy: Policy, signals: dict[str, Value], rungs: Ladder, reply: Reply, asked: str
@@ -69,7 +65,6 @@ def test_forbidden_is_said_only_when_a_guard_or_the_policy_did_it(
     assert Walked(free, signals, rungs, reply, asked=f"{asked}-0").verdict.status != "forbidden"
 
 
-@quickly
 @given(policies(), requests, ladders(), replies())
 def test_tiers_only_go_up_and_begin_where_the_policy_says(
     policy: Policy, signals: dict[str, Value], rungs: Ladder, reply: Reply
@@ -85,7 +80,6 @@ def test_tiers_only_go_up_and_begin_where_the_policy_says(
         assert min(visited) >= start or (not stronger and TIERS[visited[0]] == served[-1])
 
 
-@quickly
 @given(policies(), requests, ladders(), replies())
 def test_hops_never_exceed_the_limit(
     policy: Policy, signals: dict[str, Value], rungs: Ladder, reply: Reply
@@ -95,7 +89,6 @@ def test_hops_never_exceed_the_limit(
     assert policy.limits.hops is None or len(walked.calls) <= policy.limits.hops
 
 
-@quickly
 @given(policies(), requests, ladders(), replies())
 def test_dollars_never_exceed_the_limit_when_worst_cases_are_true(
     policy: Policy, signals: dict[str, Value], rungs: Ladder, reply: Reply
@@ -108,7 +101,6 @@ def test_dollars_never_exceed_the_limit_when_worst_cases_are_true(
         assert not unpriced & {call.target for call in walked.calls}
 
 
-@quickly
 @given(policies(), requests, ladders(), replies())
 def test_nothing_is_begun_after_the_deadline(
     policy: Policy, signals: dict[str, Value], rungs: Ladder, reply: Reply
@@ -120,7 +112,6 @@ def test_nothing_is_begun_after_the_deadline(
         assert all(elapsed_s < policy.limits.deadline_s for elapsed_s in gone)
 
 
-@quickly
 @given(policies(), requests, ladders(), replies(), targets)
 def test_the_last_permitted_tier_commits_and_no_other_does(
     policy: Policy, signals: dict[str, Value], rungs: Ladder, reply: Reply, asked: str | None
@@ -132,7 +123,6 @@ def test_the_last_permitted_tier_commits_and_no_other_does(
         assert call.commits == (asked is not None or call.tier == served[-1])
 
 
-@quickly
 @given(policies(), requests, ladders(), replies(), targets)
 def test_after_a_committed_byte_there_is_no_further_call(
     policy: Policy, signals: dict[str, Value], rungs: Ladder, reply: Reply, asked: str | None
@@ -149,7 +139,6 @@ def test_after_a_committed_byte_there_is_no_further_call(
         assert ("cut" in walked.verdict.flags) == (last.signals is None)
 
 
-@quickly
 @given(policies(), requests, ladders(), replies())
 def test_only_an_answer_that_came_is_given(
     policy: Policy, signals: dict[str, Value], rungs: Ladder, reply: Reply
@@ -168,7 +157,6 @@ def test_only_an_answer_that_came_is_given(
         assert verdict.answered_by == len(walked.calls) - 1
 
 
-@quickly
 @given(policies(), requests, ladders(), replies())
 def test_a_draft_that_could_be_shown_is_never_lost(
     policy: Policy, signals: dict[str, Value], rungs: Ladder, reply: Reply
@@ -180,7 +168,6 @@ def test_a_draft_that_could_be_shown_is_never_lost(
         assert walked.verdict.status == "answered"
 
 
-@quickly
 @given(policies(), requests, ladders(), replies())
 def test_a_limit_is_named_only_where_it_decided(
     policy: Policy, signals: dict[str, Value], rungs: Ladder, reply: Reply
@@ -194,7 +181,6 @@ def test_a_limit_is_named_only_where_it_decided(
     assert free.limit is None
 
 
-@quickly
 @given(policies(), requests, ladders(), replies(), st.floats(-3, 0), st.floats(-3, 0))
 def test_a_higher_bar_never_keeps_more_and_never_means_fewer_hops(
     policy: Policy,
@@ -218,7 +204,6 @@ def _barred(policy: Policy, bar: float) -> Policy:
     return replace(policy, accept=(*policy.accept, requirement))
 
 
-@quickly
 @given(policies(), requests, ladders(), replies())
 def test_an_unknown_draft_is_never_kept_by_a_requirement_on_it(
     policy: Policy, signals: dict[str, Value], rungs: Ladder, reply: Reply
@@ -235,7 +220,6 @@ def test_an_unknown_draft_is_never_kept_by_a_requirement_on_it(
     assert walked.verdict.status != "answered" or "uncertain" in walked.verdict.flags
 
 
-@quickly
 @given(policies(), requests, ladders(), replies(), targets)
 def test_the_same_walk_leaves_the_same_trace(
     policy: Policy, signals: dict[str, Value], rungs: Ladder, reply: Reply, asked: str | None
@@ -247,7 +231,6 @@ def test_the_same_walk_leaves_the_same_trace(
     assert trace() == trace()
 
 
-@quickly
 @given(policies(), requests, ladders(), replies())
 def test_the_trace_has_each_hop_once_and_in_order(
     policy: Policy, signals: dict[str, Value], rungs: Ladder, reply: Reply
@@ -262,7 +245,6 @@ def test_the_trace_has_each_hop_once_and_in_order(
         assert call.cause == ("fallback" if before_.signals is None else "escalation")
 
 
-@quickly
 @given(policies(), requests, ladders(), replies(), st.decimals(0, 1, places=2))
 def test_a_tighter_dollar_limit_never_spends_more_than_it_allows(
     policy: Policy, signals: dict[str, Value], rungs: Ladder, reply: Reply, asked_usd: Decimal

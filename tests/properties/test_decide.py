@@ -12,7 +12,6 @@ from support.policies import (
     TIERS,
     policies,
     predicates,
-    quickly,
     signal_sets,
     single_tests,
     some_tiers,
@@ -50,7 +49,6 @@ class Told:
 # Kleene's three-valued logic
 
 
-@quickly
 @given(st.lists(truths, min_size=1, max_size=5))
 def test_all_is_false_if_any_part_is_and_else_unknown_if_any_part_is(said: list[Truth]) -> None:
     expected = False if False in said else None if None in said else True
@@ -58,7 +56,6 @@ def test_all_is_false_if_any_part_is_and_else_unknown_if_any_part_is(said: list[
     assert All(tuple(Told(t) for t in said)).truth({}) is expected
 
 
-@quickly
 @given(st.lists(truths, min_size=1, max_size=5))
 def test_any_is_true_if_any_part_is_and_else_unknown_if_any_part_is(said: list[Truth]) -> None:
     expected = True if True in said else None if None in said else False
@@ -66,13 +63,11 @@ def test_any_is_true_if_any_part_is_and_else_unknown_if_any_part_is(said: list[T
     assert AnyOf(tuple(Told(t) for t in said)).truth({}) is expected
 
 
-@quickly
 @given(predicates(), any_signals)
 def test_not_twice_is_nothing(predicate: Predicate, signals: dict[str, Value]) -> None:
     assert Not(Not(predicate)).truth(signals) is predicate.truth(signals)
 
 
-@quickly
 @given(st.lists(predicates(), min_size=1, max_size=4), any_signals)
 def test_not_any_is_all_not(parts: list[Predicate], signals: dict[str, Value]) -> None:
     neither = Not(AnyOf(tuple(parts))).truth(signals)
@@ -80,7 +75,6 @@ def test_not_any_is_all_not(parts: list[Predicate], signals: dict[str, Value]) -
     assert neither is All(tuple(Not(part) for part in parts)).truth(signals)
 
 
-@quickly
 @given(st.lists(predicates(), min_size=1, max_size=4), any_signals, st.randoms())
 def test_the_order_of_parts_means_nothing(
     parts: list[Predicate], signals: dict[str, Value], random: object
@@ -91,7 +85,6 @@ def test_the_order_of_parts_means_nothing(
         assert kind(tuple(parts)).truth(signals) is kind(tuple(shuffled)).truth(signals)
 
 
-@quickly
 @given(predicates(), any_signals, st.data())
 def test_what_is_said_without_a_signal_is_not_unsaid_when_it_becomes_known(
     predicate: Predicate, signals: dict[str, Value], data: st.DataObject
@@ -103,7 +96,6 @@ def test_what_is_said_without_a_signal_is_not_unsaid_when_it_becomes_known(
         assert predicate.truth(signals) is told
 
 
-@quickly
 @given(single_tests(), any_signals)
 def test_a_test_of_an_unknown_signal_is_unknown(
     test: rules.Test, signals: dict[str, Value]
@@ -116,7 +108,6 @@ def test_a_test_of_an_unknown_signal_is_unknown(
 counts = st.integers(1, 20)
 
 
-@quickly
 @given(predicates(OF_REQUEST), any_request, counts, counts)
 def test_what_a_bound_decides_holds_for_every_number_under_it(
     predicate: Predicate, signals: dict[str, Value], most: int, less: int
@@ -127,13 +118,11 @@ def test_what_a_bound_decides_holds_for_every_number_under_it(
         assert predicate.truth({**signals, "prompt.tokens": max(1, most - less)}) is told
 
 
-@quickly
 @given(single_tests([CATALOGUE["prompt.tokens"]]), st.integers(21, 99))
 def test_a_bound_above_everything_decides_nothing(test: rules.Test, most: int) -> None:
     assert test.truth({"prompt.tokens": AtMost(most)}) is None
 
 
-@quickly
 @given(single_tests([CATALOGUE["prompt.tokens"]]))
 def test_a_bound_below_everything_decides_all(test: rules.Test) -> None:
     assert test.truth({"prompt.tokens": AtMost(0.5)}) is not None
@@ -142,7 +131,6 @@ def test_a_bound_below_everything_decides_all(test: rules.Test) -> None:
 # Guards, routes, requirements
 
 
-@quickly
 @given(policies(), any_request)
 def test_a_guard_always_wins(policy: Policy, signals: dict[str, Value]) -> None:
     found = before(policy, signals)
@@ -154,7 +142,6 @@ def test_a_guard_always_wins(policy: Policy, signals: dict[str, Value]) -> None:
             assert found.start not in guard.forbid
 
 
-@quickly
 @given(policies(), any_request)
 def test_what_no_guard_forbids_is_permitted(policy: Policy, signals: dict[str, Value]) -> None:
     found = before(policy, signals)
@@ -165,7 +152,6 @@ def test_what_no_guard_forbids_is_permitted(policy: Policy, signals: dict[str, V
     assert found.start is None or found.start in found.permitted
 
 
-@quickly
 @given(policies(), any_request, single_tests([CATALOGUE["prompt.tokens"]]), some_tiers)
 def test_unknown_in_a_guard_forbids(
     policy: Policy, signals: dict[str, Value], test: rules.Test, forbid: frozenset[str]
@@ -179,7 +165,6 @@ def test_unknown_in_a_guard_forbids(
     assert not forbid & set(found.permitted)
 
 
-@quickly
 @given(policies(), any_request, predicates(OF_REQUEST), some_tiers)
 def test_another_guard_never_permits_more(
     policy: Policy, signals: dict[str, Value], when: Predicate, forbid: frozenset[str]
@@ -189,7 +174,6 @@ def test_another_guard_never_permits_more(
     assert set(before(more, signals).permitted) <= set(before(policy, signals).permitted)
 
 
-@quickly
 @given(policies(), any_request)
 def test_the_order_of_guards_means_nothing(policy: Policy, signals: dict[str, Value]) -> None:
     turned = before(_with_guards(policy, policy.guards[::-1]), signals)
@@ -198,7 +182,6 @@ def test_the_order_of_guards_means_nothing(policy: Policy, signals: dict[str, Va
     assert (found.permitted, found.start) == (turned.permitted, turned.start)
 
 
-@quickly
 @given(policies(), any_request, single_tests([CATALOGUE["prompt.tokens"]]), st.sampled_from(TIERS))
 def test_unknown_in_a_route_does_not_match(
     policy: Policy, signals: dict[str, Value], test: rules.Test, start: str
@@ -209,7 +192,6 @@ def test_unknown_in_a_route_does_not_match(
     assert before(_with_route(policy, first), signals).start == before(policy, signals).start
 
 
-@quickly
 @given(policies(), any_request)
 def test_the_first_route_that_matches_decides(policy: Policy, signals: dict[str, Value]) -> None:
     matching = [r for r in policy.route if r.when.truth(signals) is True]
@@ -223,7 +205,6 @@ def test_the_first_route_that_matches_decides(policy: Policy, signals: dict[str,
     assert looked_at == [r.id for r in policy.route[: first + 1]]
 
 
-@quickly
 @given(policies(), st.sampled_from(TIERS), any_signals)
 def test_a_draft_is_kept_only_if_every_requirement_on_its_tier_is_known_to_hold(
     policy: Policy, tier: str, signals: dict[str, Value]
@@ -235,7 +216,6 @@ def test_a_draft_is_kept_only_if_every_requirement_on_its_tier_is_known_to_hold(
     assert list(found.failed) == failing
 
 
-@quickly
 @given(policies(), st.sampled_from(TIERS), any_signals, single_tests())
 def test_unknown_never_accepts(
     policy: Policy, tier: str, signals: dict[str, Value], test: rules.Test
@@ -247,7 +227,6 @@ def test_unknown_never_accepts(
     assert not after(stricter, tier, {**signals, test.signal: None}).accepted
 
 
-@quickly
 @given(policies(), st.sampled_from(TIERS), any_signals, st.floats(-3, 0), st.floats(-3, 0))
 def test_a_higher_bar_never_keeps_more(
     policy: Policy, tier: str, signals: dict[str, Value], a: float, b: float
@@ -258,7 +237,6 @@ def test_a_higher_bar_never_keeps_more(
         assert after(_with_bar(policy, tier, low), tier, signals).accepted
 
 
-@quickly
 @given(policies(), any_signals)
 def test_the_same_in_gives_the_same_trace_out(policy: Policy, signals: dict[str, Value]) -> None:
     """Byte by byte, whatever the order in which the signals were measured."""
@@ -270,7 +248,6 @@ def test_the_same_in_gives_the_same_trace_out(policy: Policy, signals: dict[str,
     assert trace(signals) == trace(dict(reversed(signals.items())))
 
 
-@quickly
 @given(policies(), any_signals)
 def test_only_the_signals_it_names_can_change_a_decision(
     policy: Policy, signals: dict[str, Value]
@@ -282,7 +259,6 @@ def test_only_the_signals_it_names_can_change_a_decision(
         assert after(policy, tier, named)[:3] == after(policy, tier, signals)[:3]
 
 
-@quickly
 @given(predicates())
 def test_every_test_of_a_predicate_is_found(predicate: Predicate) -> None:
     found = rules.tests_in(predicate)

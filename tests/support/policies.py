@@ -7,7 +7,6 @@ from dataclasses import replace
 from decimal import Decimal
 from typing import TypeVar
 
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 
 from router.cascade import Call, Rung, Seen, Verdict, walk
@@ -23,9 +22,6 @@ SPOKEN_OF = ("prompt.tokens", "request.label", "draft.mean_logprob", "draft.fini
 
 OF_ANY = [CATALOGUE[name] for name in SPOKEN_OF]
 OF_REQUEST = [s for s in OF_ANY if s.known == "request"]
-
-quickly = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-"""A machine with other things to do may take its time."""
 
 _COUNT_OPS: list[Op] = ["gt", "gte", "lt", "lte", "is", "is_not"]
 _WORD_OPS: list[Op] = ["is", "is_not"]

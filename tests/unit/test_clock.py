@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from router.clock import Deadline, ManualClock, SystemClock
@@ -45,7 +45,6 @@ def test_the_system_clock_tells_the_time_and_waits() -> None:
     assert abs(clock.wall() - time.time()) < 5
 
 
-@settings(deadline=None)
 @given(st.floats(0, 1e6), st.floats(0, 1e6))
 def test_a_deadline_counts_down_to_nothing_and_stays_there(seconds: float, gone: float) -> None:
     deadline = Deadline.after(seconds, now=100)

@@ -183,7 +183,7 @@ def test_options_are_the_providers_and_never_read_from_the_environment(tmp_path:
     assert read(tmp_path, text, SET).targets[0].target.options == {"env": [1]}
 
 
-def test_the_processs_environment_is_the_default(
+def test_without_another_the_environment_of_the_process_is_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in SET.items():

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 
 import pydantic
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from router.configfile import ConfigFile
@@ -485,17 +485,14 @@ def read_as_everything(text: str) -> None:
             return
 
 
-patient = settings(max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 yamlish = st.text("ab1-.:,[]{}&*!?|>'\"%@`#~<= \n\t\r\\\x07\ufeff\xe9", max_size=60)
 
 
-@patient
 @given(yamlish | st.text(max_size=40))
 def test_no_text_is_answered_by_anything_but_a_config_error(text: str) -> None:
     read_as_everything(text)
 
 
-@patient
 @given(st.binary(max_size=60))
 def test_no_bytes_are_answered_by_anything_but_a_config_error(
     tmp_path_factory: pytest.TempPathFactory, content: bytes
@@ -508,7 +505,6 @@ def test_no_bytes_are_answered_by_anything_but_a_config_error(
     assert found is None or found.file == str(path)
 
 
-@patient
 @given(st.sampled_from(SHIPPED), st.data())
 def test_a_shipped_document_hurt_anywhere_is_refused_or_read(
     path: Path, data: st.DataObject

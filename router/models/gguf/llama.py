@@ -20,6 +20,7 @@ from .source import Source
 FloatArray = npt.NDArray[np.float32]
 
 _ROPE_FACTORS = "rope_freqs.weight"
+_HEAD_STEP = 16
 _GLOBAL = {"token_embd.weight", "output_norm.weight", "output.weight", _ROPE_FACTORS}
 _MATRICES = ("attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down")
 _IN_LAYER = re.compile(rf"blk\.\d+\.(attn_norm|ffn_norm|{'|'.join(_MATRICES)})\.weight")
@@ -38,18 +39,18 @@ def read_shape(source: Source) -> Shape:
         raise source.error(
             f"the architecture is {architecture or 'not named'}; only llama can be converted"
         )
-    hidden = source.integer("llama.embedding_length")
-    heads = source.integer("llama.attention.head_count")
-    head_size = source.integer("llama.attention.key_length", hidden // heads)
+    hidden = source.size("llama.embedding_length")
+    heads = source.size("llama.attention.head_count")
+    head_size = source.size("llama.attention.key_length", hidden // heads)
     shape = Shape(
-        layers=source.integer("llama.block_count"),
+        layers=source.size("llama.block_count"),
         hidden=hidden,
-        feed_forward=source.integer("llama.feed_forward_length"),
+        feed_forward=source.size("llama.feed_forward_length"),
         heads=heads,
-        kv_heads=source.integer("llama.attention.head_count_kv", heads),
+        kv_heads=source.size("llama.attention.head_count_kv", heads),
         head_size=head_size,
         vocab=source.tensor_shape("token_embd.weight")[0],
-        context_length=source.integer("llama.context_length"),
+        context_length=source.size("llama.context_length"),
         norm_epsilon=source.number("llama.attention.layer_norm_rms_epsilon"),
         rope_base=source.number("llama.rope.freq_base", 10000.0),
         rope_factors=_rope_factors(source, head_size),
@@ -132,6 +133,11 @@ def _refuse_strangers(source: Source, shape: Shape) -> None:
         raise source.error("heads that rotate only in part are not supported")
     if source.integer("llama.attention.value_length", shape.head_size) != shape.head_size:
         raise source.error("values of another size than keys are not supported")
+    if shape.head_size % _HEAD_STEP or shape.heads % shape.kv_heads:
+        raise source.error(
+            f"{shape.heads} heads of {shape.head_size} over {shape.kv_heads} key heads: ONNX Runtime "
+            f"wants sizes that are multiples of {_HEAD_STEP}, and as many heads for each key head"
+        )
     sizes = (shape.hidden, shape.feed_forward, shape.heads * shape.head_size)
     if any(size % BLOCK for size in sizes):
         raise source.error(f"sizes {sizes} are not all multiples of {BLOCK}")

@@ -67,6 +67,13 @@ class Source:
         """A whole number from the metadata; without a default it has to be there."""
         return int(self.number(key, default))
 
+    def size(self, key: str, default: int | None = None) -> int:
+        """A whole number that can't be less than one."""
+        value = self.integer(key, default)
+        if value < 1:
+            raise self.error(f"{key} in the metadata is {value}")
+        return value
+
     def array(self, key: str) -> list[Any]:
         """A list from the metadata; empty when it isn't there."""
         return self._get(key, list) or []

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.street import STALL, Fixed, Play, Player, Step, says, target
 
@@ -569,7 +569,6 @@ steps: st.SearchStrategy[Step] = st.one_of(
 )
 
 
-@settings(deadline=None)
 @given(
     plays=st.lists(st.lists(steps, max_size=5), min_size=1, max_size=3),
     attempts=st.integers(1, 4),

@@ -6,7 +6,7 @@ from datetime import date
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from router.drive.ids import new_id
@@ -78,7 +78,6 @@ def test_one_more_call_is_covered_if_its_worst_case_fits_what_is_left(
     assert Allowance(left, worst).covers_one_more(attempts) is covers
 
 
-@settings(deadline=None)
 @given(st.floats(0, 4e9), st.floats(0.001, 1e6))
 def test_ids_sort_by_time(first_s: float, later_by_s: float) -> None:
     first, second = new_id(first_s), new_id(first_s + later_by_s)

@@ -34,6 +34,7 @@ def refusal(tmp_path: Path, **how: Any) -> str:
         ({"llama.block_count": None}, "lack llama.block_count"),
         ({"llama.block_count": 3}, "the tensor blk.2.attn_norm.weight is missing"),
         ({"llama.feed_forward_length": 128}, "the tensor blk.0.ffn_gate.weight has the shape"),
+        ({"llama.attention.head_count": 0}, "llama.attention.head_count in the metadata is 0"),
         ({"llama.context_length": "long"}, "llama.context_length in the metadata is 'long'"),
         ({"llama.rope.scaling.type": "yarn"}, "rotary scaling of the kind 'yarn'"),
         ({"llama.rope.scale_linear": 4.0}, "linear rotary scaling"),
@@ -120,6 +121,13 @@ def test_rotary_factors_of_a_wrong_length_are_refused(tmp_path: Path) -> None:
 
 def test_sizes_that_do_not_fill_blocks_are_refused(tmp_path: Path) -> None:
     assert "multiples of 32" in refusal(tmp_path, model=TinyLlama(feed_forward=80))
+
+
+@pytest.mark.parametrize(
+    "model", [TinyLlama(head_size=24), TinyLlama(heads=6, kv_heads=4)], ids=["size", "number"]
+)
+def test_heads_that_the_runtime_cannot_group_are_refused(model: TinyLlama, tmp_path: Path) -> None:
+    assert "multiples of 16" in refusal(tmp_path, model=model)
 
 
 def test_another_architecture_is_refused(tmp_path: Path) -> None:

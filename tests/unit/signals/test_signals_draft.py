@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from router.signals.draft import draft_signals, mean_logprob, quantile
@@ -58,7 +58,6 @@ def test_what_is_no_finite_number_is_unknown(broken: float) -> None:
     assert mean_logprob(stats) is None
 
 
-@settings(deadline=None)
 @given(logprobs)
 def test_the_mean_lies_between_the_least_and_the_most(values: list[float]) -> None:
     mean = mean_logprob([TokenStat(v) for v in values])
@@ -67,7 +66,6 @@ def test_the_mean_lies_between_the_least_and_the_most(values: list[float]) -> No
     assert min(values) - 1e-9 <= mean <= max(values) + 1e-9
 
 
-@settings(deadline=None)
 @given(logprobs, st.floats(0, 1))
 def test_a_quantile_lies_between_the_least_and_the_most(values: list[float], q: float) -> None:
     found = quantile(values, q)
@@ -76,7 +74,6 @@ def test_a_quantile_lies_between_the_least_and_the_most(values: list[float], q: 
     assert min(values) - 1e-9 <= found <= max(values) + 1e-9
 
 
-@settings(deadline=None)
 @given(logprobs, st.floats(0, 1), st.floats(0, 1))
 def test_quantiles_do_not_fall(values: list[float], a: float, b: float) -> None:
     low, high = sorted((a, b))

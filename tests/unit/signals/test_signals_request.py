@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from router.signals import CATALOGUE, AtMost, draft_signals, prompt_bound, request_signals
@@ -33,7 +33,6 @@ def test_without_a_count_there_is_a_bound_by_bytes_that_says_it_is_one() -> None
     assert str(found["prompt.tokens"]) == "at most 389"
 
 
-@settings(deadline=None)
 @given(st.lists(st.text(), min_size=1, max_size=5))
 def test_the_bound_is_never_below_a_token_for_each_byte(texts: list[str]) -> None:
     messages = tuple(Message(role="user", content=text) for text in texts)
@@ -94,7 +93,6 @@ finishes: st.SearchStrategy[Finish | None] = st.sampled_from(
 )
 
 
-@settings(deadline=None)
 @given(
     tokens=st.lists(stats, max_size=8),
     finish=finishes,
