@@ -131,7 +131,7 @@ class Connection(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """For the loop."""
-        # Not checked: the transports of other loops, such as uvloop's, are of no class of asyncio's.
+        # Not checked: another loop's transports, such as uvloop's, are of no class of asyncio's.
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:

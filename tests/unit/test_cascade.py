@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
 from router.cascade import Call, Rung, Seen, Verdict, walk
 from router.policy import before, rules
-from router.policy.rules import Guard, Limits, Policy, Requirement
+from router.policy.rules import Guard, Limits, Policy, Requirement, Route
 from router.policy.trace import Entry, Note, Taken
 
 TIERS = ("device", "cloud-fast", "cloud-strong")
@@ -159,6 +160,14 @@ def test_an_answer_cut_after_its_first_byte_is_the_end_even_with_a_draft_at_hand
     assert (verdict.status, verdict.answered_by, verdict.flags) == ("no_answer", None, ("cut",))
 
 
+def test_what_was_committed_is_the_answer_even_if_a_filter_cut_it() -> None:
+    filtered = Seen(signals={"draft.finish": "content_filter"}, committed=True)
+
+    _, verdict = walked(UNSURE, UNSURE, filtered)
+
+    assert (verdict.status, verdict.answered_by, verdict.flags) == ("answered", 2, ("uncertain",))
+
+
 @pytest.mark.parametrize(
     ("limits", "seen", "status", "flags"),
     [
@@ -206,6 +215,12 @@ def test_the_last_target_may_use_up_every_limit() -> None:
     )
 
     assert (verdict.status, verdict.flags, verdict.limit) == ("answered", ("uncertain",), None)
+
+
+def test_a_call_whose_worst_case_is_all_that_is_left_is_made() -> None:
+    calls, _ = walked(SURE, limits=Limits(cost_usd=Decimal("0.01")))
+
+    assert [c.target for c in calls] == ["device"]
 
 
 def test_a_deadline_that_is_over_before_the_walk_lets_nothing_begin() -> None:
@@ -260,6 +275,18 @@ def test_what_guards_leave_without_a_target_is_forbidden() -> None:
     calls, verdict = walked(label="secret", rungs={"cloud-fast": RUNGS["cloud-fast"]})
 
     assert (calls, verdict.status) == ([], "forbidden")
+
+
+def test_where_no_tier_from_the_start_up_has_a_target_the_strongest_weaker_one_is_asked() -> None:
+    start = Route("r", rules.Test("request.label", "is", "public"), "cloud-strong")
+    policy = replace(POLICY, route=(start,))
+    rungs = {tier: RUNGS[tier] for tier in ("device", "cloud-fast")}
+    steps = walk(policy, before(policy, PUBLIC), rungs, Limits())
+
+    call = next(steps)
+
+    assert (call.tier, call.commits) == ("cloud-fast", True)
+    assert call.because == "route r; no target serves cloud-strong or a stronger tier"
 
 
 def test_without_any_target_there_is_no_answer() -> None:

@@ -135,8 +135,8 @@ def _refuse_strangers(source: Source, shape: Shape) -> None:
         raise source.error("values of another size than keys are not supported")
     if shape.head_size % _HEAD_STEP or shape.heads % shape.kv_heads:
         raise source.error(
-            f"{shape.heads} heads of {shape.head_size} over {shape.kv_heads} key heads: ONNX Runtime "
-            f"wants sizes that are multiples of {_HEAD_STEP}, and as many heads for each key head"
+            f"{shape.heads} heads of {shape.head_size} over {shape.kv_heads} key heads; the runtime"
+            f" wants sizes that are multiples of {_HEAD_STEP}, and as many heads for each key head"
         )
     sizes = (shape.hidden, shape.feed_forward, shape.heads * shape.head_size)
     if any(size % BLOCK for size in sizes):

@@ -100,6 +100,16 @@ def test_an_offset_is_half_a_step_at_most(matrix: Matrix) -> None:
     assert (np.abs(offsets) <= 0.501 * codes.scales).all()
 
 
+@pytest.mark.parametrize("sign", [1, -1])
+def test_a_block_far_from_zero_has_no_offset_and_a_coarser_step(sign: int) -> None:
+    matrix = sign * np.linspace(10, 10.5, 64, dtype=np.float32).reshape(2, 32)
+
+    codes, offsets = quantize_4_with_offset(matrix)
+
+    assert not offsets.any()
+    np.testing.assert_allclose(with_offset(codes, offsets), matrix, atol=10.5 / 15)
+
+
 @pytest.mark.parametrize("constant", [0.0, 0.25, -3.0])
 def test_a_block_of_one_number_is_exact(constant: float) -> None:
     matrix = np.full((2, 64), constant, np.float32)
