@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import Context, Decimal, localcontext
 from typing import Any, Literal, Protocol
 
 from .types import Finish, Usage
@@ -157,8 +157,9 @@ class Outcome:
 def total_cost(parts: tuple[Decimal | None, ...]) -> Decimal | None:
     """Sum of costs; None as soon as one is not known. Nothing at all costs zero."""
     total = Decimal(0)
-    for part in parts:
-        if part is None:
-            return None
-        total += part
+    with localcontext(Context(prec=50)):  # the app's own context may be coarse
+        for part in parts:
+            if part is None:
+                return None
+            total += part
     return total

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import sys
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -165,7 +167,16 @@ def _summary(rows: list[tuple[str, ...]], answers: list[Answer]) -> None:
     if any(hop.target == "stand-in" for a in answers for hop in a.hops):
         print("The stand-in is no cloud: its answers, tokens and $0 say nothing about one.")
     print("SmolLM2-135M is small so that you can see it fail; the product's model is Phi-3.5-mini.")
+    command = _command()
     print("\nNext:")
-    print('  firsthop ask --config demo --explain "What is the capital of Japan?"')
-    print(f"  firsthop ledger show {answers[1].decision_id}")
-    print("  firsthop doctor")
+    print(f'  {command} ask --config demo --explain "What is the capital of Japan?"')
+    print(f"  {command} ledger show {answers[1].decision_id}")
+    print(f"  {command} doctor")
+
+
+def _command() -> str:
+    """How to call us from here: by name where that is found, else by where we are."""
+    if shutil.which("firsthop"):
+        return "firsthop"
+    here = Path(sys.argv[0])
+    return os.path.relpath(here) if here.is_file() else "python -m firsthop"
