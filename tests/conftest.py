@@ -11,12 +11,12 @@ from typing import Any
 import hypothesis
 import pytest
 
-SOAK = bool(os.environ.get("FIRSTHOP_SOAK"))
-hypothesis.settings.register_profile("ci", deadline=None)
-hypothesis.settings.register_profile("soak", deadline=None, max_examples=5000)
-hypothesis.settings.load_profile("soak" if SOAK else "ci")
-
 sys.path.insert(0, str(Path(__file__).parent))
+
+from support.effort import times
+
+hypothesis.settings.register_profile("ours", deadline=None, max_examples=times(100))
+hypothesis.settings.load_profile("ours")
 
 KEY_WORDS = ("API_KEY", "_TOKEN", "AZURE_", "NVIDIA_", "OPENAI_")
 

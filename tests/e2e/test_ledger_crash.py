@@ -1,6 +1,6 @@
 """Real processes, really killed: what the script served is in the ledger, once, to the cent.
 
-Three seeds as a rule; ``FIRSTHOP_CRASH_SEEDS=200`` for a long run.
+Three seeds as a rule, many under `make soak`.
 """
 
 from __future__ import annotations
@@ -18,11 +18,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from support.effort import times
 
 DRIVER = Path(__file__).parents[1] / "support" / "ledger_driver.py"
 REQUESTS = 1000
 THREADS = 4
-SEEDS = range(int(os.environ.get("FIRSTHOP_CRASH_SEEDS", "3")))
+SEEDS = range(times(3))
 
 
 def started(*args: object) -> subprocess.Popen[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import random
 import subprocess
 import sys
@@ -12,6 +11,7 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from support.effort import times
 
 from router.ledger.report import Report
 
@@ -83,7 +83,7 @@ def served(folder: Path) -> dict[str, Decimal]:
     return found
 
 
-@pytest.mark.parametrize("seed", range(40 if os.environ.get("FIRSTHOP_SOAK") else 2))
+@pytest.mark.parametrize("seed", range(times(2)))
 def test_the_ledger_agrees_with_what_was_served_after_a_kill(tmp_path: Path, seed: int) -> None:
     path = config(tmp_path)
     command = [sys.executable, str(DRIVER), str(path), str(REQUESTS)]

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.byte_level import SPECIAL as CHATML
 from support.byte_level import build_byte_level
+from support.effort import times
 from support.tiny_phi3 import SPECIAL as PHI
 from support.tiny_phi3 import build_tiny_phi3
 
@@ -62,7 +63,7 @@ def control_ids(engine, ids):
     return [i for i in ids if not engine._pieces[i]]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=times(60), deadline=None)
 @given(conversations)
 def test_the_only_control_tokens_are_the_template_s(engines, conversation):
     plain = messages((role, "x") for role, _ in conversation)
@@ -71,7 +72,7 @@ def test_the_only_control_tokens_are_the_template_s(engines, conversation):
         assert control_ids(engine, ids) == control_ids(engine, engine._prompt.ids(plain))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=times(60), deadline=None)
 @given(conversations)
 def test_the_text_between_them_is_the_text_that_was_written(engines, conversation):
     phi, chatml = engines

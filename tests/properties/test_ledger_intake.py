@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.booking import attempt, began, closed, hop
+from support.effort import times
 
 from router.clock import ManualClock
 from router.ledger.intake import Intake
@@ -101,7 +102,7 @@ def expected(steps: Sequence[Step]) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=times(30), deadline=None)
 @given(walks(), st.data())
 def test_a_journal_cut_at_any_byte_gives_the_rows_of_its_whole_lines(
     steps: list[Step], data: st.DataObject
@@ -128,7 +129,7 @@ def test_a_journal_cut_at_any_byte_gives_the_rows_of_its_whole_lines(
     assert one_go["torn"] == ([(left,)] if left else [])
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=times(20), deadline=None)
 @given(walks(), st.data())
 def test_readers_that_take_turns_while_it_grows_give_the_same_rows(
     steps: list[Step], data: st.DataObject
@@ -158,7 +159,7 @@ def test_readers_that_take_turns_while_it_grows_give_the_same_rows(
     assert grown == one_go
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=times(20), deadline=None)
 @given(walks(), st.data())
 def test_a_file_that_comes_back_after_a_power_cut_changes_no_row(
     steps: list[Step], data: st.DataObject
@@ -175,7 +176,7 @@ def test_a_file_that_comes_back_after_a_power_cut_changes_no_row(
     assert twice == once
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=times(20), deadline=None)
 @given(walks(), st.data())
 def test_a_line_that_is_damaged_costs_itself_and_no_other(
     steps: list[Step], data: st.DataObject

@@ -20,7 +20,8 @@ import numpy.typing as npt
 from router.models.gguf.genai import genai_config
 from router.models.gguf.graph import Shape, add_decoder
 from router.models.gguf.onnxfile import OnnxFile
-from router.models.gguf.spm import SPACE, added_token, spm_document
+from router.models.gguf.spm import SPACE, spm_document
+from router.models.gguf.tokenizer import added_token
 
 VOCAB_SIZE = 600
 CONTEXT_LENGTH = 4096

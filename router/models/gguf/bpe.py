@@ -44,7 +44,7 @@ def bpe_document(
     Args:
         pieces: The vocabulary; the index is the id.
         merges: Two pieces with a space between, best first.
-        added: Entries made by `added_token`, for pieces that are matched before any merge.
+        added: Entries of `added_tokens`, for pieces that are matched before any merge.
         cut: A key of `CUTS`.
     """
     byte_level = {

@@ -1,6 +1,6 @@
 """A SentencePiece vocabulary (GGUF's tokenizer kind ``llama``) as a `tokenizer.json`.
 
-In: pieces, scores and kinds, in the order of their ids. Out: the document, as a dict. GGUF keeps
+In: pieces and scores, in the order of their ids. Out: the document, as a dict. GGUF keeps
 no merges for this kind; they follow from the scores, since SentencePiece always joins the two
 neighbours whose joint piece scores best, which is what a ranked list of merges says.
 """
@@ -26,7 +26,7 @@ def spm_document(
     Args:
         pieces: The vocabulary; the index is the id.
         merges: Best first.
-        added: Entries made by `added_token`, for pieces that are matched before any merge.
+        added: Entries of `added_tokens`, for pieces that are matched before any merge.
         space_prefix: Whether a space goes before the text.
     """
     spaces = {"type": "Replace", "pattern": {"String": " "}, "content": SPACE}
@@ -61,26 +61,6 @@ def spm_document(
             "vocab": {piece: index for index, piece in enumerate(pieces)},
             "merges": [f"{left} {right}" for left, right in merges],
         },
-    }
-
-
-def added_token(
-    index: int, text: str, *, special: bool = True, rstrip: bool = False
-) -> dict[str, Any]:
-    """An entry of `added_tokens`: `text` is matched as a whole, before anything else.
-
-    Args:
-        special: Whether decoding leaves it out.
-        rstrip: Whether it swallows the white space after it.
-    """
-    return {
-        "id": index,
-        "content": text,
-        "single_word": False,
-        "lstrip": False,
-        "rstrip": rstrip,
-        "normalized": False,
-        "special": special,
     }
 
 

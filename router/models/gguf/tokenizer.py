@@ -12,7 +12,7 @@ from typing import Any
 
 from .bpe import CUTS, bpe_document
 from .source import Source
-from .spm import added_token, merges_from_scores, spm_document
+from .spm import merges_from_scores, spm_document
 
 _KEY = "tokenizer.ggml."
 # GGUF's kinds of a token, as `gguf.TokenType` numbers them.
@@ -95,6 +95,26 @@ def read_tokenizer(source: Source, *, vocab: int, context_length: int) -> Tokeni
         eos_ids=eos_ids,
         pad_id=eos_ids[0] if pad_id is None else pad_id,
     )
+
+
+def added_token(
+    index: int, text: str, *, special: bool = True, rstrip: bool = False
+) -> dict[str, Any]:
+    """An entry of `added_tokens`: `text` is matched as a whole, before anything else.
+
+    Args:
+        special: Whether decoding leaves it out.
+        rstrip: Whether it swallows the white space after it.
+    """
+    return {
+        "id": index,
+        "content": text,
+        "single_word": False,
+        "lstrip": False,
+        "rstrip": rstrip,
+        "normalized": False,
+        "special": special,
+    }
 
 
 def _document(source: Source, pieces: list[str], kinds: list[int]) -> dict[str, Any]:
