@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-import math
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from . import arguments
 from .answer import Answer
+from .arguments import Conversation
 from .config import Config
-from .document import nearest
-from .errors import ConfigError
 from .hops import Outcome
 from .policy.rules import Policy
-from .types import LABELS, ROLES, Chunk, Label, Message, Request
+from .types import Chunk, Label, Request
 
 if TYPE_CHECKING:
     from .device.wire import Healthy
-
-Conversation = str | Sequence[Message | Mapping[str, str]]
-"""A prompt, or the turns of a conversation, oldest first."""
 
 
 class AsyncRouter:
@@ -53,7 +49,9 @@ class AsyncRouter:
         """
         from .compose import Router as Composed
 
-        self._composed = Composed.of(config, policy)
+        self._composed = Composed.of(config, arguments.name("policy", policy))
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._closed = False
 
     @property
     def config(self) -> Config:
@@ -78,7 +76,7 @@ class AsyncRouter:
         max_output_tokens: int | None = None,
         temperature: float | None = None,
         seed: int | None = None,
-        stop: Sequence[str] = (),
+        stop: str | Sequence[str] = (),
     ) -> Answer:
         """Answer one request.
 
@@ -99,7 +97,9 @@ class AsyncRouter:
             Forbidden: guards left no tier that could answer.
             LimitReached: a limit ended it and no draft may be returned.
             NoAnswer: every hop failed.
+            LedgerError: a call could not be booked, so it was not made.
             ConfigError: an argument is wrong.
+            RuntimeError: this router is closed, or belongs to another event loop.
         """
         stream = self.stream(
             conversation,
@@ -132,7 +132,7 @@ class AsyncRouter:
         max_output_tokens: int | None = None,
         temperature: float | None = None,
         seed: int | None = None,
-        stop: Sequence[str] = (),
+        stop: str | Sequence[str] = (),
     ) -> Stream:
         """The same, piece by piece: iterate over it for text, then read its `answer`.
 
@@ -141,18 +141,18 @@ class AsyncRouter:
         wrong arguments at once.
         """
         request = Request(
-            messages=as_messages(conversation),
-            max_output_tokens=_at_least_one("max_output_tokens", max_output_tokens),
-            temperature=_number("temperature", temperature, above=0, open_end=False),
-            seed=seed,
-            stop=tuple(stop),
-            label=_label(label),
-            tags=dict(tags or {}),
-            deadline_s=_number("deadline_s", deadline_s, above=0, open_end=True),
-            cost_usd=_dollars(cost_usd),
-            target=self._target(target),
+            messages=arguments.messages(conversation),
+            max_output_tokens=arguments.whole("max_output_tokens", max_output_tokens, least=1),
+            temperature=arguments.number("temperature", temperature),
+            seed=arguments.whole("seed", seed),
+            stop=arguments.stops(stop),
+            label=arguments.label(label),
+            tags=arguments.tags(tags),
+            deadline_s=arguments.number("deadline_s", deadline_s, zero=False),
+            cost_usd=arguments.dollars("cost_usd", cost_usd),
+            target=arguments.one_of("target", target, [b.target.name for b in self.config.targets]),
         )
-        return Stream(self._composed.run(request, policy))
+        return Stream(self._composed.run(request, arguments.name("policy", policy)), self._enter)
 
     async def feedback(
         self,
@@ -172,7 +172,10 @@ class AsyncRouter:
 
         Raises:
             LedgerError: nothing is known of that id.
+            ConfigError: an argument is wrong, or nothing was said.
         """
+        self._enter()
+        arguments.verdict(decision_id, good, score, note)
         await asyncio.to_thread(
             self._composed.ledger.feedback, decision_id, good=good, score=score, note=note
         )
@@ -186,6 +189,7 @@ class AsyncRouter:
 
     async def aclose(self) -> None:
         """Let go of connections, the device's worker and the ledger. Safe to call twice."""
+        self._closed = True
         await self._composed.aclose()
 
     async def __aenter__(self) -> Self:
@@ -199,18 +203,25 @@ class AsyncRouter:
     ) -> None:
         await self.aclose()
 
-    def _target(self, name: str | None) -> str | None:
-        known = [bound.target.name for bound in self.config.targets]
-        if name is not None and name not in known:
-            raise ConfigError(f"no target is called {name!r}", hint=nearest(name, known))
-        return name
+    def _enter(self) -> None:
+        """Hold the caller to what connections bear: one event loop, and not after the end."""
+        if self._closed:
+            raise RuntimeError("this router is closed")
+        here = asyncio.get_running_loop()
+        self._loop = self._loop or here
+        if self._loop is not here:
+            raise RuntimeError(
+                "this AsyncRouter was used in another event loop, and its connections live there; "
+                "make one for each loop, or use Router"
+            )
 
 
 class Stream(AsyncIterator[str]):
     """An answer as it comes: iterate for text, then read `answer`."""
 
-    def __init__(self, source: AsyncGenerator[object, None]) -> None:
+    def __init__(self, source: AsyncGenerator[object, None], enter: Callable[[], None]) -> None:
         self._source = source
+        self._enter = enter
         self._text: list[str] = []
         self._outcome: Outcome | None = None
 
@@ -218,6 +229,7 @@ class Stream(AsyncIterator[str]):
         return self
 
     async def __anext__(self) -> str:
+        self._enter()
         async for item in self._source:
             if isinstance(item, Outcome):
                 self._outcome = item
@@ -230,7 +242,7 @@ class Stream(AsyncIterator[str]):
     def answer(self) -> Answer:
         """The whole answer. Raises RuntimeError before the stream has ended well."""
         if self._outcome is None:
-            raise RuntimeError("the stream has not ended; read it to the end first")
+            raise RuntimeError("the stream has not ended well; read it to its end first")
         return Answer("".join(self._text), self._outcome)
 
     async def aclose(self) -> None:
@@ -247,58 +259,3 @@ class Stream(AsyncIterator[str]):
         trace: TracebackType | None,
     ) -> None:
         await self.aclose()
-
-
-def as_messages(conversation: Conversation) -> tuple[Message, ...]:
-    """A prompt or a list of turns as messages. Raises ConfigError naming the turn."""
-    if isinstance(conversation, str):
-        conversation = [Message(role="user", content=conversation)]
-    found: list[Message] = []
-    for i, turn in enumerate(conversation):
-        if isinstance(turn, Message):
-            found.append(turn)
-            continue
-        role, content = turn.get("role"), turn.get("content")
-        if role not in ROLES:
-            raise ConfigError(
-                f"unknown role {role!r}",
-                field=f"messages[{i}].role",
-                hint=nearest(str(role), ROLES),
-            )
-        if not isinstance(content, str):
-            raise ConfigError("has to be text", field=f"messages[{i}].content")
-        found.append(Message(role=role, content=content))
-    if not any(m.content.strip() for m in found):
-        raise ConfigError("nothing was asked", field="messages")
-    return tuple(found)
-
-
-def _label(label: Label) -> Label:
-    if label not in LABELS:
-        raise ConfigError(f"unknown label {label!r}", field="label", hint=nearest(label, LABELS))
-    return label
-
-
-def _dollars(amount: Decimal | str | None) -> Decimal | None:
-    from .policy.document import dollars
-
-    try:
-        return None if amount is None else dollars(str(amount))
-    except ValueError as exc:
-        raise ConfigError(str(exc), field="cost_usd") from exc
-
-
-def _at_least_one(name: str, value: int | None) -> int | None:
-    if value is not None and value < 1:
-        raise ConfigError(f"has to be at least 1, not {value}", field=name)
-    return value
-
-
-def _number(name: str, value: float | None, *, above: float, open_end: bool) -> float | None:
-    """A finite number above a bound; `open_end`: the bound itself is too low."""
-    if value is None:
-        return None
-    if not math.isfinite(value) or value < above or (open_end and value == above):
-        least = f"above {above:g}" if open_end else f"at least {above:g}"
-        raise ConfigError(f"has to be {least}, not {value:g}", field=name)
-    return value

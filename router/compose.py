@@ -6,6 +6,7 @@ import asyncio
 import datetime
 import logging
 from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
@@ -52,7 +53,6 @@ class Router:
 
     config: Config
     policy: Policy
-    prices: PriceBook
     ledger: Ledger
     clock: Clock
     targets: dict[str, Live]
@@ -71,14 +71,17 @@ class Router:
             ConfigError: the config, the policy or the price list is wrong, or they don't fit.
             LedgerError: the ledger's folder can't be written.
         """
+        if not isinstance(config, str | Path | Config | None):
+            raise ConfigError(
+                f"has to be a path or the name of a shipped one, not {type(config).__name__}",
+                field="config",
+            )
         if not isinstance(config, Config):
             config = configs.load(configs.find(config))
-        prices = PriceBook.load(config.prices)
         clock = clock or SystemClock()
-        targets = {b.target.name: _live(b, config, prices, clock) for b in config.targets}
-        chosen = _policy(policy or config.policy, config, targets, given=policy is not None)
+        chosen, targets = fit(config, policy, clock)
         ledger = Ledger.open(config.ledger_folder, keep_text=config.keep_text)
-        return cls(config, chosen, prices, ledger, clock, targets, {})
+        return cls(config, chosen, ledger, clock, targets)
 
     def named(self, name: str | None) -> Policy:
         """The policy of that name or path, read once. None: the one this router was made with."""
@@ -111,10 +114,26 @@ class Router:
         return None
 
     async def aclose(self) -> None:
-        """Close every target, then the ledger."""
-        for live in self.targets.values():
-            await live.provider.aclose()
-        await asyncio.to_thread(self.ledger.close)
+        """Close every target, then the ledger; each of them also when another can't be closed."""
+        async with AsyncExitStack() as stack:
+            stack.push_async_callback(asyncio.to_thread, self.ledger.close)
+            for live in self.targets.values():
+                stack.push_async_callback(live.provider.aclose)
+
+
+def fit(
+    config: Config, policy: str | None = None, clock: Clock | None = None
+) -> tuple[Policy, dict[str, Live]]:
+    """The policy, named or the config's own, and every target by name; opens nothing.
+
+    Raises:
+        ConfigError: the config, the policy or the price list is wrong, or they don't fit.
+    """
+    clock = clock or SystemClock()
+    prices = PriceBook.load(config.prices)
+    targets = {b.target.name: _live(b, config, prices, clock) for b in config.targets}
+    name = config.policy if policy is None else policy
+    return _policy(name, config, targets, given=policy is not None), targets
 
 
 def _live(bound: Bound, config: Config, prices: PriceBook, clock: Clock) -> Live:
@@ -125,7 +144,8 @@ def _live(bound: Bound, config: Config, prices: PriceBook, clock: Clock) -> Live
         raise _placed(exc, bound, config) from exc
     on = datetime.datetime.fromtimestamp(clock.wall(), datetime.UTC).date()
     line = prices.find(target.provider, bound.price or target.model, on)
-    if line is None and bound.price is not None:
+    anyone = line is None or (line.model == "*" and line.id != bound.price)
+    if bound.price is not None and anyone:  # a word misspelt must not become the price for all
         raise config.document.error(
             ConfigError,
             f"no price line is called {bound.price!r}",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import os
 import sys
 from typing import Annotated
 
@@ -46,10 +49,13 @@ def _root(
 
 def main() -> None:
     """Run the command line and exit with its code."""
+    _streams()
     try:
-        app(prog_name="firsthop")
+        try:
+            app(prog_name="firsthop")
+        finally:
+            sys.stdout.flush()  # here, where a full disk or a closed pipe can still be told
     except RouterError as error:
-        sys.stdout.flush()
         print(f"firsthop: {error}", file=sys.stderr)
         for cause in causes_of(error):
             print(f"  {cause}", file=sys.stderr)
@@ -57,6 +63,24 @@ def main() -> None:
     except KeyboardInterrupt:
         print("firsthop: interrupted", file=sys.stderr)
         sys.exit(Exit.INTERRUPTED)
-    except BrokenPipeError:
-        sys.stderr.close()
-        sys.exit(Exit.OK)
+    except OSError as error:
+        _forget_output()
+        if not isinstance(error, BrokenPipeError):
+            print(f"firsthop: {error}", file=sys.stderr)
+        sys.exit(Exit.FAILED)
+
+
+def _streams() -> None:
+    """A stream the shell has closed leads nowhere; a letter it has no code for becomes a mark."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: SIM115
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="replace")
+
+
+def _forget_output() -> None:
+    """Let what can't be written go, or Python complains of it once more as it ends."""
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

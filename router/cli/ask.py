@@ -11,8 +11,9 @@ import typer
 
 from ..answer import explain as explain_outcome
 from ..answer import outcome_json
-from ..client import AsyncRouter, Conversation
-from ..errors import Forbidden, LimitReached, NoAnswer
+from ..arguments import Conversation
+from ..client import AsyncRouter
+from ..errors import ConfigError, Forbidden, LimitReached, NoAnswer
 from ..types import Message
 from .options import ConfigOption, JsonOption, LabelWord, PolicyOption, pairs
 
@@ -40,7 +41,7 @@ def ask(
     as_json: JsonOption = False,
 ) -> None:
     """Answer one question; the text streams to standard output."""
-    text = sys.stdin.read() if prompt == "-" else prompt
+    text = _standard_input() if prompt == "-" else prompt
     conversation: Conversation = text
     if system is not None:
         conversation = [
@@ -58,6 +59,13 @@ def ask(
         "tags": pairs(tag or []),
     }
     asyncio.run(_ask(conversation, config, policy, options, explain=explain, as_json=as_json))
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.read()
+    except UnicodeDecodeError as exc:
+        raise ConfigError(f"standard input is not text in {exc.encoding}", field="-") from exc
 
 
 async def _ask(
@@ -94,4 +102,4 @@ async def _ask(
 
 
 def _print_json(value: dict[str, Any]) -> None:
-    print(json.dumps(value, ensure_ascii=False, indent=2))
+    print(json.dumps(value, indent=2))  # ASCII: exact whatever the pipe's encoding

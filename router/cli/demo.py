@@ -159,7 +159,7 @@ def _summary(rows: list[tuple[str, ...]], answers: list[Answer]) -> None:
         rows,
         right="q|hop|mean logprob|first token|total|in|out|cost",
     )
-    home = sum(len(a.hops) == 1 for a in answers)
+    home = sum(all(hop.provider == "device" for hop in a.hops) for a in answers)
     known = [a.cost_usd for a in answers if a.cost_usd is not None]
     unknown = len(answers) - len(known)
     cost = usd(sum(known, Decimal(0))) + (f" and {unknown} unknown" if unknown else "")

@@ -11,10 +11,13 @@ import typer
 
 from .. import __version__
 from .. import config as configs
-from ..compose import Router as Composed
+from ..compose import fit
 from ..config import Config
-from ..drive.attempt import Live
-from ..errors import ModelError, RouterError
+from ..drive.live import Live
+from ..errors import ConfigError, LedgerError, ModelError, PolicyError
+from ..ledger import Ledger
+from ..policy.rules import Policy
+from ..providers.base import Target
 from .exits import Exit
 from .options import ConfigOption, JsonOption, PolicyOption
 
@@ -55,19 +58,30 @@ def examine(config: str | None, policy: str | None) -> list[Finding]:
     found = [Finding("ok", "firsthop", f"{__version__}, {python}")]
     try:
         loaded = configs.load(configs.find(config))
-        composed = Composed.of(loaded, policy)
-    except RouterError as error:
+    except ConfigError as error:
         return [*found, Finding("fail", "config", str(error))]
     found.append(Finding("ok", "config", str(loaded.file)))
-    chosen = composed.policy
-    found.append(Finding("ok", "policy", f"{chosen.name}@{chosen.revision}: {chosen.summary}"))
-    for live in composed.targets.values():
-        found += _target(live)
     found += [Finding("warn", s.name, f"left out: {s.why}") for s in loaded.skipped]
-    found += _tiers(composed, loaded)
-    found.append(Finding("ok", "ledger", str(loaded.ledger_folder)))
-    composed.ledger.close()
-    return found
+    found.append(_ledger(loaded))
+    try:
+        chosen, targets = fit(loaded, policy)
+    except ConfigError as error:
+        what = "policy" if isinstance(error, PolicyError) else "config"
+        return [*found, Finding("fail", what, str(error))]
+    found.append(Finding("ok", "policy", f"{chosen.name}@{chosen.revision}: {chosen.summary}"))
+    for live in targets.values():
+        found += _target(live)
+    return found + _tiers(chosen, loaded)
+
+
+def _ledger(loaded: Config) -> Finding:
+    """Whether it opens, and so whether it can be written."""
+    try:
+        Ledger.open(loaded.ledger_folder).close()
+    except LedgerError as error:
+        return Finding("fail", "ledger", str(error))
+    text = "prompts and answers are kept" if loaded.keep_text else "no text is kept"
+    return Finding("ok", "ledger", f"{loaded.ledger_folder}, {text}")
 
 
 def _target(live: Live) -> list[Finding]:
@@ -79,6 +93,7 @@ def _target(live: Live) -> list[Finding]:
     found: list[Finding] = []
     if target.provider == "device":
         found.append(_weights(target.model, target.name))
+        found += _accelerator(target)
     elif dialect is not None and dialect.key_env and target.api_key is None:
         names = " or ".join(dialect.key_env)
         found.append(Finding("fail", target.name, f"no key; set {names} and name it under api_key"))
@@ -106,9 +121,22 @@ def _weights(model: str, name: str) -> Finding:
     return Finding("ok", name, f"model {found.name} in {found.path}, context {limit}")
 
 
-def _tiers(composed: Composed, loaded: Config) -> list[Finding]:
+def _accelerator(target: Target) -> list[Finding]:
+    """What was asked to run the model, and whether it can be told that it is there."""
+    name = target.options.get("accelerator")
+    if not isinstance(name, str):
+        return []
+    from ..device.runtime import has_accelerator
+
+    if has_accelerator(name) is False:
+        says = "is not in this build of onnxruntime-genai; the CPU is used"
+        return [Finding("warn", target.name, f"accelerator {name} {says}")]
+    return [Finding("ok", target.name, f"accelerator {name}; if it works shows at the first load")]
+
+
+def _tiers(policy: Policy, loaded: Config) -> list[Finding]:
     served = {bound.target.tier for bound in loaded.targets}
-    tiers = composed.policy.tiers
+    tiers = policy.tiers
     found = [
         Finding("warn", t, "a tier of the policy that no target serves; it is passed over")
         for t in tiers

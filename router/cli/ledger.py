@@ -66,7 +66,7 @@ def show(
 
 @app.command()
 def totals(
-    days: Annotated[float | None, typer.Option(help="Only the last so many days.")] = None,
+    days: Annotated[float | None, typer.Option(help="Only the last so many days.", min=0)] = None,
     config: ConfigOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -216,7 +216,7 @@ def _spread(spread: Spread) -> tuple[str, str]:
 
 
 def _print_json(value: object) -> None:
-    typer.echo(json.dumps(_plain(value), indent=2, ensure_ascii=False))
+    typer.echo(json.dumps(_plain(value), indent=2))  # ASCII: exact whatever the pipe's encoding
 
 
 def _plain(value: Any) -> Any:

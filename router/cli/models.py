@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from ..errors import ModelError
+from ..errors import ConfigError, ModelError
 from .options import JsonOption
 from .screen import megabytes, pulling, table
 
@@ -132,6 +132,8 @@ def accept(
     """Check a model on this machine: template, stops, probabilities, answers, speed, memory."""
     import asyncio
 
+    if out is not None and (out.is_dir() or not out.absolute().parent.is_dir()):
+        raise ConfigError(f"no file can be written at {out}", field="--out")  # not minutes later
     from ..acceptance import run
 
     report = asyncio.run(run(name, on_line=typer.echo))

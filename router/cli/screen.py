@@ -32,7 +32,7 @@ def table(
     from rich.text import Text
 
     aligned = set(right.split("|")) if right else set()
-    if not sys.stdout.isatty():
+    if not sys.stdout.isatty() or _width(columns, rows) > console().width:
         _plain(title, columns, rows, aligned)
         return
     shown = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
@@ -46,16 +46,27 @@ def table(
 def _plain(
     title: str | None, columns: Sequence[str], rows: Sequence[Sequence[str]], aligned: set[str]
 ) -> None:
-    """Columns kept apart by two spaces, so that a script can cut them."""
+    """Columns kept apart by two spaces, so that a script can cut them.
+
+    Also for a terminal that is too narrow: it breaks all lines at one place, and no id or number.
+    """
     if title:
         print(title)
-    widths = [max(len(r[i]) for r in (columns, *rows)) for i in range(len(columns))]
+    widths = _widths(columns, rows)
     for row in (columns, *rows):
         cells = [
             cell.rjust(width) if name in aligned else cell.ljust(width)
             for cell, width, name in zip(row, widths, columns, strict=True)
         ]
         print("  ".join(cells).rstrip())
+
+
+def _widths(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> list[int]:
+    return [max(len(r[i]) for r in (columns, *rows)) for i in range(len(columns))]
+
+
+def _width(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> int:
+    return sum(_widths(columns, rows)) + 2 * (len(columns) - 1)
 
 
 _PHASES = {

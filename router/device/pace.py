@@ -1,16 +1,18 @@
 """How many prompt tokens to read at once, so that a cancellation is never far away.
 
 In go the size and seconds of the chunks read so far, out comes the size of the next. Reading holds
-the worker; nobody can be heard until the chunk is done. Small chunks are polite and slow, large
-ones are fast and deaf; this keeps one chunk near `AIM_S` on the model and machine it runs on.
+the worker; nobody can be heard until the chunk is done. Small chunks are polite and slow, for each
+reads all weights once more; large ones are fast and deaf. This keeps one chunk near `AIM_S` on the
+model and machine it runs on.
 """
 
 from __future__ import annotations
 
-AIM_S = 0.080
-SMALLEST = 32
+AIM_S = 0.12
+SMALLEST = 64
 LARGEST = 256
-_FIRST = 64
+_STEP = 16
+_TELLING = 16  # fewest tokens whose reading says something about speed
 _WEIGHT = 0.5  # of the newest measurement in the running mean
 
 
@@ -31,7 +33,7 @@ class Pace:
 
     def saw(self, tokens: int, seconds: float) -> None:
         """A chunk was read. One too small to tell a speed from is not counted."""
-        if tokens < SMALLEST:
+        if tokens < _TELLING:
             return
         token_s = seconds / tokens
         known = self._token_s
@@ -39,8 +41,8 @@ class Pace:
 
     def _most(self) -> int:
         if self._token_s is None:
-            return _FIRST
+            return SMALLEST
         if self._token_s * LARGEST <= AIM_S:
             return LARGEST
         fits = int(AIM_S / self._token_s)
-        return max(SMALLEST, fits - fits % SMALLEST)
+        return max(SMALLEST, fits - fits % _STEP)

@@ -21,6 +21,17 @@ from .engine import EngineOptions
 NAME = f"onnxruntime-genai {og.__version__}"
 
 
+def has_accelerator(name: str) -> bool | None:
+    """Whether the runtime was built with an execution provider; a driver may still be missing.
+
+    None: it can't tell before a model loads.
+    """
+    if name.lower() == "cpu":
+        return True
+    built_in = getattr(og, f"is_{name.lower()}_available", None)
+    return None if built_in is None else bool(built_in())
+
+
 def load_model(folder: Path, options: EngineOptions, accelerator: str | None) -> tuple[Any, Any]:
     """A model on `accelerator`, or on the CPU when that is None; and its tokenizer.
 

@@ -5,6 +5,9 @@ from __future__ import annotations
 import ast
 import inspect
 import re
+import shlex
+import subprocess
+import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
@@ -57,6 +60,69 @@ def words_of(page: str) -> set[str]:
 @pytest.mark.parametrize("text", list(blocks("python")))
 def test_python_in_the_docs_compiles(text: str) -> None:
     compile(text, "<docs>", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+
+
+def on(*pages: str) -> list[Any]:
+    return [b for b in blocks("python") if str(b.id).rpartition(":")[0] in pages]
+
+
+@pytest.mark.parametrize("text", on("README.md", "docs/sdk.md"))
+def test_python_for_a_newcomer_runs_as_it_stands(text: str, tmp_path: Path) -> None:
+    """In a process and a folder of its own, on the config that needs no key and no weights."""
+    assert '"scripted"' in text
+    done = subprocess.run(
+        [sys.executable, "-c", text],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "The capital of France is Paris." in done.stdout
+
+
+def settled(line: str) -> str:
+    """A line of a transcript with what differs from run to run taken out."""
+    line = re.sub(r"\b\d+\.\d+ s\b", "TIME", line)
+    line = re.sub(r"decision \w{26}", "decision ID", line)
+    return re.sub(r" +", " ", line)
+
+
+def transcript() -> tuple[list[str], list[str]]:
+    """The README's shell transcript: the command's words, and what it printed."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    found = re.search(r"^```\n\$ firsthop (ask .*)\n((?:.*\n)*?)```$", text, re.MULTILINE)
+    assert found is not None
+    return shlex.split(found[1]), found[2].splitlines()
+
+
+def test_the_readmes_transcript_is_what_the_command_prints() -> None:
+    words, shown = transcript()
+    done = subprocess.run(
+        [sys.executable, "-m", "firsthop", *words],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        encoding="utf-8",
+        check=False,
+        timeout=60,
+    )
+
+    assert done.returncode == 0, done.stdout
+    assert [settled(x) for x in done.stdout.splitlines()] == [settled(x) for x in shown]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())
+def test_every_relative_link_leads_somewhere(page: Path) -> None:
+    text = re.sub(
+        r"^```.*?^```", "", page.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE
+    )
+    links = re.findall(r"\]\(([^)\s]+)\)", text)
+    paths = [x.partition("#")[0] for x in links if not re.match(r"[a-z]+:", x)]
+
+    assert [p for p in paths if p and not (page.parent / p).exists()] == []
 
 
 @pytest.mark.parametrize("text", documents("policy"))

@@ -190,3 +190,120 @@ def test_help_names_every_command() -> None:
 
     for command in ("ask", "ledger", "models", "doctor", "demo"):
         assert command in help_text
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+@pytest.mark.parametrize(
+    "words", [("ask", "hm?", "--config", "scripted"), ("models", "list"), ("--version",)]
+)
+def test_a_full_disk_under_the_output_is_told_without_a_traceback(words: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, *words], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+
+    assert done.returncode == 1
+    assert done.stderr.startswith("firsthop: ")
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_a_reader_who_leaves_is_no_reason_for_a_traceback() -> None:
+    read, write_end = os.pipe()
+    os.close(read)
+    done = subprocess.run(
+        [*COMMAND, "models", "list"],
+        stdout=write_end,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(write_end)
+
+    assert (done.returncode, done.stderr) == (1, "")
+
+
+def test_a_letter_the_pipe_has_no_code_for_ends_nothing(tmp_path: Path) -> None:
+    config = write(tmp_path, '{text: "caf\\u00e9 \\u263a"}')
+    environ = {**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    words = [*COMMAND, "ask", "hm?", "--config", str(config)]
+    plain = subprocess.run(words, env=environ, capture_output=True, text=True, check=False)
+    exact = subprocess.run(
+        [*words, "--json"], env=environ, capture_output=True, text=True, check=False
+    )
+
+    assert (plain.returncode, plain.stdout) == (0, "caf? ?\n")
+    assert json.loads(exact.stdout)["text"] == "caf\u00e9 \u263a"
+
+
+@pytest.mark.parametrize("errors", ["strict", "surrogateescape"])
+def test_standard_input_that_is_no_text_is_refused(errors: str) -> None:
+    done = subprocess.run(
+        [*COMMAND, "ask", "-", "--config", "scripted"],
+        input=b"\xff\xfe",
+        env={**os.environ, "PYTHONIOENCODING": f"utf-8:{errors}"},
+        capture_output=True,
+        check=False,
+    )
+
+    assert done.returncode == 2
+    assert b"Traceback" not in done.stderr
+    assert b"text" in done.stderr
+
+
+def test_a_report_that_could_not_be_written_is_refused_before_the_run(tmp_path: Path) -> None:
+    done = firsthop("models", "accept", "smollm2-135m", "--out", str(tmp_path / "no" / "a.json"))
+
+    assert done.returncode == 2
+    assert "--out" in done.stderr
+
+
+def test_doctor_names_a_ledger_that_cannot_be_written_and_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    config = write(tmp_path, "{text: x}")
+    config.write_text(config.read_text() + "ledger: {folder: file/ledger}\n")
+    done = firsthop("doctor", "--config", str(config), "--json")
+    states = {f["what"]: f["state"] for f in json.loads(done.stdout)}
+
+    assert done.returncode == 1
+    assert states == {
+        "firsthop": "ok", "config": "ok", "ledger": "fail", "policy": "ok", "device": "ok"
+    }  # fmt: skip
+
+
+def test_doctor_says_why_a_dollar_limit_cannot_be_kept(tmp_path: Path) -> None:
+    config = write(tmp_path, "{text: x}", policy="balanced")
+    text = config.read_text().replace("provider: scripted", "provider: openai_compatible")
+    config.write_text(text.partition("    options:")[0] + "    base_url: http://127.0.0.1:9/v1\n")
+    done = firsthop("doctor", "--config", str(config))
+
+    assert done.returncode == 1
+    assert "no price is known" in done.stdout
+
+
+def test_doctor_says_that_an_accelerator_is_not_there(tmp_path: Path) -> None:
+    config = write(tmp_path, "{text: x}")
+    text = config.read_text().replace("provider: scripted", "provider: device")
+    config.write_text(text.partition("    options:")[0] + "    options: {accelerator: cuda}\n")
+    done = firsthop("doctor", "--config", str(config))
+
+    assert "warn  device                accelerator cuda is not in this build" in done.stdout
+    assert "fail  device" in done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a pseudo-terminal is POSIX")
+@pytest.mark.parametrize("width", [60, 80, 200])
+def test_no_id_is_broken_by_the_table_whatever_the_terminals_width(width: int) -> None:
+    import pty
+
+    decision = json.loads(ask("hm?", "--json").stdout)["decision_id"]
+    ours, theirs = pty.openpty()
+    environ = {**os.environ, "COLUMNS": str(width), "LINES": "24", "TERM": "xterm"}
+    words = [*COMMAND, "ledger", "--config", "scripted"]
+    done = subprocess.run(words, env=environ, stdout=theirs, stderr=theirs, check=False)
+    os.close(theirs)
+    shown = os.read(ours, 65536).decode()
+    os.close(ours)
+
+    assert done.returncode == 0
+    assert decision in shown
+    assert "device > cloud" in shown

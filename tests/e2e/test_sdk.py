@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import sys
 import threading
+import time
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -290,3 +293,105 @@ def test_a_closed_router_says_so(write: Write) -> None:
 
     with pytest.raises(RuntimeError, match="closed"):
         router.ask("hm?")
+
+
+def test_closing_ends_the_calls_of_other_threads(write: Write, tmp_path: Path) -> None:
+    router = Router(write(device=[{"hang": True}]))
+    errors: list[BaseException] = []
+
+    def asking() -> None:
+        try:
+            router.ask("hm?")
+        except RuntimeError as exc:
+            errors.append(exc)
+
+    thread = threading.Thread(target=asking, daemon=True)
+    thread.start()
+    wait_for_a_line(tmp_path / "ledger" / "journal")
+    router.close()
+    thread.join(10)
+
+    assert not thread.is_alive()
+    assert ["closed before it had answered" in str(e) for e in errors] == [True]
+    with Report.open(tmp_path / "ledger") as report:
+        assert [row.status for row in report.recent()] == ["cancelled"]
+
+
+def wait_for_a_line(journal: Path) -> None:
+    until = time.monotonic() + 20
+    while not any(f.stat().st_size for f in journal.glob("*.jsonl")):
+        assert time.monotonic() < until
+        time.sleep(0.01)
+
+
+def test_a_stream_left_half_way_is_cancelled_when_the_router_closes(
+    write: Write, tmp_path: Path
+) -> None:
+    many = {"text": "one two three four", "tpot_s": 0.05}
+    with Router(write(cloud=[many])) as router:
+        stream = router.stream("hm?", target="cloud")
+        next(stream)
+    stream.close()
+
+    with Report.open(tmp_path / "ledger") as report:
+        assert [row.status for row in report.recent()] == ["cancelled"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="fork is POSIX")
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+@pytest.mark.parametrize(("used", "code"), [(True, 3), (False, 0)])
+def test_after_a_fork_it_answers_or_says_so_but_never_hangs(
+    write: Write, used: bool, code: int
+) -> None:
+    with Router(write()) as router:
+        if used:
+            router.ask("sure")
+        child = os.fork()  # type: ignore[attr-defined,unused-ignore]
+        if child == 0:
+            try:
+                router.ask("sure")
+                router.close()
+                os._exit(0)
+            except RuntimeError:
+                router.close()
+                os._exit(3)
+            finally:
+                os._exit(9)
+        until = time.monotonic() + 30
+        while (ended := os.waitpid(child, os.WNOHANG))[0] == 0 and time.monotonic() < until:  # type: ignore[attr-defined,unused-ignore]
+            time.sleep(0.02)
+
+    assert ended[0] == child
+    assert os.waitstatus_to_exitcode(ended[1]) == code
+
+
+def test_an_async_router_keeps_to_one_event_loop(write: Write) -> None:
+    router = AsyncRouter(write())
+    asyncio.run(_text_of(router))
+    with pytest.raises(RuntimeError, match="another event loop"):
+        asyncio.run(_text_of(router))
+    asyncio.run(router.aclose())
+
+
+async def _text_of(router: AsyncRouter) -> str:
+    return (await router.ask("sure")).text
+
+
+def test_a_closed_async_router_says_so_before_it_touches_anything(write: Write) -> None:
+    async def main() -> None:
+        router = AsyncRouter(write())
+        await router.aclose()
+        await router.aclose()
+        with pytest.raises(RuntimeError, match="closed"):
+            await router.ask("hm?")
+        with pytest.raises(RuntimeError, match="closed"):
+            await router.feedback("01JB7Q00000000000000000000", good=True)
+
+    asyncio.run(main())
+
+
+def test_feedback_of_another_type_is_refused_and_not_lost(write: Write) -> None:
+    with Router(write()) as router:
+        answer = router.ask("are you sure?")
+        with pytest.raises(ConfigError, match="good"):
+            router.feedback(answer.decision_id, good="yes")  # type: ignore[arg-type]

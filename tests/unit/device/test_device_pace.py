@@ -3,8 +3,8 @@ from __future__ import annotations
 from router.device.pace import AIM_S, LARGEST, SMALLEST, Pace
 
 
-def test_the_first_chunk_is_of_64_tokens():
-    assert Pace().chunk(1000) <= 64
+def test_before_anything_is_known_a_chunk_is_the_smallest():
+    assert Pace().chunk(10 * SMALLEST) == SMALLEST
 
 
 def test_a_fast_model_reads_large_chunks_and_a_slow_one_small_ones():
@@ -27,6 +27,14 @@ def test_a_chunk_takes_about_the_time_aimed_at():
     assert 0.6 * AIM_S <= pace.chunk(4000) * token_s <= AIM_S
 
 
+def test_chunks_below_the_smallest_size_teach_it_too():
+    pace = Pace()
+    for _ in range(8):
+        pace.saw(SMALLEST - 4, 0.001)
+
+    assert pace.chunk(LARGEST) == LARGEST
+
+
 def test_no_chunk_of_a_few_tokens_is_left_for_the_end():
     pace = Pace()
     left, sizes = 65, []
@@ -39,9 +47,9 @@ def test_no_chunk_of_a_few_tokens_is_left_for_the_end():
 
 def test_a_handful_of_tokens_says_nothing_about_speed():
     pace = Pace()
-    pace.saw(2, 10.0)
+    pace.saw(2, 0.000001)
 
-    assert pace.chunk(64) == 64
+    assert pace.chunk(SMALLEST) == SMALLEST
 
 
 def test_the_whole_of_a_short_rest_is_read_at_once():

@@ -33,7 +33,8 @@ class Running:
 
     def append(self, ids: Sequence[int], output: str = "logits") -> Array:
         self.generator.append_tokens(np.array(ids, np.int32))
-        return np.array(self.generator.get_output(output), np.float64)[0]
+        batch = np.asarray(self.generator.get_output(output), np.float64)
+        return batch.reshape(batch.shape[1:])
 
 
 def converted(model: TinyLlama, tmp_path: Path, **how: object) -> tuple[TinyLlama, Path]:
@@ -48,7 +49,7 @@ def converted(model: TinyLlama, tmp_path: Path, **how: object) -> tuple[TinyLlam
 
 
 def log_softmax(logits: Array) -> Array:
-    return logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True)
+    return np.asarray(logits - np.logaddexp.reduce(logits, axis=-1, keepdims=True))
 
 
 def mean_kl(reference: Array, logits: Array) -> float:
