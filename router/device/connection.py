@@ -11,6 +11,7 @@ import contextlib
 import hmac
 import os
 import socket
+from collections import deque
 from collections.abc import Callable
 from typing import cast
 
@@ -28,12 +29,14 @@ _KINDS = {kind.kind: kind for kind in HopError.__subclasses__()}
 
 
 class Call:
-    """One request's end of the connection."""
+    """One request's end of the connection. Read by one task."""
 
     def __init__(self, number: int, connection: Connection) -> None:
         self.number = number
         self._connection = connection
-        self._replies: asyncio.Queue[Reply | None] = asyncio.Queue()
+        # Less to walk through at every token than an `asyncio.Queue`.
+        self._replies: deque[Reply | None] = deque()
+        self._reader: asyncio.Future[None] | None = None
 
     async def reply(self) -> Reply | None:
         """The next reply. None: the connection is lost.
@@ -41,14 +44,20 @@ class Call:
         Raises:
             HopError: The worker's own, if it sent one.
         """
-        reply = await self._replies.get()
+        while not self._replies:
+            self._reader = self._connection.loop.create_future()
+            await self._reader
+        reply = self._replies.popleft()
         if isinstance(reply, wire.Failed):
             raise error_of(reply)
         return reply
 
     def put(self, reply: Reply | None) -> None:
         """For the connection: a reply has come."""
-        self._replies.put_nowait(reply)
+        self._replies.append(reply)
+        reader, self._reader = self._reader, None
+        if reader is not None and not reader.done():
+            reader.set_result(None)
 
     def close(self, *, cancel: bool) -> None:
         """No more replies are wanted. `cancel`: the worker should stop working on it."""

@@ -210,6 +210,9 @@ class Inbox:
             yield _decode(_to_client, frame)
 
     def _frames(self, data: bytes) -> Iterator[bytes]:
+        if not self._bytes and _is_one_frame(data):  # a token that came alone, as most do
+            yield data[_LENGTH_BYTES:]
+            return
         held = self._bytes
         held += data
         start = 0
@@ -225,6 +228,10 @@ class Inbox:
                 yield bytes(held[begin:start])
         finally:
             del held[:start]
+
+
+def _is_one_frame(data: bytes) -> bool:
+    return int.from_bytes(data[:_LENGTH_BYTES], "big") == len(data) - _LENGTH_BYTES
 
 
 def _decode(decoder: msgspec.msgpack.Decoder[_M], frame: bytes) -> _M:
