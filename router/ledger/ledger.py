@@ -130,6 +130,8 @@ class Ledger:
             raise ConfigError("feedback needs good, score or note", field="feedback")
         if score is not None and not 0 <= score <= 1:
             raise ConfigError(f"score is {score}, and has to be from 0 to 1", field="score")
+        if self._closed:  # to look would open the tables again, and nobody would close them
+            raise LedgerError(f"the ledger at {self.folder} is closed", folder=self.folder)
         if not self._current().knows(decision_id):
             raise LedgerError(
                 f"no request {decision_id!r} in the ledger at {self.folder}; "

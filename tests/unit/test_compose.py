@@ -100,5 +100,5 @@ def test_one_target_that_cannot_be_closed_keeps_nothing_else_open(tmp_path: Path
 
     with pytest.raises(OSError, match="gone"):
         asyncio.run(router.aclose())
-    with pytest.raises(LedgerError):
+    with pytest.raises(LedgerError, match="is closed"):
         router.ledger.feedback("01JB7Q00000000000000000000", good=True)
