@@ -131,9 +131,8 @@ async def _compare(args: argparse.Namespace, folder: str) -> dict[str, Any]:
         "limits": LIMITS,
         "holds": {
             "decode_ratio": decode["ratio"] >= LIMITS["decode_ratio"],
-            "first_token_ms": first[0]["later_ms"] <= LIMITS["first_token_ms"]
-            and all(f["quickest_later_ms"] <= LIMITS["first_token_ms"] for f in first),
-            "loop_gap_ms": gaps["median_ms"] < LIMITS["loop_gap_ms"],
+            "first_token_ms": all(f["later_ms"] <= LIMITS["first_token_ms"] for f in first),
+            "loop_gap_ms": gaps["longest_ms"] < LIMITS["loop_gap_ms"],
         },
     }
 
