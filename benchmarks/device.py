@@ -4,8 +4,7 @@
 
 The bare loop is `bare_loop.py`, in a process of its own; through the worker means through the
 provider, `Device.stream`. The two take turns, so that what else happens on the machine hits both;
-ratios and differences are taken pair by pair, and their medians are what counts. Of a long prompt,
-whose seconds vary more than what is looked for, the quickest are compared. Beside it stands what
+ratios and differences are taken pair by pair, and their medians are what counts. Beside it stands what
 the first token costs a bare loop that reads the whole prompt at once and so can't be cancelled.
 """
 
