@@ -5,7 +5,7 @@
 The bare loop is `bare_loop.py`, in a process of its own; through the worker means through the
 provider, `Device.stream`. The two take turns, so that what else happens on the machine hits both;
 ratios and differences are taken pair by pair, and their medians are what counts. Beside it stands
-what the first token costs a bare loop that reads the whole prompt at once and so can't be cancelled.
+what the first token costs a bare loop that reads the whole prompt at once and can't be cancelled.
 """
 
 from __future__ import annotations
