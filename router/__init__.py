@@ -30,7 +30,7 @@ from .errors import (
     Unavailable,
 )
 from .hops import Attempt, Hop, Outcome
-from .types import Message, Request, Usage
+from .types import Image, Message, Request, Tool, ToolCall, Usage
 
 if TYPE_CHECKING:
     from .answer import Answer
@@ -51,6 +51,7 @@ __all__ = [
     "Gone",
     "Hop",
     "HopError",
+    "Image",
     "Incapable",
     "LedgerError",
     "LimitReached",
@@ -66,6 +67,8 @@ __all__ = [
     "RouterError",
     "Stream",
     "TimedOut",
+    "Tool",
+    "ToolCall",
     "Unavailable",
     "Usage",
 ]

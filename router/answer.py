@@ -8,7 +8,7 @@ from typing import Any
 
 from .hops import Hop, Outcome
 from .policy.explain import plain, seconds, usd
-from .types import Finish
+from .types import Finish, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,10 +18,12 @@ class Answer:
     Attributes:
         text: The whole answer.
         outcome: What was decided and what happened.
+        tool_calls: What the model asks to be called.
     """
 
     text: str
     outcome: Outcome
+    tool_calls: tuple[ToolCall, ...] = ()
 
     @property
     def decision_id(self) -> str:
@@ -67,7 +69,11 @@ class Answer:
 
     def as_json(self) -> dict[str, Any]:
         """Plain values: the answer, its outcome and its trace."""
-        return {"text": self.text, **outcome_json(self.outcome)}
+        calls = [
+            {"id": call.id, "name": call.name, "arguments": call.arguments}
+            for call in self.tool_calls
+        ]
+        return {"text": self.text, "tool_calls": calls, **outcome_json(self.outcome)}
 
     def __str__(self) -> str:
         return self.text
@@ -99,6 +105,7 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
         "total_s": outcome.total_s,
         "cost_usd": _money(outcome.cost_usd),
         "hops": [hop_json(hop) for hop in outcome.hops],
+        "signals": dict(outcome.signals),
         "trace": outcome.trace.as_json(),
     }
 

@@ -6,52 +6,20 @@ Python checks no types, and what is wrong must not show in the middle of a reque
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from typing import cast
 
 from .document import nearest
 from .errors import ConfigError
 from .policy.document import dollars as amount
-from .types import LABELS, ROLES, Label, Message, Role
-
-Conversation = str | Sequence[Message | Mapping[str, str]]
-"""A prompt, or the turns of a conversation, oldest first."""
+from .types import LABELS, Label
 
 MOST = 2**63 - 1
 """What fits the wires: 64 bits with a sign."""
 
 
-def messages(conversation: Conversation) -> tuple[Message, ...]:
-    """A prompt or a list of turns as messages; names the turn that is wrong."""
-    if isinstance(conversation, str):
-        conversation = [Message(role="user", content=conversation)]
-    if isinstance(conversation, bytes | Mapping) or not isinstance(conversation, Iterable):
-        raise _wrong("messages", "has to be text or a list of messages", conversation)
-    found = tuple(_message(f"messages[{i}]", turn) for i, turn in enumerate(conversation))
-    if not any(m.content.strip() for m in found):
-        raise ConfigError("nothing was asked", field="messages")
-    return found
-
-
-def _message(field: str, turn: object) -> Message:
-    role: object
-    content: object
-    if isinstance(turn, Message):
-        role, content = turn.role, turn.content
-    elif isinstance(turn, Mapping):
-        role, content = turn.get("role"), turn.get("content")
-    else:
-        raise _wrong(field, "has to be a Message, or a mapping with role and content", turn)
-    if role not in ROLES:
-        raise ConfigError(
-            f"unknown role {role!r}", field=f"{field}.role", hint=nearest(str(role), ROLES)
-        )
-    return Message(role=cast(Role, role), content=_text(f"{field}.content", content))
-
-
 def label(given: Label) -> Label:
-    """One of the labels; unlike other arguments never absent."""
+    """One of the labels."""
     if given not in LABELS:
         raise ConfigError(
             f"unknown label {given!r}", field="label", hint=nearest(str(given), LABELS)
@@ -70,7 +38,7 @@ def one_of(field: str, given: str | None, known: Sequence[str]) -> str | None:
 
 def name(field: str, given: str | None) -> str | None:
     """A name or a path as text, or none."""
-    return None if given is None else _text(field, given)
+    return None if given is None else text(field, given)
 
 
 def tags(given: Mapping[str, str] | None) -> dict[str, str]:
@@ -78,17 +46,17 @@ def tags(given: Mapping[str, str] | None) -> dict[str, str]:
     if given is None:
         return {}
     if not isinstance(given, Mapping):
-        raise _wrong("tags", "has to be a mapping of text to text", given)
-    return {_text("tags", key): _text(f"tags[{key!r}]", given[key]) for key in given}
+        raise wrong("tags", "has to be a mapping of text to text", given)
+    return {text("tags", key): text(f"tags[{key!r}]", given[key]) for key in given}
 
 
 def stops(given: str | Sequence[str]) -> tuple[str, ...]:
     """One text, or several; none of them empty, as that would end every answer at once."""
     if not isinstance(given, str | Sequence) or isinstance(given, bytes):
-        raise _wrong("stop", "has to be text or a list of texts", given)
+        raise wrong("stop", "has to be text or a list of texts", given)
     found = (given,) if isinstance(given, str) else tuple(given)
     for one in found:
-        if not _text("stop", one):
+        if not text("stop", one):
             raise ConfigError("an empty text ends nothing", field="stop")
     return found
 
@@ -98,7 +66,7 @@ def whole(field: str, given: int | None, *, least: int = -MOST) -> int | None:
     if given is None:
         return None
     if isinstance(given, bool) or not isinstance(given, int):
-        raise _wrong(field, "has to be a whole number", given)
+        raise wrong(field, "has to be a whole number", given)
     if not least <= given <= MOST:
         raise ConfigError(f"has to be at least {least} and at most {MOST}", field=field)
     return given
@@ -111,7 +79,7 @@ def number(
     if given is None:
         return None
     if isinstance(given, bool) or not isinstance(given, int | float):
-        raise _wrong(field, "has to be a number", given)
+        raise wrong(field, "has to be a number", given)
     if not 0 <= given <= most or (given == 0 and not zero):
         least = "at least 0" if zero else "above 0"
         upper = "finite" if most == sys.float_info.max else f"at most {most:g}"
@@ -129,17 +97,18 @@ def dollars(field: str, given: Decimal | str | None) -> Decimal | None:
 
 def verdict(decision_id: str, good: bool | None, score: float | None, note: str | None) -> None:
     """Hold what a feedback says to its types: the ledger could not read it back otherwise."""
-    _text("decision_id", decision_id)
+    text("decision_id", decision_id)
     if good is not None and not isinstance(good, bool):
-        raise _wrong("good", "has to be True or False", good)
+        raise wrong("good", "has to be True or False", good)
     number("score", score, most=1)
     if note is not None:
-        _text("note", note)
+        text("note", note)
 
 
-def _text(field: str, given: object) -> str:
+def text(field: str, given: object) -> str:
+    """Text that can be sent."""
     if not isinstance(given, str):
-        raise _wrong(field, "has to be text", given)
+        raise wrong(field, "has to be text", given)
     try:
         given.encode()
     except UnicodeEncodeError as exc:
@@ -150,5 +119,6 @@ def _text(field: str, given: object) -> str:
     return given
 
 
-def _wrong(field: str, wanted: str, given: object) -> ConfigError:
+def wrong(field: str, wanted: str, given: object) -> ConfigError:
+    """The error for an argument of a wrong type."""
     return ConfigError(f"{wanted}, not {type(given).__name__}", field=field)

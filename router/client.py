@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping, Sequence
-from decimal import Decimal
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, Unpack
 
-from . import arguments
+from . import arguments, asking
 from .answer import Answer
-from .arguments import Conversation
+from .asking import Conversation, Options
 from .config import Config
 from .hops import Outcome
 from .policy.rules import Policy
-from .types import Chunk, Label, Request
+from .types import Chunk, ToolCall
 
 if TYPE_CHECKING:
     from .device.wire import Healthy
+    from .drive.outgoing import Transform
 
 
 class AsyncRouter:
@@ -35,7 +35,11 @@ class AsyncRouter:
     """
 
     def __init__(
-        self, config: str | Path | Config | None = None, *, policy: str | None = None
+        self,
+        config: str | Path | Config | None = None,
+        *,
+        policy: str | None = None,
+        transforms: Sequence[Transform] = (),
     ) -> None:
         """Read the config and the policy.
 
@@ -43,13 +47,17 @@ class AsyncRouter:
             config: A path, the name of a shipped config, or one already loaded. None: the one
                 `config.find` finds.
             policy: Name or path of a policy to use instead of the config's.
+            transforms: What leaves for a target goes through these, in order: each is given the
+                messages and the `Target`, and gives back the messages that leave.
 
         Raises:
             ConfigError: either is wrong; names file, line and field.
         """
         from .compose import Router as Composed
 
-        self._composed = Composed.of(config, arguments.name("policy", policy))
+        self._composed = Composed.of(
+            config, arguments.name("policy", policy), transforms=tuple(transforms)
+        )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
 
@@ -60,38 +68,29 @@ class AsyncRouter:
 
     @property
     def policy(self) -> Policy:
-        """The policy used when a call names no other."""
-        return self._composed.policy
+        """The policy in force when a call names no other; its file may replace it."""
+        return self._composed.watched.policy
 
-    async def ask(
-        self,
-        conversation: Conversation,
-        *,
-        policy: str | None = None,
-        label: Label = "public",
-        deadline_s: float | None = None,
-        cost_usd: Decimal | str | None = None,
-        tags: Mapping[str, str] | None = None,
-        target: str | None = None,
-        max_output_tokens: int | None = None,
-        temperature: float | None = None,
-        seed: int | None = None,
-        stop: str | Sequence[str] = (),
-    ) -> Answer:
+    @property
+    def policy_problem(self) -> str | None:
+        """Why the policy's file as it is now is not in force. None: it is."""
+        return self._composed.watched.problem
+
+    async def reload(self) -> Policy:
+        """Read the policies' files now, without waiting for them to be looked at.
+
+        Raises:
+            ConfigError: one of them is bad; its last good one stays in force.
+        """
+        self._enter()
+        return await asyncio.to_thread(self._composed.reload)
+
+    async def ask(self, conversation: Conversation, **options: Unpack[Options]) -> Answer:
         """Answer one request.
 
         Args:
             conversation: A prompt, or messages with `role` and `content`, oldest first.
-            policy: Name or path; this call only.
-            label: How private the text is; guards act on it.
-            deadline_s: Seconds until an answer is worth nothing; tightens the policy's.
-            cost_usd: Most dollars; tightens the policy's.
-            tags: Own words for the ledger.
-            target: Ask this target and no other. Guards still hold.
-            max_output_tokens: Cap on the answer.
-            temperature: None: the target's default; on the device greedy.
-            seed: For targets that sample with one.
-            stop: Strings that end the answer.
+            **options: See `Options`.
 
         Raises:
             Forbidden: guards left no tier that could answer.
@@ -101,58 +100,24 @@ class AsyncRouter:
             ConfigError: an argument is wrong.
             RuntimeError: this router is closed, or belongs to another event loop.
         """
-        stream = self.stream(
-            conversation,
-            policy=policy,
-            label=label,
-            deadline_s=deadline_s,
-            cost_usd=cost_usd,
-            tags=tags,
-            target=target,
-            max_output_tokens=max_output_tokens,
-            temperature=temperature,
-            seed=seed,
-            stop=stop,
-        )
+        stream = self.stream(conversation, **options)
         async with stream:
             async for _ in stream:
                 pass
         return stream.answer
 
-    def stream(
-        self,
-        conversation: Conversation,
-        *,
-        policy: str | None = None,
-        label: Label = "public",
-        deadline_s: float | None = None,
-        cost_usd: Decimal | str | None = None,
-        tags: Mapping[str, str] | None = None,
-        target: str | None = None,
-        max_output_tokens: int | None = None,
-        temperature: float | None = None,
-        seed: int | None = None,
-        stop: str | Sequence[str] = (),
-    ) -> Stream:
+    def stream(self, conversation: Conversation, **options: Unpack[Options]) -> Stream:
         """The same, piece by piece: iterate over it for text, then read its `answer`.
 
         A draft that may still be taken back is never shown, so the first piece comes when an
         answer is committed. Arguments and errors are those of `ask`; errors come while iterating,
         wrong arguments at once.
         """
-        request = Request(
-            messages=arguments.messages(conversation),
-            max_output_tokens=arguments.whole("max_output_tokens", max_output_tokens, least=1),
-            temperature=arguments.number("temperature", temperature),
-            seed=arguments.whole("seed", seed),
-            stop=arguments.stops(stop),
-            label=arguments.label(label),
-            tags=arguments.tags(tags),
-            deadline_s=arguments.number("deadline_s", deadline_s, zero=False),
-            cost_usd=arguments.dollars("cost_usd", cost_usd),
-            target=arguments.one_of("target", target, [b.target.name for b in self.config.targets]),
+        request = asking.request(
+            conversation, options, [b.target.name for b in self.config.targets]
         )
-        return Stream(self._composed.run(request, arguments.name("policy", policy)), self._enter)
+        policy = arguments.name("policy", options.get("policy"))
+        return Stream(self._composed.run(request, policy), self._enter)
 
     async def feedback(
         self,
@@ -223,6 +188,7 @@ class Stream(AsyncIterator[str]):
         self._source = source
         self._enter = enter
         self._text: list[str] = []
+        self._tool_calls: list[ToolCall] = []
         self._outcome: Outcome | None = None
 
     def __aiter__(self) -> Self:
@@ -233,9 +199,11 @@ class Stream(AsyncIterator[str]):
         async for item in self._source:
             if isinstance(item, Outcome):
                 self._outcome = item
-            elif isinstance(item, Chunk) and item.text:
-                self._text.append(item.text)
-                return item.text
+            elif isinstance(item, Chunk):
+                self._tool_calls.extend(item.tool_calls)
+                if item.text:
+                    self._text.append(item.text)
+                    return item.text
         raise StopAsyncIteration
 
     @property
@@ -243,7 +211,7 @@ class Stream(AsyncIterator[str]):
         """The whole answer. Raises RuntimeError before the stream has ended well."""
         if self._outcome is None:
             raise RuntimeError("the stream has not ended well; read it to its end first")
-        return Answer("".join(self._text), self._outcome)
+        return Answer("".join(self._text), self._outcome, tuple(self._tool_calls))
 
     async def aclose(self) -> None:
         """Stop here; the work behind it stops too, and is booked as cancelled."""

@@ -8,6 +8,7 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -16,17 +17,27 @@ from . import providers
 from .clock import Clock, SystemClock
 from .config import Bound, Config
 from .drive.attempt import Live
-from .drive.going import Home
+from .drive.breaker import Breakers
+from .drive.chances import Chances
+from .drive.home import Home
 from .drive.meter import PriceMeter
 from .drive.orchestrator import Orchestrator
+from .drive.outgoing import Transform
+from .drive.purse import Purse
+from .drive.senses import DeviceSense, Senses
+from .drive.speeds import Speeds
+from .drive.toolloops import ToolLoops
 from .errors import ConfigError
 from .hops import Outcome
 from .ledger import Ledger
 from .ledger.pricing import PriceBook
 from .policy import load as policies
-from .policy.rules import Policy
+from .policy.reload import Watched
+from .policy.rules import NOT_RUN, Policy
 from .providers.base import Provider
+from .served import served
 from .types import Chunk, Message, Request
+from .world.machine import Machine
 
 if TYPE_CHECKING:
     from .device.wire import Healthy
@@ -46,17 +57,27 @@ class OnDevice(Protocol):
         """How its worker is. None: it is not up."""
         ...
 
+    def up(self) -> bool:
+        """Whether its worker is there, so that a call has not to wait for a start."""
+        ...
+
+    async def context_limit(self) -> int | None:
+        """Tokens its model takes, prompt and answer. None: not known yet."""
+        ...
+
 
 @dataclass(slots=True)
 class Router:
     """A config brought to life; `client` and `sync` are its faces."""
 
     config: Config
-    policy: Policy
+    watched: Watched
     ledger: Ledger
     clock: Clock
     targets: dict[str, Live]
-    cached: dict[str, Policy] = field(default_factory=dict)
+    senses: Senses
+    transforms: tuple[Transform, ...] = ()
+    named: dict[str, Watched] = field(default_factory=dict)
 
     @classmethod
     def of(
@@ -64,6 +85,7 @@ class Router:
         config: str | Path | Config | None,
         policy: str | None = None,
         clock: Clock | None = None,
+        transforms: tuple[Transform, ...] = (),
     ) -> Router:
         """Read what is not read yet and build every target. Connects to nothing.
 
@@ -79,39 +101,58 @@ class Router:
         if not isinstance(config, Config):
             config = configs.load(configs.find(config))
         clock = clock or SystemClock()
-        chosen, targets = fit(config, policy, clock)
+        targets = _targets(config, clock)
+        watched = _watched(policy, config, targets, clock)
         ledger = Ledger.open(config.ledger_folder, keep_text=config.keep_text)
-        return cls(config, chosen, ledger, clock, targets)
+        return cls(config, watched, ledger, clock, targets, _senses(targets, clock), transforms)
 
-    def named(self, name: str | None) -> Policy:
-        """The policy of that name or path, read once. None: the one this router was made with."""
+    def of_policy(self, name: str | None) -> Watched:
+        """The policy of that name or path. None: the one this router was made with."""
         if name is None:
-            return self.policy
-        if name not in self.cached:
-            self.cached[name] = _policy(name, self.config, self.targets, given=True)
-        return self.cached[name]
+            return self.watched
+        if name not in self.named:
+            self.named[name] = _watched(name, self.config, self.targets, self.clock)
+        return self.named[name]
 
     def run(self, request: Request, policy: str | None) -> AsyncGenerator[Chunk | Outcome, None]:
-        """One request; see `Orchestrator.run`."""
-        chosen = self.named(policy)
+        """One request, under the policy in force at its start; see `Orchestrator.run`."""
+        watched = self.of_policy(policy)
+        chosen, problem = watched.check(), watched.problem
         if request.cost_usd is not None:
             _check_prices(chosen, self.config, self.targets, limit="cost_usd of this call")
-        home = Home(self.targets, self.ledger, self.clock, self.count_tokens, self.config.keep_text)
-        return Orchestrator(home).run(request, chosen)
+        home = Home(
+            self.targets,
+            self.ledger,
+            self.clock,
+            self.senses,
+            self.config.keep_text,
+            self.transforms,
+        )
+        notes = (
+            () if problem is None else (f"the policy's file was changed and is wrong: {problem}",)
+        )
+        return Orchestrator(home).run(request, chosen, notes)
 
-    async def count_tokens(self, messages: tuple[Message, ...]) -> int | None:
-        """The first device target's own count. None: there is none, or it is not loaded."""
-        for live in self.targets.values():
-            if isinstance(live.provider, OnDevice):
-                return await live.provider.count_tokens(messages)
-        return None
+    def reload(self) -> Policy:
+        """Read every policy file in use now. Returns the router's own policy in force.
+
+        Raises:
+            ConfigError: one of them is bad, the first of them if several are; their last good
+                ones stay in force, and the other files are read all the same.
+        """
+        bad: list[ConfigError] = []
+        for watched in (self.watched, *self.named.values()):
+            try:
+                watched.reload_now()
+            except ConfigError as exc:
+                bad.append(exc)
+        if bad:
+            raise bad[0]
+        return self.watched.policy
 
     async def device_health(self) -> Healthy | None:
         """How the first device target's worker is. None: there is none, or it is not up."""
-        for live in self.targets.values():
-            if isinstance(live.provider, OnDevice):
-                return await live.provider.health()
-        return None
+        return None if self.senses.device is None else await self.senses.device.health()
 
     async def aclose(self) -> None:
         """Close every target, then the ledger; each of them also when another can't be closed."""
@@ -130,10 +171,33 @@ def fit(
         ConfigError: the config, the policy or the price list is wrong, or they don't fit.
     """
     clock = clock or SystemClock()
+    targets = _targets(config, clock)
+    return _watched(policy, config, targets, clock).policy, targets
+
+
+def _targets(config: Config, clock: Clock) -> dict[str, Live]:
     prices = PriceBook.load(config.prices)
-    targets = {b.target.name: _live(b, config, prices, clock) for b in config.targets}
-    name = config.policy if policy is None else policy
-    return _policy(name, config, targets, given=policy is not None), targets
+    return {b.target.name: _live(b, config, prices, clock) for b in config.targets}
+
+
+def _senses(targets: dict[str, Live], clock: Clock) -> Senses:
+    """What signals are read from; the first device target is *the* device."""
+    device: DeviceSense | None = None
+    for live in targets.values():
+        here = live.provider
+        if device is None and isinstance(here, OnDevice):
+            device = DeviceSense(live, here.count_tokens, here.health, here.context_limit)
+    return Senses(
+        clock=clock,
+        targets=targets,
+        device=device,
+        machine=Machine(clock),
+        speeds=Speeds(clock),
+        purse=Purse(clock),
+        breakers=Breakers(clock),
+        chances=Chances(),
+        loops=ToolLoops(),
+    )
 
 
 def _live(bound: Bound, config: Config, prices: PriceBook, clock: Clock) -> Live:
@@ -161,7 +225,13 @@ def _live(bound: Bound, config: Config, prices: PriceBook, clock: Clock) -> Live
             retired.retired,
             retired.successors or "choose another",
         )
-    return Live(target=target, provider=provider, meter=PriceMeter(line), attempts=bound.attempts)
+    return Live(
+        target=target,
+        provider=provider,
+        meter=PriceMeter(line),
+        attempts=bound.attempts,
+        here=isinstance(provider, OnDevice),
+    )
 
 
 def _placed(error: ConfigError, bound: Bound, config: Config) -> ConfigError:
@@ -171,25 +241,34 @@ def _placed(error: ConfigError, bound: Bound, config: Config) -> ConfigError:
     return config.document.error(ConfigError, error.message, place, hint=error.hint)
 
 
-def _policy(name: str, config: Config, targets: dict[str, Live], *, given: bool) -> Policy:
-    """Load a policy and hold it against the config."""
+def _watched(name: str | None, config: Config, targets: dict[str, Live], clock: Clock) -> Watched:
+    """The policy of that name or path, or the config's own, held against the config."""
+    fits = partial(_hold, config, targets)
     try:
-        policy = policies.load(policies.find(name, config.policy_folders))
+        path = policies.find(config.policy if name is None else name, config.policy_folders)
+        return Watched(path, clock, served=served(config), fits=fits)
     except ConfigError as exc:
-        if given or exc.file is not None:
+        if name is not None or exc.file is not None:
             raise
         raise config.document.error(ConfigError, exc.message, ("policy",), hint=exc.hint) from exc
-    served = {live.target.tier for live in targets.values()}
-    if not served & set(policy.tiers):
+
+
+def _hold(config: Config, targets: dict[str, Live], policy: Policy) -> None:
+    """Raises ConfigError when a policy can't be kept under this config."""
+    tiers = {live.target.tier for live in targets.values()}
+    if not tiers & set(policy.tiers):
         raise config.document.error(
             ConfigError,
             f"no target serves a tier of policy {policy.name} ({', '.join(policy.tiers)})",
             ("targets",),
-            hint=f"the config's targets serve: {', '.join(sorted(served))}",
+            hint=f"the config's targets serve: {', '.join(sorted(tiers))}",
         )
-    if policy.limits.cost_usd is not None:
-        _check_prices(policy, config, targets, limit=f"limits.cost_usd of policy {policy.name}")
-    return policy
+    for name in ("cost_usd", "day_usd"):
+        if getattr(policy.limits, name) is not None:
+            _check_prices(policy, config, targets, limit=f"limits.{name} of policy {policy.name}")
+    for part, not_yet in NOT_RUN.items():
+        if getattr(policy, part) is not None:
+            log.warning("policy %s has a %s, and %s", policy.name, part, not_yet)
 
 
 def _check_prices(policy: Policy, config: Config, targets: dict[str, Live], *, limit: str) -> None:

@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from decimal import Context, Decimal, localcontext
+from decimal import Decimal
 from typing import Any, Literal, Protocol
 
+from .money import EXACT
 from .types import Finish, Usage
 
-Cause = Literal["start", "fallback", "escalation", "asked"]
+Cause = Literal["start", "fallback", "escalation", "asked", "loop"]
 """Why a hop was taken: the policy began there; another target of the tier, or the next tier,
-after a *failure*; the next tier because of *quality*; the caller named the target."""
+after a *failure*; the next tier because of *quality*; the caller named the target; it made the
+tool call whose result this request brings."""
 
 HopStatus = Literal["answered", "deferred", "failed", "cancelled"]
 """How a hop was left: its answer was returned; its draft was not kept; it gave none; the caller
@@ -138,6 +140,7 @@ class Outcome:
         total_s: Seconds from arrival to the end.
         cost_usd: Sum over hops; None as soon as one hop's cost is not known.
         trace: What the policy said and why.
+        signals: What was known of the request, by signal name.
     """
 
     decision_id: str
@@ -152,14 +155,14 @@ class Outcome:
     total_s: float
     cost_usd: Decimal | None
     trace: Trace
+    signals: Mapping[str, SignalValue] = field(default_factory=dict)
 
 
 def total_cost(parts: tuple[Decimal | None, ...]) -> Decimal | None:
     """Sum of costs; None as soon as one is not known. Nothing at all costs zero."""
     total = Decimal(0)
-    with localcontext(Context(prec=50)):  # the app's own context may be coarse
-        for part in parts:
-            if part is None:
-                return None
-            total += part
+    for part in parts:
+        if part is None:
+            return None
+        total = EXACT.add(total, part)
     return total

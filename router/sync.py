@@ -6,15 +6,18 @@ import asyncio
 import os
 import threading
 import weakref
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import CancelledError, Future
 from pathlib import Path
 from types import TracebackType
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from .answer import Answer
 from .client import AsyncRouter, Stream
 from .config import Config
+
+if TYPE_CHECKING:
+    from .drive.outgoing import Transform
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,10 +36,14 @@ class Router:
     """
 
     def __init__(
-        self, config: str | Path | Config | None = None, *, policy: str | None = None
+        self,
+        config: str | Path | Config | None = None,
+        *,
+        policy: str | None = None,
+        transforms: Sequence[Transform] = (),
     ) -> None:
         """See `AsyncRouter`."""
-        self._async = AsyncRouter(config, policy=policy)
+        self._async = AsyncRouter(config, policy=policy, transforms=transforms)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
         self._process = os.getpid()
@@ -46,6 +53,7 @@ class Router:
         self._streams: weakref.WeakSet[Stream] = weakref.WeakSet()
         self.ask = self._same(self._async.ask)
         self.feedback = self._same(self._async.feedback)
+        self.reload = self._same(self._async.reload)
 
     def _same(self, method: Callable[P, Coroutine[Any, Any, T]]) -> Callable[P, T]:
         """`method`, run on the loop while the calling thread waits."""

@@ -5,22 +5,73 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
-Role = Literal["system", "user", "assistant"]
+Role = Literal["system", "user", "assistant", "tool"]
 Label = Literal["public", "internal", "pii", "secret"]
-Finish = Literal["stop", "length", "content_filter", "cancelled"]
+Finish = Literal["stop", "length", "tool_calls", "content_filter", "cancelled"]
+Ability = Literal["images", "tools", "json"]
+"""What a request may need of a target beside text. See `Request.needs`."""
 
-ROLES: tuple[Role, ...] = ("system", "user", "assistant")
+ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
 LABELS: tuple[Label, ...] = ("public", "internal", "pii", "secret")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Image:
+    """A picture in a message.
+
+    Attributes:
+        url: ``https:`` or ``data:`` with the picture in base64.
+        frames: Still pictures in it; more than one for an animation. None: not known.
+    """
+
+    url: str
+    frames: int | None = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tool:
+    """A function that the model may ask the caller to call.
+
+    Attributes:
+        parameters: JSON Schema of its arguments. None: it takes none.
+    """
+
+    name: str
+    description: str = ""
+    parameters: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToolCall:
+    """A model's wish to call a tool.
+
+    Attributes:
+        id: The target's own; the tool's result names it.
+        arguments: JSON text as the model wrote it, which may be anything.
+    """
+
+    id: str
+    name: str
+    arguments: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One turn of a conversation."""
+    """One turn of a conversation.
+
+    Attributes:
+        images: Pictures that go with the text; of the user only.
+        tool_calls: What the assistant asked to be called.
+        tool_call_id: The call that this is the result of; of the role ``tool`` only.
+    """
 
     role: Role
     content: str
+    images: tuple[Image, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,7 +84,11 @@ class Request:
         temperature: None: the target's default. On the device that is greedy.
         seed: For targets that sample with one.
         stop: Strings that end the answer; they are not part of it.
-        label: How private the text is, as the caller says.
+        tools: What the model may ask to be called.
+        json: The answer has to be a JSON object.
+        json_schema: The answer has to be JSON that fits this schema. None: none is asked for.
+        label: How private the text is, as the caller says. None: as the policy's `default_label`.
+        tenant: Whose request it is, where an app serves several. Empty: nobody was named.
         tags: The caller's own words for the ledger and the policy, such as ``{"team": "x"}``.
         deadline_s: Seconds from arrival until an answer is worth nothing. None: the policy's.
         cost_usd: Most this request may cost. None: the policy's.
@@ -45,11 +100,27 @@ class Request:
     temperature: float | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
-    label: Label = "public"
+    tools: tuple[Tool, ...] = ()
+    json: bool = False
+    json_schema: Mapping[str, Any] | None = None
+    label: Label | None = None
+    tenant: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
     deadline_s: float | None = None
     cost_usd: Decimal | None = None
     target: str | None = None
+
+    @property
+    def needs(self) -> frozenset[Ability]:
+        """What a target has to be able to do for this request, beside text."""
+        found: set[Ability] = set()
+        if any(message.images for message in self.messages):
+            found.add("images")
+        if self.tools or any(m.tool_calls or m.role == "tool" for m in self.messages):
+            found.add("tools")
+        if self.json or self.json_schema is not None:
+            found.add("json")
+        return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,6 +141,9 @@ class Ask:
     temperature: float | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    json: bool = False
+    json_schema: Mapping[str, Any] | None = None
     timeout_s: float | None = None
 
 
@@ -113,6 +187,7 @@ class Chunk:
     Attributes:
         text: Whole characters only; may be empty.
         tokens: Statistics of the tokens behind `text`; empty where a target gives none.
+        tool_calls: Calls that are complete with this chunk.
         finish: Set once, on the chunk that ends the answer.
         usage: Set at most once, on the last chunk or after it.
         model: The model that answered, as it calls itself.
@@ -121,6 +196,7 @@ class Chunk:
 
     text: str = ""
     tokens: tuple[TokenStat, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
     finish: Finish | None = None
     usage: Usage | None = None
     model: str | None = None
@@ -137,6 +213,7 @@ class Completion:
 
     text: str
     tokens: tuple[TokenStat, ...] = ()
+    tool_calls: tuple[ToolCall, ...] = ()
     finish: Finish | None = None
     usage: Usage = Usage()
     model: str | None = None

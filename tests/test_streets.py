@@ -47,6 +47,10 @@ IMPURE = frozenset(
 )
 
 
+COMPUTES = frozenset(("jsonschema", "py3langid", "referencing"))
+"""Packages that a pure file may use: what comes out depends on what goes in."""
+
+
 @dataclass(frozen=True)
 class Row:
     """One line of the map's table."""
@@ -190,7 +194,7 @@ def test_imports_inside_the_package_are_relative(file: str) -> None:
 @pytest.mark.parametrize("file", [file for file in FILES if row_of(file).pure])
 def test_a_pure_file_takes_nothing_from_the_world(file: str) -> None:
     assert not imports(file).others & IMPURE
-    assert not row_of(file).third_party
+    assert set(row_of(file).third_party) <= COMPUTES
 
 
 def test_pure_files_import_only_pure_files() -> None:

@@ -12,7 +12,7 @@ import typer
 
 from .. import __version__
 from ..errors import RouterError
-from . import ask, demo, doctor, ledger, models
+from . import ask, demo, doctor, explain, ledger, models, policy, signals
 from .exits import Exit, causes_of, code_of
 
 app = typer.Typer(
@@ -23,6 +23,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command("ask")(ask.ask)
+app.command("explain")(explain.explain)
+app.add_typer(policy.app, name="policy")
+app.command("signals")(signals.signals)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(models.app, name="models")
 app.command("doctor")(doctor.doctor)

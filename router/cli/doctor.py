@@ -11,11 +11,9 @@ import typer
 
 from .. import __version__
 from .. import config as configs
-from ..compose import fit
 from ..config import Config
 from ..drive.live import Live
 from ..errors import ConfigError, LedgerError, ModelError, PolicyError
-from ..ledger import Ledger
 from ..policy.rules import Policy
 from ..providers.base import Target
 from .exits import Exit
@@ -54,6 +52,8 @@ def doctor(
 
 def examine(config: str | None, policy: str | None) -> list[Finding]:
     """Look at everything; one finding a thing."""
+    from ..compose import fit
+
     python = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
     found = [Finding("ok", "firsthop", f"{__version__}, {python}")]
     try:
@@ -76,6 +76,8 @@ def examine(config: str | None, policy: str | None) -> list[Finding]:
 
 def _ledger(loaded: Config) -> Finding:
     """Whether it opens, and so whether it can be written."""
+    from ..ledger import Ledger
+
     try:
         Ledger.open(loaded.ledger_folder).close()
     except LedgerError as error:

@@ -12,7 +12,8 @@ class Exit(IntEnum):
 
     OK = 0
     FAILED = 1
-    """No target answered, or the command could not do its work."""
+    """No target answered, the command could not do its work, or what it tested is not as it
+    should be."""
     USAGE = 2
     """An argument, a config or a policy is wrong."""
     FORBIDDEN = 3

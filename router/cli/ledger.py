@@ -16,6 +16,8 @@ from .. import config as configs
 from ..ledger.report import AttemptRow, Report, RequestDetail, RequestRow
 from ..ledger.totals import Spread, Totals
 from ..policy.explain import seconds, usd
+from ..policy.explain import show as shown
+from ..recorded import signal_value
 from .options import ConfigOption, JsonOption
 from .screen import table
 
@@ -126,6 +128,9 @@ def waterfall(detail: RequestDetail) -> list[str]:
             f"{seconds(took):>10}  first token {seconds(attempt.ttft_s):>10}  "
             f"{_tokens(attempt)}  {usd(attempt.cost_usd)}  {_end(attempt)}"
         )
+    if detail.signals:
+        lines += ["", "request"]
+        lines += [f"  {name} = {_signal(detail.signals[name])}" for name in sorted(detail.signals)]
     for hop in detail.hops:
         lines += ["", f"hop {hop.hop + 1} {hop.target}: {hop.cause}, {hop.because}"]
         lines += [f"  left: {hop.left_because}"] if hop.left_because else []
@@ -163,9 +168,7 @@ def _end(attempt: AttemptRow) -> str:
 
 
 def _signal(value: object) -> str:
-    return (
-        "unknown" if value is None else f"{value:.4g}" if isinstance(value, float) else str(value)
-    )
+    return shown(signal_value(value))
 
 
 def _label(label: Any) -> str:

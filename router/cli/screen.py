@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
+import textwrap
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
+
+RULE_INDENT = 42
+"""Where a trace's line says what was tested."""
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -143,3 +148,22 @@ def megabytes(size: int | None) -> str:
     if size is None:
         return "size unknown"
     return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+
+
+def say(line: str) -> None:
+    """Print a line of a trace; on a terminal that is too narrow, folded."""
+    print(folded(line, shutil.get_terminal_size().columns) if sys.stdout.isatty() else line)
+
+
+def folded(line: str, width: int) -> str:
+    """A line of a trace within `width` columns; it goes on where what it says begins."""
+    if len(line) <= width:
+        return line
+    begin = len(line) - len(line.lstrip())
+    indent = RULE_INDENT if begin <= 1 and width >= 2 * RULE_INDENT - 10 else begin + 2
+    return textwrap.fill(line, width, subsequent_indent=" " * indent, break_on_hyphens=False)
+
+
+def counted(count: int, word: str) -> str:
+    """``1 guard``, ``2 guards``."""
+    return f"{count} {word}{'' if count == 1 else 's'}"

@@ -29,6 +29,7 @@ _HAS_TO_BE = {
     "model_type": "a mapping of fields",
     "model_attributes_type": "a mapping of fields",
 }
+_OTHER_FORM = frozenset((*_HAS_TO_BE, "literal_error"))
 _BOUNDS = {
     "greater_than": "has to be more than {gt:g}",
     "greater_than_equal": "has to be at least {ge:g}",
@@ -70,6 +71,8 @@ def first_problem(
     if of_a_form and deeper:
         place, problem = deeper[0]
     here = [p for spot, p in found if spot == place]
+    # ... and what is of the right form and wrong in itself comes before "not of this form".
+    problem = next((p for p in here if p["type"] not in _OTHER_FORM), problem)
     around = _annotations(model, place[len(at) : -1])
     return _message(problem, here), place, _hint(problem, place, around, model, at)
 

@@ -16,7 +16,7 @@ from ..clock import Clock, Deadline
 from ..errors import HopError
 from ..hops import Attempt
 from ..types import Ask, Chunk, Completion
-from .call import OneCall
+from .call import OneCall, Reading
 from .live import Allowance, Booking, Live, Meter
 
 __all__ = ["Allowance", "Booking", "HopRun", "Live", "Meter"]
@@ -31,7 +31,8 @@ class HopRun:
     Attributes:
         attempts: Every call so far, as booked.
         answer: What the call that got through gave; meaningful once `chunks` has ended.
-        committed: Whether text has been handed on to the caller.
+        released: Whether what it says goes on to the caller before its end.
+        committed: Whether any of it has been handed on to the caller.
         out_of_time: Whether the request's deadline ended it.
     """
 
@@ -55,34 +56,41 @@ class HopRun:
         self.jitter = jitter
         self.attempts: list[Attempt] = []
         self.answer = Completion(text="")
+        self.released = False
         self.committed = False
         self.out_of_time = False
 
-    async def chunks(self, *, commits: bool) -> AsyncGenerator[Chunk, None]:
+    async def chunks(self, release: Callable[[Reading], bool]) -> AsyncGenerator[Chunk, None]:
         """Call until a call gets through, then hand on what it gives.
 
         Args:
-            commits: The chunks go to the caller as they come, so from the first text on there is
-                no retry. Otherwise nothing is handed on before the answer is whole.
+            release: Says, of all that has come so far, that it may go to the caller from now on;
+                from there on there is no retry. Until then nothing is handed on; what is never
+                released is handed on when it is whole.
 
         Raises:
             HopError: the last call failed, and another wouldn't help or doesn't fit.
         """
-        one = await self._opened(commits)
+        one = await self._opened(release)
+        self.released = one.released
         try:
             for chunk in one.held:
-                self.committed = self.committed or bool(commits and chunk.text)
+                self._hand_on(chunk)
                 yield chunk
             while (more := await one.read()) is not None:
-                self.committed = self.committed or bool(commits and more.text)
+                self._hand_on(more)
                 yield more
         finally:
             self.out_of_time = one.out_of_time
             await one.close()
         self.answer = one.reading.completion()
 
-    async def _opened(self, commits: bool) -> OneCall:
-        """The first call that gets through: to its first text, or, of a draft, to its end."""
+    def _hand_on(self, chunk: Chunk) -> None:
+        if self.released and (chunk.text or chunk.tool_calls):
+            self.committed = True
+
+    async def _opened(self, release: Callable[[Reading], bool]) -> OneCall:
+        """The first call that gets through: until it is released, or to its end."""
         retrying = tenacity.AsyncRetrying(
             sleep=self.clock.sleep,
             retry=tenacity.retry_if_exception(
@@ -92,14 +100,14 @@ class HopRun:
             wait=self._wait,
             reraise=True,
         )
-        return await retrying(self._call, commits)
+        return await retrying(self._call, release)
 
-    async def _call(self, commits: bool) -> OneCall:
+    async def _call(self, release: Callable[[Reading], bool]) -> OneCall:
         number = len(self.attempts) + 1
         one = OneCall(self.live, self.ask, number, self.clock, self.deadline, self._book)
         self.booking.begin(one.attempt_id, number, one.started_at)
         try:
-            await one.open(until_text=commits)
+            await one.open(release)
         finally:
             self.out_of_time = one.out_of_time
         return one

@@ -9,7 +9,7 @@ from ..hops import Attempt
 from ..ledger.entry import Began, Sink
 from ..policy.rules import Policy
 from ..providers.base import Target
-from ..types import Request
+from ..types import Label, Request
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +23,7 @@ class HopBooking:
     ledger: Sink
     decision_id: str
     request: Request
+    label: Label
     policy: Policy
     target: Target
     call: Call
@@ -44,7 +45,7 @@ class HopBooking:
                 model=self.target.model,
                 cause=self.call.cause,
                 because=self.call.because,
-                label=self.request.label,
+                label=self.label,
                 tags=self.request.tags,
             )
         )

@@ -11,7 +11,7 @@ from decimal import Decimal
 from ..clock import Clock, Deadline
 from ..errors import BadWire, HopError, TimedOut
 from ..hops import Attempt
-from ..types import Ask, Chunk, Completion, Finish, TokenStat, Usage
+from ..types import Ask, Chunk, Completion, Finish, TokenStat, ToolCall, Usage
 from .ids import new_id
 from .live import Live
 
@@ -27,6 +27,7 @@ class Reading:
     last: float | None = None
     text: list[str] = field(default_factory=list)
     tokens: list[TokenStat] = field(default_factory=list)
+    tool_calls: list[ToolCall] = field(default_factory=list)
     finish: Finish | None = None
     usage: Usage = Usage()
     model: str | None = None
@@ -34,21 +35,28 @@ class Reading:
 
     def take(self, chunk: Chunk, now: float) -> None:
         """Add a chunk that came at `now`."""
-        if chunk.text or chunk.tokens:
+        if chunk.text or chunk.tokens or chunk.tool_calls:
             self.first = now if self.first is None else self.first
             self.last = now
             self.text.append(chunk.text)
             self.tokens.extend(chunk.tokens)
+            self.tool_calls.extend(chunk.tool_calls)
         self.finish = chunk.finish or self.finish
         self.usage = chunk.usage or self.usage
         self.model = chunk.model or self.model
         self.request_id = chunk.request_id or self.request_id
+
+    @property
+    def says_something(self) -> bool:
+        """Whether there is text or a tool call in it yet."""
+        return bool(self.tool_calls) or any(self.text)
 
     def completion(self) -> Completion:
         """All of it, collected."""
         return Completion(
             text="".join(self.text),
             tokens=tuple(self.tokens),
+            tool_calls=tuple(self.tool_calls),
             finish=self.finish,
             usage=self.usage,
             model=self.model,
@@ -79,6 +87,7 @@ class OneCall:
 
     Attributes:
         held: Chunks that `open` read.
+        released: What it says goes on to the caller from now on, what is held first.
         out_of_time: The request's deadline ended it, not the target's own time limit.
     """
 
@@ -111,11 +120,15 @@ class OneCall:
         self.attempt_id = new_id(self.started_at)
         self.source: AsyncIterator[Chunk] | None = None
         self.held: list[Chunk] = []
+        self.released = False
         self.ended = False
         self.out_of_time = False
 
-    async def open(self, *, until_text: bool) -> None:
-        """Send it and read into `held`: to the first text, or to the end.
+    async def open(self, release: Callable[[Reading], bool]) -> None:
+        """Send it and read into `held`, until `release` says that it may go on, or to the end.
+
+        Args:
+            release: Asked after each chunk, of all that has come.
 
         Raises:
             HopError: it failed; that is booked.
@@ -128,7 +141,8 @@ class OneCall:
         self.reading = Reading(sent=now)
         while (chunk := await self.read()) is not None:
             self.held.append(chunk)
-            if until_text and chunk.text:
+            if release(self.reading):
+                self.released = True
                 return
 
     async def read(self) -> Chunk | None:

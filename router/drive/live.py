@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import reduce
 from typing import Protocol
 
 from ..hops import Attempt
+from ..money import EXACT
 from ..providers.base import Provider, Target
-from ..types import Usage
+from ..types import Ability, Usage
 
 
 class Meter(Protocol):
@@ -46,12 +49,26 @@ class Live:
 
     Attributes:
         attempts: Most calls of one hop.
+        here: It runs on this device, so nothing leaves for it.
     """
 
     target: Target
     provider: Provider
     meter: Meter
     attempts: int = 2
+    here: bool = False
+
+    @property
+    def cold(self) -> bool:
+        """Whether a call would have to wait for the device's start."""
+        up: Callable[[], bool] | None = getattr(self.provider, "up", None)
+        return self.here and up is not None and not up()
+
+    @property
+    def abilities(self) -> frozenset[Ability]:
+        """What it can do beside text."""
+        found: frozenset[Ability] = getattr(self.provider, "abilities", frozenset())
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +87,13 @@ class Allowance:
     def spent(self, attempts: list[Attempt]) -> Decimal:
         """Dollars these attempts cost, unknown ones at their worst."""
         worst = self.worst_case_usd or Decimal(0)
-        return sum((worst if a.cost_usd is None else a.cost_usd for a in attempts), Decimal(0))
+        costs = (worst if a.cost_usd is None else a.cost_usd for a in attempts)
+        return reduce(EXACT.add, costs, Decimal(0))
+
+    def booked(self, attempts: list[Attempt]) -> Decimal | None:
+        """The same, but None where a call's cost is not known, not even at the worst."""
+        unpriced = self.worst_case_usd is None and any(a.cost_usd is None for a in attempts)
+        return None if unpriced else self.spent(attempts)
 
     def covers_one_more(self, attempts: list[Attempt]) -> bool:
         """Whether one more call after `attempts` can be paid for."""
@@ -78,4 +101,4 @@ class Allowance:
             return True
         if self.worst_case_usd is None:
             return False
-        return self.spent(attempts) + self.worst_case_usd <= self.left_usd
+        return EXACT.add(self.spent(attempts), self.worst_case_usd) <= self.left_usd

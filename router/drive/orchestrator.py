@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from ..hops import Outcome
 from ..policy.rules import Policy
 from ..types import Chunk, Request
-from .going import Going, Home
+from .going import Going
+from .home import Home
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,8 +20,13 @@ class Orchestrator:
 
     home: Home
 
-    async def run(self, request: Request, policy: Policy) -> AsyncGenerator[Chunk | Outcome, None]:
+    async def run(
+        self, request: Request, policy: Policy, notes: tuple[str, ...] = ()
+    ) -> AsyncGenerator[Chunk | Outcome, None]:
         """Yield the answer's committed chunks, then the `Outcome`, which is booked by then.
+
+        Args:
+            notes: For the top of the trace.
 
         Raises:
             Forbidden: guards left no tier.
@@ -28,7 +34,7 @@ class Orchestrator:
             NoAnswer: every hop failed, or one failed after bytes of it had been sent.
             LedgerError: a call could not be booked, so it was not made.
         """
-        going = Going(self.home, request, policy)
+        going = Going(self.home, request, policy, notes)
         try:
             async with aclosing(going.chunks()) as chunks:
                 async for chunk in chunks:

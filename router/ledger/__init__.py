@@ -13,9 +13,10 @@ if TYPE_CHECKING:
     from .entry import Began, Closed, Sink
     from .ledger import Ledger
     from .pricing import PriceBook, PriceLine
+    from .recordings import recorded
     from .report import Report
 
-__all__ = ["Began", "Closed", "Ledger", "PriceBook", "PriceLine", "Report", "Sink"]
+__all__ = ["Began", "Closed", "Ledger", "PriceBook", "PriceLine", "Report", "Sink", "recorded"]
 
 _HOMES = {
     "Began": "entry",
@@ -25,6 +26,7 @@ _HOMES = {
     "PriceLine": "pricing",
     "Report": "report",
     "Sink": "entry",
+    "recorded": "recordings",
 }
 
 

@@ -115,6 +115,7 @@ class Close(msgspec.Struct, frozen=True, kw_only=True):
     total_s: float | None = None
     cost_usd: Decimal | None = None
     trace: msgspec.Raw = msgspec.Raw(b"[]")
+    signals: msgspec.Raw = msgspec.Raw(b"{}")
     label: str | None = None
     tags: msgspec.Raw = msgspec.Raw(b"{}")
     messages: msgspec.Raw = msgspec.Raw(b"null")
@@ -201,6 +202,7 @@ def close_line(request: Closed, *, keep_text: bool) -> bytes:
         "total_s": outcome.total_s,
         "cost_usd": outcome.cost_usd,
         "trace": mask.value(outcome.trace.as_json()),
+        "signals": mask.value(outcome.signals),
         "label": request.label,
         "tags": request.tags,
     }

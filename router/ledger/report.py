@@ -133,6 +133,8 @@ class RequestDetail:
 
     Attributes:
         trace: What the policy said, as `hops.Trace.as_json` gave it.
+        signals: What was known of the request, by signal name; null: looked for and unknown. Empty
+            for a request that never ended, or was booked before signals were kept.
         messages: None where text is not kept.
         answer: None where text is not kept, or there was none.
     """
@@ -140,6 +142,7 @@ class RequestDetail:
     request: RequestRow
     hops: tuple[HopRow, ...]
     trace: tuple[Mapping[str, Any], ...]
+    signals: Mapping[str, Any]
     labels: tuple[LabelRow, ...]
     messages: tuple[Message, ...] | None
     answer: str | None
@@ -195,7 +198,7 @@ class Report:
     def recent(self, limit: int = 20) -> tuple[RequestRow, ...]:
         """The last requests, newest first."""
         query = f"{_REQUESTS} ORDER BY r.started_at DESC, r.decision_id DESC LIMIT ?"
-        with self._reading():
+        with self.reading():
             return tuple(_request(row) for row in self._rows(query, (limit,)))
 
     def request(self, decision_id: str) -> RequestDetail:
@@ -207,7 +210,7 @@ class Report:
 
         Raises: LedgerError, when none or more than one fits.
         """
-        with self._reading():
+        with self.reading():
             row = self._one(decision_id)
             key = (row["decision_id"],)
             attempts: dict[int, list[AttemptRow]] = {}
@@ -222,6 +225,7 @@ class Report:
                 request=_request(row),
                 hops=tuple(_hop(hop, tuple(attempts.get(hop["hop"], ()))) for hop in hops),
                 trace=tuple(json.loads(row["trace"])),
+                signals=json.loads(row["signals"]),
                 labels=tuple(_label(label) for label in labels),
                 messages=None if messages == "null" else messages_of(messages),
                 answer=texts[0]["answer"] if texts else None,
@@ -233,12 +237,15 @@ class Report:
         Args:
             since: Seconds since 1970-01-01 UTC.
         """
-        with self._reading():
+        with self.reading():
             return totals(self._intake.db, since)
 
     @contextmanager
-    def _reading(self) -> Iterator[None]:
-        """Catch up, then hold one moment's state."""
+    def reading(self) -> Iterator[sqlite3.Connection]:
+        """Catch up, then hold one moment's state; for this room's own questions.
+
+        Raises: LedgerError, when the database can't be read.
+        """
         try:
             try:
                 self._intake.catch_up()
@@ -247,7 +254,7 @@ class Report:
                 log.warning("the latest requests may be missing: %s", exc)
             self._intake.db.execute("BEGIN")
             try:
-                yield
+                yield self._intake.db
             finally:
                 self._intake.db.execute("ROLLBACK")
         except sqlite3.Error as exc:
@@ -284,7 +291,7 @@ def _dollars(text: str | None) -> Decimal | None:
 
 def _request(row: Mapping[str, Any]) -> RequestRow:
     kept = dict(row)
-    for name in ("run", "cost_pico_usd", "trace"):
+    for name in ("run", "cost_pico_usd", "trace", "signals"):
         del kept[name]
     kept |= {
         "tags": json.loads(row["tags"]),

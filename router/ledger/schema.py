@@ -129,6 +129,11 @@ STEPS: tuple[Step, ...] = (
         )
         """,
     ),
+    (
+        # JSON object: what was known of the request; empty for those booked before there was a
+        # place for it, and for those that never ended.
+        "ALTER TABLE requests ADD COLUMN signals TEXT NOT NULL DEFAULT '{}'",
+    ),
 )
 
 

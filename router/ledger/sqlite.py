@@ -66,7 +66,7 @@ _REQUEST_CLOSED = _upsert(
     "requests",
     "decision_id",
     "decision_id run started_at status policy policy_revision label tags answered_by flags ttfb_s "
-    "total_s cost_usd cost_pico_usd trace",
+    "total_s cost_usd cost_pico_usd trace signals",
 )
 _HOP_LEFT = _upsert(
     "hops",
@@ -241,6 +241,7 @@ def _request_closed(run: str, line: Close) -> Row:
         line.total_s,
         *money(line.cost_usd),
         as_text(line.trace),
+        as_text(line.signals),
     )
 
 

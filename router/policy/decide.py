@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .rules import Policy, Signals
+from .predicates import Predicate, Signals, between
+from .race import Raced, race
+from .rules import Policy, Requirement
 from .trace import Check
 
 
@@ -17,6 +19,7 @@ class Before(NamedTuple):
         start: Where the walk begins. None: nothing is permitted.
         because: Why there, in words.
         checks: Every rule that was looked at.
+        race: Whether another tier starts beside it. None: the policy races nobody.
     """
 
     permitted: tuple[str, ...]
@@ -24,6 +27,7 @@ class Before(NamedTuple):
     start: str | None
     because: str
     checks: tuple[Check, ...]
+    race: Raced | None = None
 
 
 class After(NamedTuple):
@@ -72,7 +76,8 @@ def before(policy: Policy, signals: Signals) -> Before:
     start = _permitted_start(policy.tiers, permitted, wanted)
     if start is not None and start != wanted:
         because = f"{because}, {wanted} is forbidden"
-    return Before(permitted, tuple(guards), start, because, tuple(checks))
+    raced = None if policy.race is None else race(policy, permitted, start, signals)
+    return Before(permitted, tuple(guards), start, because, tuple(checks), raced)
 
 
 def _permitted_start(tiers: tuple[str, ...], permitted: tuple[str, ...], wanted: str) -> str | None:
@@ -83,24 +88,54 @@ def _permitted_start(tiers: tuple[str, ...], permitted: tuple[str, ...], wanted:
 
 
 def after(policy: Policy, tier: str, signals: Signals) -> After:
-    """Hold a draft of `tier` against every requirement on it. Unknown does not hold."""
+    """Hold a draft of `tier` against every requirement on it. Unknown does not hold.
+
+    Near the day's budget the bars that have a `near_budget` stand lower, so that more is kept.
+    """
     checks: list[Check] = []
     failed: list[str] = []
     for requirement in policy.accept:
         if tier not in requirement.on:
             continue
-        truth = requirement.require.truth(signals)
+        bar = requirement.require
+        if requirement.near_budget is not None:
+            bar = _paced(policy, requirement, requirement.near_budget, signals)
+        truth = bar.truth(signals)
         if truth is not True:
             failed.append(requirement.id)
-        checks.append(
-            Check(
-                "accept",
-                requirement.id,
-                truth,
-                "" if truth is True else "not kept",
-                requirement.require,
-                signals,
-            )
-        )
+        effect = "" if truth is True else "not kept"
+        checks.append(Check("accept", requirement.id, truth, effect, bar, signals))
     because = f"{failed[0]} does not hold" if failed else ""
     return After(not failed, tuple(failed), because, tuple(checks))
+
+
+def early(policy: Policy, tier: str, signals: Signals) -> Check | None:
+    """Hold the beginning of a draft of `tier` against its early commit. None: it has none.
+
+    `signals` are of the draft so far. Only a check that is true commits.
+    """
+    rule = policy.early_on(tier)
+    if rule is None:
+        return None
+    truth = rule.require.truth(signals)
+    effect = f"shown from token {rule.tokens} on" if truth is True else "held to its end"
+    return Check("early", tier, truth, effect, rule.require, signals)
+
+
+def pace(policy: Policy, signals: Signals) -> float:
+    """How far the bars have moved from their own place (0) to `near_budget` (1).
+
+    They begin to move when `limits.pace_from` of the day's dollars is spent; unknown moves nothing.
+    """
+    used = signals.get("world.budget_used")
+    start = policy.limits.pace_from
+    if not isinstance(used, int | float) or used <= start:
+        return 0.0
+    return min(1.0, (used - start) / (1 - start))
+
+
+def _paced(
+    policy: Policy, requirement: Requirement, near_budget: Predicate, signals: Signals
+) -> Predicate:
+    share = pace(policy, signals)
+    return between(requirement.require, near_budget, share) if share > 0 else requirement.require

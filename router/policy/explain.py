@@ -9,12 +9,23 @@ from typing import Any
 
 from ..hops import Hop
 from ..signals.catalogue import AtMost, Value
-from .rules import SYMBOLS, All, AnyOf, Not, Predicate, Signals, Test, Truth, tests_in
+from .predicates import (
+    SYMBOLS,
+    All,
+    AnyOf,
+    Not,
+    Predicate,
+    Signals,
+    Test,
+    Truth,
+    tests_in,
+)
 from .trace import Check, Entry, Taken
 
 _WORDS: dict[str, dict[Truth, str]] = {
     "guard": {True: "yes", False: "no", None: "unknown"},
     "route": {True: "yes", False: "no", None: "unknown"},
+    "early": {True: "holds", False: "fails", None: "unknown"},
     "accept": {True: "holds", False: "fails", None: "unknown"},
 }
 
@@ -81,6 +92,10 @@ def show(value: Value) -> str:
     """A signal's value for people."""
     if value is None:
         return "unknown"
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if value == "":
+        return "(empty)"
     if not isinstance(value, float):
         return str(value)
     if value.is_integer():
@@ -95,7 +110,7 @@ def test_text(test: Test, signals: Signals) -> str:
     """
     value, bound = signals.get(test.signal), test.bound
     if isinstance(bound, tuple):
-        left, right = show(value), f"[{', '.join(bound)}]"
+        left, right = show(value), f"[{', '.join(map(show, bound))}]"
     else:
         left, right = show(value), show(bound)
         if left == right and value != bound:
@@ -144,7 +159,7 @@ def _check_line(check: Check) -> str:
 def _hop_lines(hop: Hop) -> Sequence[str]:
     last = hop.last
     line = (
-        f" hop {hop.index + 1:<2} {hop.target:<24} {hop.cause:<8} ttft {seconds(last.ttft_s)}"
+        f" hop {hop.index + 1:<2} {hop.target:<24} {hop.cause:<10} ttft {seconds(last.ttft_s)}"
         f"  tpot {seconds(last.tpot_s)}  total {seconds(hop.total_s)}  {usd(hop.cost_usd)}"
     )
     retries = len(hop.attempts) - 1

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ..document import nearest, read_yaml
 from ..errors import PolicyError
-from .document import build
+from .build import build
 from .rules import Policy
 
 

@@ -1,138 +1,25 @@
-"""A policy as frozen values, and predicates that answer yes, no or unknown."""
+"""A policy as frozen values."""
 
 from __future__ import annotations
 
-import operator
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal, Protocol
+from typing import Any, Literal
 
-from ..signals.catalogue import AtMost, Value
+from ..types import Label
+from .predicates import Predicate, tests_in
 
-Truth = bool | None
-"""Yes, no, or None: unknown. Kleene's strong three-valued logic."""
+Escalate = Literal["next", "best_gain"]
+AtLimit = Literal["draft", "refuse"]
+Recorded = Literal["policy", "cheap", "all"]
 
-Signals = Mapping[str, Value]
-Op = Literal["gt", "gte", "lt", "lte", "is", "is_not", "in", "not_in"]
 
-_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
-    "gt": operator.gt,
-    "gte": operator.ge,
-    "lt": operator.lt,
-    "lte": operator.le,
-    "is": operator.eq,
-    "is_not": operator.ne,
-    "in": lambda value, bound: value in bound,
-    "not_in": lambda value, bound: value not in bound,
+NOT_RUN = {
+    "race": "this version starts none; whether it would is in the trace",
+    "sample": "this version asks nobody again; which requests it would is in the trace",
 }
-SYMBOLS: dict[str, str] = {
-    "gt": ">",
-    "gte": ">=",
-    "lt": "<",
-    "lte": "<=",
-    "is": "is",
-    "is_not": "is not",
-    "in": "in",
-    "not_in": "not in",
-}
-
-
-class Predicate(Protocol):
-    """Something that signals make true, false, or leave open."""
-
-    def truth(self, signals: Signals) -> Truth:
-        """Whether it holds."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Test:
-    """One signal against one bound."""
-
-    signal: str
-    op: Op
-    bound: float | str | tuple[str, ...]
-
-    def truth(self, signals: Signals) -> Truth:
-        value = signals.get(self.signal)
-        if value is None:
-            return None
-        if isinstance(value, AtMost):
-            return self._of_bound(value.bound)
-        return _COMPARE[self.op](value, self.bound)
-
-    def _of_bound(self, most: float) -> Truth:
-        """What an upper bound alone decides."""
-        if not isinstance(self.bound, (int, float)):
-            return None
-        if self.op == "gt" and most <= self.bound:
-            return False
-        if self.op == "gte" and most < self.bound:
-            return False
-        if self.op == "lt" and most < self.bound:
-            return True
-        if self.op == "lte" and most <= self.bound:
-            return True
-        if self.op in ("is", "is_not") and most < self.bound:
-            return self.op == "is_not"
-        return None
-
-
-@dataclass(frozen=True, slots=True)
-class All:
-    """Every part holds."""
-
-    parts: tuple[Predicate, ...]
-
-    def truth(self, signals: Signals) -> Truth:
-        found: Truth = True
-        for part in self.parts:
-            truth = part.truth(signals)
-            if truth is False:
-                return False
-            if truth is None:
-                found = None
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class AnyOf:
-    """At least one part holds."""
-
-    parts: tuple[Predicate, ...]
-
-    def truth(self, signals: Signals) -> Truth:
-        found: Truth = False
-        for part in self.parts:
-            truth = part.truth(signals)
-            if truth is True:
-                return True
-            if truth is None:
-                found = None
-        return found
-
-
-@dataclass(frozen=True, slots=True)
-class Not:
-    """The part does not hold."""
-
-    part: Predicate
-
-    def truth(self, signals: Signals) -> Truth:
-        truth = self.part.truth(signals)
-        return None if truth is None else not truth
-
-
-def tests_in(predicate: Predicate) -> tuple[Test, ...]:
-    """Every single test of a predicate, in the order written."""
-    if isinstance(predicate, Test):
-        return (predicate,)
-    if isinstance(predicate, Not):
-        return tests_in(predicate.part)
-    if isinstance(predicate, (All, AnyOf)):
-        return tuple(test for part in predicate.parts for test in tests_in(part))
-    raise TypeError(f"not a predicate: {predicate!r}")
+"""Parts of a policy that are decided but not acted on yet, and what to say of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,26 +42,52 @@ class Route:
 
 @dataclass(frozen=True, slots=True)
 class Requirement:
-    """What a draft of certain tiers has to meet to be kept."""
+    """What a draft of certain tiers has to meet to be kept.
+
+    Attributes:
+        near_budget: The same comparisons with the bounds that hold once the day's dollars are
+            spent; on the way there the bounds move. None: they don't.
+    """
 
     id: str
     on: frozenset[str]
+    require: Predicate
+    near_budget: Predicate | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Early:
+    """Accept a draft of certain tiers before it has ended, and show it from there on.
+
+    Attributes:
+        tokens: Tokens that have to be there before it is looked at; it is looked at once.
+        require: What has to hold of the draft so far.
+    """
+
+    on: frozenset[str]
+    tokens: int
     require: Predicate
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
-    """Bounds of one request. None: no bound.
+    """Bounds of one request, and of a day. None: no bound.
 
     Attributes:
         hops: Most targets tried.
         deadline_s: Seconds from arrival, shared by all hops.
         cost_usd: Most dollars, reserved at the worst case before each hop.
+        day_usd: Most dollars of a local day, over all requests of this process.
+        pace_from: Share of `day_usd` from which on the bars of `near_budget` move.
+        at_limit: Give back the best draft, flagged, or refuse.
     """
 
     hops: int | None = None
     deadline_s: float | None = None
     cost_usd: Decimal | None = None
+    day_usd: Decimal | None = None
+    pace_from: float = 0.7
+    at_limit: AtLimit = "draft"
 
     def tightened(self, deadline_s: float | None, cost_usd: Decimal | None) -> Limits:
         """These limits, or the caller's where those are tighter."""
@@ -182,11 +95,55 @@ class Limits:
             hops=self.hops,
             deadline_s=_least(self.deadline_s, deadline_s),
             cost_usd=_least(self.cost_usd, cost_usd),
+            day_usd=self.day_usd,
+            pace_from=self.pace_from,
+            at_limit=self.at_limit,
         )
 
 
 def _least(a: Any, b: Any) -> Any:
     return b if a is None else a if b is None else min(a, b)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gain:
+    """How `escalate: best_gain` weighs the tiers above a draft that is not kept.
+
+    Attributes:
+        share: By tier, how often its answer is right where the draft was not kept, 0 to 1.
+        second_usd: What a second of waiting is worth.
+    """
+
+    share: Mapping[str, float]
+    second_usd: Decimal = Decimal(0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Race:
+    """When the next tier starts beside the device instead of after it.
+
+    Attributes:
+        over_s: It starts when predicted draft seconds times the chance of escalation are more.
+        cost_usd: Most dollars, at the worst case, it may cost.
+    """
+
+    over_s: float
+    cost_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """Which kept answers are asked again of a stronger tier, for labels.
+
+    Attributes:
+        share: Of the kept requests, 0 to 1.
+        tier: Who is asked.
+        day_usd: Most dollars of a local day for it.
+    """
+
+    share: float
+    tier: str
+    day_usd: Decimal
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -198,6 +155,12 @@ class Policy:
         revision: First 12 hex digits of the SHA-256 of its content.
         summary: What it is for, in a sentence.
         tiers: Weak to strong; the walk begins at the first unless a route says otherwise.
+        early: At most one for a tier.
+        escalate: The next stronger tier, or the one that `gain` finds best.
+        gain: Always there with ``best_gain``.
+        attach_draft: Whether the draft goes along when the question goes on.
+        default_label: Label of a request whose caller said nothing.
+        record_signals: What is recorded: what the policy asks for, or more.
     """
 
     name: str
@@ -207,13 +170,36 @@ class Policy:
     guards: tuple[Guard, ...] = ()
     route: tuple[Route, ...] = ()
     accept: tuple[Requirement, ...] = ()
-    limits: Limits = Limits()
+    early: tuple[Early, ...] = ()
+    limits: Limits = field(default_factory=Limits)
+    escalate: Escalate = "next"
+    gain: Gain | None = None
+    attach_draft: bool = False
+    race: Race | None = None
+    sample: Sample | None = None
+    default_label: Label = "public"
+    record_signals: Recorded = "policy"
+
+    def predicates(self) -> Iterator[Predicate]:
+        """Every predicate it has."""
+        for guard in self.guards:
+            yield guard.when
+        for rule in self.route:
+            yield rule.when
+        for requirement in self.accept:
+            yield requirement.require
+        for early in self.early:
+            yield early.require
 
     def signals(self) -> frozenset[str]:
-        """Names of the signals that any rule of it speaks of."""
-        predicates = (
-            *(g.when for g in self.guards),
-            *(r.when for r in self.route),
-            *(a.require for a in self.accept),
-        )
-        return frozenset(test.signal for p in predicates for test in tests_in(p))
+        """Names of the signals it has to know to decide."""
+        found = {test.signal for p in self.predicates() for test in tests_in(p)}
+        if any(requirement.near_budget for requirement in self.accept):
+            found.add("world.budget_used")
+        if self.race is not None:
+            found |= {"device.end_s", "prompt.escalation_chance", "complexity.score"}
+        return frozenset(found)
+
+    def early_on(self, tier: str) -> Early | None:
+        """The early commit of that tier. None: its drafts are held until they are whole."""
+        return next((early for early in self.early if tier in early.on), None)

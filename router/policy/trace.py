@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from ..hops import Cause
-from .rules import Predicate, Signals, Truth
+from .predicates import Predicate, Signals, Truth
 
 
 class Check(NamedTuple):
@@ -21,7 +21,7 @@ class Check(NamedTuple):
         signals: What it was asked of.
     """
 
-    kind: Literal["guard", "route", "accept"]
+    kind: Literal["guard", "route", "early", "accept"]
     id: str
     truth: Truth
     effect: str

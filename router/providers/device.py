@@ -12,10 +12,12 @@ import os
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from ..device import wire
 from ..device.engine import EngineInfo, EngineOptions, Job
+from ..device.folder import ModelFolder, read_folder
 from ..device.link import DeviceLink
 from ..errors import ConfigError, ModelError, Unavailable
 from ..types import Ask, Chunk, Message, TokenStat, Usage
@@ -55,11 +57,28 @@ class Device:
         self._options = options
         self._link: DeviceLink | None = None
         self._info: EngineInfo | None = None
+        self._limit: int | None = None
 
     @property
     def info(self) -> EngineInfo | None:
         """What the engine says about itself. None: none has been needed yet."""
         return self._info
+
+    def up(self) -> bool:
+        """Whether a worker is there, so that a call has not to wait for a start."""
+        return self._link is not None and self._link.worker_pid is not None
+
+    async def context_limit(self) -> int | None:
+        """Tokens the model takes, prompt and answer, as its folder says. None: there is none."""
+        if self._info is not None:
+            return self._info.context_limit
+        if self._limit is None:
+            try:
+                folder = await asyncio.to_thread(_read, self._target.model)
+            except Unavailable:
+                return None
+            self._limit = folder.limit(self._options.context_limit)
+        return self._limit
 
     async def stream(self, ask: Ask) -> AsyncIterator[Chunk]:
         """Yield a chunk for each token; the last one has the usage.
@@ -122,6 +141,10 @@ def _job(ask: Ask) -> Job:
         seed=ask.seed,
         stop=ask.stop,
     )
+
+
+def _read(model: str) -> ModelFolder:
+    return read_folder(Path(_find(model)))
 
 
 def _find(model: str) -> str:

@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from ..errors import HopError
-from ..types import Finish, TokenStat, Usage
+from ..types import Finish, TokenStat, ToolCall, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +41,7 @@ class Step:
     Attributes:
         match: Words in the last user message, lower case. None: a step taken in order.
         tokens: The whole answer.
+        tool_calls: What it asks to be called, at its end.
         ttft_s: Seconds before the first token, or before whatever comes instead.
         tpot_s: Seconds before each further token.
         finish: Why it ends.
@@ -52,6 +53,7 @@ class Step:
 
     match: str | None
     tokens: tuple[Token, ...]
+    tool_calls: tuple[ToolCall, ...]
     ttft_s: float
     tpot_s: float
     finish: Finish

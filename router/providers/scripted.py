@@ -6,6 +6,8 @@ written into the config, and so were the log-probabilities it gives. `options`:
 - `steps`: a list of steps (`scriptfile.py` shows some), or the path of a YAML or JSON file that has
   such a list under `steps`.
 - `price`: ``{input_usd_per_1m, output_usd_per_1m, cached_input_usd_per_1m}``; what it would charge.
+- `abilities`: a list of what it takes beside text: `images`, `tools`, `json`; all of them if not
+  given.
 - `served_log`: a file that gets one JSON line for each answer that was served to its end, at that
   moment: an account that does not depend on the ledger's.
 
@@ -19,13 +21,14 @@ from __future__ import annotations
 import asyncio
 import json
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import asdict
-from typing import NoReturn
+from typing import NoReturn, get_args
 
 from ..clock import Clock, SystemClock
+from ..document import nearest
 from ..errors import BadWire, ConfigError, Refused, Unavailable
-from ..types import Ask, Chunk, Usage
+from ..types import Ability, Ask, Chunk, Usage
 from .base import Provider, Target
 from .options import check_options
 from .script import Step
@@ -45,7 +48,7 @@ class Scripted:
             read_steps,
         )  # pydantic: only who has a script pays for it
 
-        check_options(target, ("steps", "price", "served_log"))
+        check_options(target, ("steps", "price", "served_log", "abilities"))
         self._target = target
         self._clock = clock or SystemClock()
         steps = read_steps(target)
@@ -54,6 +57,7 @@ class Scripted:
         self._next = 0
         self._price = read_price(target)
         self._served_log = _path(target)
+        self.abilities = _abilities(target)
 
     async def stream(self, ask: Ask) -> AsyncGenerator[Chunk, None]:
         """Yield the step's tokens one by one, then its finish reason and usage together.
@@ -77,7 +81,12 @@ class Scripted:
         usage = _count(ask, len(tokens)) if step.usage == "counted" else step.usage
         if self._served_log is not None:
             self._book(self._served_log, ask, usage)
-        yield Chunk(finish="length" if len(tokens) < len(step.tokens) else step.finish, usage=usage)
+        cut = len(tokens) < len(step.tokens)
+        yield Chunk(
+            tool_calls=() if cut else step.tool_calls,
+            finish="length" if cut else step.finish,
+            usage=usage,
+        )
 
     async def aclose(self) -> None:
         """Nothing to let go of."""
@@ -131,6 +140,18 @@ def _path(target: Target) -> str | None:
     if path is not None and not isinstance(path, str):
         raise ConfigError("has to be a path", field=f"targets.{target.name}.options.served_log")
     return path
+
+
+def _abilities(target: Target) -> frozenset[Ability]:
+    known: tuple[Ability, ...] = get_args(Ability)
+    given = target.options.get("abilities", known)
+    field = f"targets.{target.name}.options.abilities"
+    if isinstance(given, str) or not isinstance(given, Sequence):
+        raise ConfigError("has to be a list of words", field=field)
+    for word in given:
+        if word not in known:
+            raise ConfigError(f"{word!r} is no ability", field=field, hint=nearest(word, known))
+    return frozenset(given)
 
 
 def _count(ask: Ask, output_tokens: int) -> Usage:

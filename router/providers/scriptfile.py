@@ -7,7 +7,8 @@ A script is a list of steps; every field may be left out::
       mean_logprob: -0.2           # or `logprobs`, one a word; or `tokens`: [{text, logprob, ...}]
       ttft_s: 0.3                  # seconds to the first token
       tpot_s: 0.02                 # seconds for each after it
-      finish: stop                 # or length, content_filter
+      finish: stop                 # or length, content_filter; tool_calls when it calls tools
+      tool_calls: [{id: a1, name: look_up, arguments: '{"word": "hop"}'}]
       usage: {input_tokens: 12, output_tokens: 2}    # or null: says nothing; absent: its own count
     - fail: {kind: rate_limited, retry_after_s: 2}   # or message, retryable, status, code
     - {text: one two three, cut_after: 2}            # breaks off after two tokens
@@ -26,7 +27,7 @@ import pydantic
 
 from ..document import Document, Key, Place, nearest, read_yaml, validate
 from ..errors import ConfigError, HopError
-from ..types import TokenStat, Usage
+from ..types import TokenStat, ToolCall, Usage
 from .base import Target
 from .script import Failure, Price, Step, Token
 
@@ -53,6 +54,12 @@ class _UsageShape(_Shape):
     reasoning_tokens: int | None = pydantic.Field(None, ge=0)
 
 
+class _CallShape(_Shape):
+    id: str
+    name: str
+    arguments: str = "{}"
+
+
 class _FailShape(_Shape):
     kind: str
     message: str = "the script says so"
@@ -77,7 +84,8 @@ class _StepShape(_Shape):
     mean_logprob: float | None = pydantic.Field(None, le=0)
     ttft_s: float = pydantic.Field(0.0, ge=0)
     tpot_s: float = pydantic.Field(0.0, ge=0)
-    finish: Literal["stop", "length", "content_filter"] = "stop"
+    finish: Literal["stop", "length", "content_filter", "tool_calls"] | None = None
+    tool_calls: list[_CallShape] = []
     usage: _UsageShape | None = None
     fail: _FailShape | None = None
     cut_after: int | None = pydantic.Field(None, ge=0)
@@ -106,7 +114,8 @@ class _StepShape(_Shape):
             tokens=self._tokens(),
             ttft_s=self.ttft_s,
             tpot_s=self.tpot_s,
-            finish=self.finish,
+            tool_calls=tuple(ToolCall(**call.model_dump()) for call in self.tool_calls),
+            finish=self.finish or ("tool_calls" if self.tool_calls else "stop"),
             usage="counted" if counted else usage,
             stop_after=0 if wrong and self.cut_after is None else self.cut_after,
             failure=_failure(self.fail) if self.fail else None,

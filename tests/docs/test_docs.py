@@ -21,8 +21,9 @@ from router import errors
 from router.configfile import ConfigFile
 from router.document import parse_yaml
 from router.errors import PolicyError, RouterError
-from router.policy.document import PolicyDocument, build
-from router.policy.rules import Op
+from router.policy.build import build
+from router.policy.document import PolicyDocument
+from router.policy.predicates import Op
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -112,6 +113,38 @@ def test_the_readmes_transcript_is_what_the_command_prints() -> None:
 
     assert done.returncode == 0, done.stdout
     assert [settled(x) for x in done.stdout.splitlines()] == [settled(x) for x in shown]
+
+
+def test_a_newcomer_changes_one_number_and_sees_the_decision_flip(tmp_path: Path) -> None:
+    """The README's section, followed to the letter."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = readme.split("## Change one number")[1].split("\n## ")[0]
+    written = re.search(r"^```yaml\n(policy: my-first\n.*?)^```", readme, re.DOTALL | re.MULTILINE)
+    change = re.search(r"write `(\S+)` for `(\S+)` in the file", section)
+    told = re.findall(r"^```\n\$ firsthop (.*)\n((?:.*\n)*?)```$", section, re.MULTILINE)
+    assert written is not None
+    assert change is not None
+    assert len(told) == 2
+    new, old = change.groups()
+    assert written[1].count(old) == 1
+    for text, (words, shown) in zip((written[1], written[1].replace(old, new)), told, strict=True):
+        (tmp_path / "my-first.yaml").write_text(text, encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, "-m", "firsthop", *shlex.split(words)],
+            cwd=tmp_path,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            encoding="utf-8",
+            check=False,
+            timeout=60,
+        )
+        assert done.returncode == 0, done.stdout
+        assert [settled(x) for x in done.stdout.splitlines()] == [
+            settled(x) for x in shown.splitlines()
+        ]
+    assert "fails" in told[0][1]
+    assert "answered by device" in told[1][1]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.relative_to(ROOT).as_posix())

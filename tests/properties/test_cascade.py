@@ -20,7 +20,8 @@ from support.policies import (
 )
 
 from router.cascade import Call, Rung, Seen
-from router.policy import PolicyTrace, before, rules
+from router.policy import PolicyTrace, before
+from router.policy.predicates import Test as OneTest
 from router.policy.rules import Limits, Policy, Requirement
 from router.policy.trace import Taken
 from router.signals.catalogue import Value
@@ -158,11 +159,11 @@ def test_only_an_answer_that_came_is_given(
 
 
 @given(policies(), requests, ladders(), replies())
-def test_a_draft_that_could_be_shown_is_never_lost(
+def test_a_draft_that_could_be_presented_is_never_lost(
     policy: Policy, signals: dict[str, Value], rungs: Ladder, reply: Reply
 ) -> None:
     walked = Walked(policy, signals, rungs, reply)
-    could = [s for s in walked.seen[1:] if s.signals is not None and s.returnable]
+    could = [s for s in walked.seen[1:] if s.signals is not None and s.returnable and s.presentable]
 
     if could and "cut" not in walked.verdict.flags:
         assert walked.verdict.status == "answered"
@@ -199,7 +200,7 @@ def test_a_higher_bar_never_keeps_more_and_never_means_fewer_hops(
 
 
 def _barred(policy: Policy, bar: float) -> Policy:
-    test = rules.Test("draft.mean_logprob", "gte", bar)
+    test = OneTest("draft.mean_logprob", "gte", bar)
     requirement = Requirement("bar", frozenset(TIERS), test)
     return replace(policy, accept=(*policy.accept, requirement))
 

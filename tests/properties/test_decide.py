@@ -17,18 +17,11 @@ from support.policies import (
     some_tiers,
 )
 
-from router.policy import PolicyTrace, after, before, rules
-from router.policy.rules import (
-    All,
-    AnyOf,
-    Guard,
-    Not,
-    Policy,
-    Predicate,
-    Requirement,
-    Route,
-    Truth,
-)
+from router.policy import PolicyTrace, after, before
+from router.policy.predicates import All, AnyOf, Not, Predicate, Signals, Truth
+from router.policy.predicates import Test as OneTest
+from router.policy.predicates import tests_in as all_tests
+from router.policy.rules import Guard, Policy, Requirement, Route
 from router.signals.catalogue import CATALOGUE, AtMost, Value
 
 any_signals = signal_sets()
@@ -42,7 +35,7 @@ class Told:
     def __init__(self, says: Truth) -> None:
         self.says = says
 
-    def truth(self, signals: rules.Signals) -> Truth:
+    def truth(self, signals: Signals) -> Truth:
         return self.says
 
 
@@ -97,9 +90,7 @@ def test_what_is_said_without_a_signal_is_not_unsaid_when_it_becomes_known(
 
 
 @given(single_tests(), any_signals)
-def test_a_test_of_an_unknown_signal_is_unknown(
-    test: rules.Test, signals: dict[str, Value]
-) -> None:
+def test_a_test_of_an_unknown_signal_is_unknown(test: OneTest, signals: dict[str, Value]) -> None:
     assert test.truth({**signals, test.signal: None}) is None
     del signals[test.signal]
     assert test.truth(signals) is None
@@ -119,12 +110,12 @@ def test_what_a_bound_decides_holds_for_every_number_under_it(
 
 
 @given(single_tests([CATALOGUE["prompt.tokens"]]), st.integers(21, 99))
-def test_a_bound_above_everything_decides_nothing(test: rules.Test, most: int) -> None:
+def test_a_bound_above_everything_decides_nothing(test: OneTest, most: int) -> None:
     assert test.truth({"prompt.tokens": AtMost(most)}) is None
 
 
 @given(single_tests([CATALOGUE["prompt.tokens"]]))
-def test_a_bound_below_everything_decides_all(test: rules.Test) -> None:
+def test_a_bound_below_everything_decides_all(test: OneTest) -> None:
     assert test.truth({"prompt.tokens": AtMost(0.5)}) is not None
 
 
@@ -154,7 +145,7 @@ def test_what_no_guard_forbids_is_permitted(policy: Policy, signals: dict[str, V
 
 @given(policies(), any_request, single_tests([CATALOGUE["prompt.tokens"]]), some_tiers)
 def test_unknown_in_a_guard_forbids(
-    policy: Policy, signals: dict[str, Value], test: rules.Test, forbid: frozenset[str]
+    policy: Policy, signals: dict[str, Value], test: OneTest, forbid: frozenset[str]
 ) -> None:
     """Unless another part of the guard already says no."""
     policy = _with_guards(policy, (*policy.guards, Guard("unknown", test, forbid)))
@@ -184,7 +175,7 @@ def test_the_order_of_guards_means_nothing(policy: Policy, signals: dict[str, Va
 
 @given(policies(), any_request, single_tests([CATALOGUE["prompt.tokens"]]), st.sampled_from(TIERS))
 def test_unknown_in_a_route_does_not_match(
-    policy: Policy, signals: dict[str, Value], test: rules.Test, start: str
+    policy: Policy, signals: dict[str, Value], test: OneTest, start: str
 ) -> None:
     signals = {**signals, "prompt.tokens": None}
     first = (Route("unknown", test, start), *policy.route)
@@ -218,7 +209,7 @@ def test_a_draft_is_kept_only_if_every_requirement_on_its_tier_is_known_to_hold(
 
 @given(policies(), st.sampled_from(TIERS), any_signals, single_tests())
 def test_unknown_never_accepts(
-    policy: Policy, tier: str, signals: dict[str, Value], test: rules.Test
+    policy: Policy, tier: str, signals: dict[str, Value], test: OneTest
 ) -> None:
     stricter = _with_accept(
         policy, (*policy.accept, Requirement("unknown", frozenset({tier}), test))
@@ -261,10 +252,10 @@ def test_only_the_signals_it_names_can_change_a_decision(
 
 @given(predicates())
 def test_every_test_of_a_predicate_is_found(predicate: Predicate) -> None:
-    found = rules.tests_in(predicate)
+    found = all_tests(predicate)
 
     assert found
-    assert all(isinstance(test, rules.Test) for test in found)
+    assert all(isinstance(test, OneTest) for test in found)
 
 
 def _with_guards(policy: Policy, guards: tuple[Guard, ...]) -> Policy:
@@ -280,7 +271,7 @@ def _with_accept(policy: Policy, accept: tuple[Requirement, ...]) -> Policy:
 
 
 def _with_bar(policy: Policy, tier: str, bar: float) -> Policy:
-    test = rules.Test("draft.mean_logprob", "gte", bar)
+    test = OneTest("draft.mean_logprob", "gte", bar)
     return _with_accept(policy, (*policy.accept, Requirement("bar", frozenset({tier}), test)))
 
 

@@ -10,8 +10,11 @@ from typing import TypeVar
 from hypothesis import strategies as st
 
 from router.cascade import Call, Rung, Seen, Verdict, walk
-from router.policy import before, rules
-from router.policy.rules import Guard, Limits, Op, Policy, Predicate, Requirement, Route, Signals
+from router.policy import before
+from router.policy.decide import early
+from router.policy.predicates import All, AnyOf, Not, Op, Predicate, Signals
+from router.policy.predicates import Test as OneTest
+from router.policy.rules import Early, Gain, Guard, Limits, Policy, Requirement, Route
 from router.signals.catalogue import CATALOGUE, AtMost, Signal, Value
 
 T = TypeVar("T")
@@ -45,20 +48,27 @@ def _grid(signal: Signal) -> list[float]:
     return [low + (high - low) * i / 6 for i in range(7)]
 
 
-def _tests_of(signal: Signal) -> list[rules.Test]:
+def _tests_of(signal: Signal) -> list[OneTest]:
     """Every comparison of a signal with one of a few bounds."""
     if signal.type == "word":
         several: list[tuple[str, ...]] = list(zip(signal.words, signal.words[1:], strict=False))
         return [
-            *(rules.Test(signal.name, op, word) for op in _WORD_OPS for word in signal.words),
-            *(rules.Test(signal.name, op, words) for op in _SET_OPS for words in several),
+            *(OneTest(signal.name, op, word) for op in _WORD_OPS for word in signal.words),
+            *(OneTest(signal.name, op, words) for op in _SET_OPS for words in several),
         ]
     bounds = range(1, 21) if signal.unit == "tokens" else _grid(signal)
-    return [rules.Test(signal.name, op, float(b)) for op in _COUNT_OPS for b in bounds]
+    return [OneTest(signal.name, op, float(b)) for op in _COUNT_OPS for b in bounds]
 
 
 _VALUES = {signal.name: values_of(signal) for signal in OF_ANY}
 _TESTS = {signal.name: _tests_of(signal) for signal in OF_ANY}
+
+
+_LOOSER: Mapping[str, int] = {"gt": -1, "gte": -1, "lt": 1, "lte": 1}
+
+
+def _bar(bound: float) -> OneTest:
+    return OneTest("draft.mean_logprob", "gte", bound)
 
 
 class Dice:
@@ -80,19 +90,19 @@ class Dice:
     def signals(self, catalogue: list[Signal]) -> dict[str, Value]:
         return {signal.name: self.pick(_VALUES[signal.name]) for signal in catalogue}
 
-    def test(self, catalogue: list[Signal]) -> rules.Test:
+    def test(self, catalogue: list[Signal]) -> OneTest:
         return self.pick(_TESTS[self.pick(catalogue).name])
 
     def predicate(self, catalogue: list[Signal]) -> Predicate:
         """One test, or up to three in an `all` or `any`, some of them under a `not`."""
         tests = [self.test(catalogue) for _ in range(1 + self.below(3))]
-        parts: list[Predicate] = [rules.Not(t) if self.below(3) == 2 else t for t in tests]
+        parts: list[Predicate] = [Not(t) if self.below(3) == 2 else t for t in tests]
         if len(parts) == 1:
             return parts[0]
-        whole: Predicate = rules.AnyOf(tuple(parts))
+        whole: Predicate = AnyOf(tuple(parts))
         if self.below(2):
-            whole = rules.All(tuple(parts))
-        return rules.Not(whole) if self.below(3) == 2 else whole
+            whole = All(tuple(parts))
+        return Not(whole) if self.below(3) == 2 else whole
 
     def tiers(self) -> frozenset[str]:
         chosen = frozenset(tier for tier in TIERS if self.below(2))
@@ -130,6 +140,41 @@ class Dice:
             limits=self.limits(),
         )
 
+    def rich_policy(self) -> Policy:
+        """The same with everything else that a policy may say and this version acts on."""
+        plain = self.policy()
+        accepts = [replace(a, near_budget=self.loosened(a)) for a in plain.accept]
+        paced = [
+            Requirement(f"paced-{i}", self.tiers(), _bar(strict), _bar(strict - self.below(5) / 2))
+            for i, strict in enumerate(self.pick(((), (-0.5,), (-0.5, -1.0))))
+        ]
+        shares = {tier: self.below(11) / 10 for tier in TIERS}
+        gain = self.pick((None, Gain(share=shares), Gain(share=shares, second_usd=Decimal("0.1"))))
+        early_on = self.tiers()
+        return replace(
+            plain,
+            accept=(*accepts, *paced),
+            early=self.pick(((), (Early(early_on, 8, self.predicate(OF_ANY)),))),
+            limits=replace(
+                plain.limits,
+                day_usd=Decimal(1),
+                pace_from=self.pick((0.7, 0.0, 0.5, 0.99)),
+                at_limit=self.pick(("draft", "refuse")),
+            ),
+            escalate="next" if gain is None else "best_gain",
+            gain=gain,
+            attach_draft=self.below(2) == 1,
+        )
+
+    def loosened(self, requirement: Requirement) -> Predicate | None:
+        """A bar for `near_budget` under a single downward test; None for anything else."""
+        test = requirement.require
+        if not isinstance(test, OneTest) or test.op not in _LOOSER:
+            return None
+        return OneTest(
+            test.signal, test.op, float(test.bound) + _LOOSER[test.op] * self.below(4) / 2
+        )
+
     def ladder(self) -> dict[str, tuple[Rung, ...]]:
         """Up to two targets a tier; some tiers have none, some targets no known price."""
         found: dict[str, tuple[Rung, ...]] = {}
@@ -142,12 +187,27 @@ class Dice:
                 found[tier] = tuple(Rung(f"{tier}-{i}", tier, w) for i, w in enumerate(worsts))
         return found
 
+    def rich_ladder(self) -> dict[str, tuple[Rung, ...]]:
+        """The same with expected seconds, known or not, and targets that are not able to."""
+        return {
+            tier: tuple(
+                replace(
+                    rung,
+                    expected_s=self.pick((None, 0.5, 2.0, 4.0)),
+                    unable=self.pick(("", "", "", "it takes no images")),
+                )
+                for rung in rungs
+            )
+            for tier, rungs in self.ladder().items()
+        }
+
     def seen(self) -> Seen:
         """Of one call alone; its dollars are a share of its worst case."""
         failed = self.below(3) == 2
         return Seen(
             signals=None if failed else self.signals(OF_ANY),
             returnable=self.below(4) != 3,
+            presentable=self.below(4) != 3,
             failure="unavailable" if failed else None,
             committed=self.below(2) == 1,
             elapsed_s=self.below(9) / 2,
@@ -176,7 +236,7 @@ def signal_sets(catalogue: list[Signal] = OF_ANY) -> st.SearchStrategy[dict[str,
     return _rolled(len(catalogue)).map(lambda dice: dice.signals(catalogue))
 
 
-def single_tests(catalogue: list[Signal] = OF_ANY) -> st.SearchStrategy[rules.Test]:
+def single_tests(catalogue: list[Signal] = OF_ANY) -> st.SearchStrategy[OneTest]:
     """One signal against one bound."""
     return st.sampled_from([test for signal in catalogue for test in _TESTS[signal.name]])
 
@@ -191,6 +251,20 @@ def policies() -> st.SearchStrategy[Policy]:
     return _rolled(96).map(Dice.policy)
 
 
+def rich_policies() -> st.SearchStrategy[Policy]:
+    """See `Dice.rich_policy`."""
+    return _rolled(128).map(Dice.rich_policy)
+
+
+def rich_ladders() -> st.SearchStrategy[dict[str, tuple[Rung, ...]]]:
+    """See `Dice.rich_ladder`."""
+    return _rolled(24).map(Dice.rich_ladder)
+
+
+used_shares = st.sampled_from([None, 0.0, 0.5, 0.7, 0.75, 0.9, 0.99, 1.0])
+"""Values of ``world.budget_used``."""
+
+
 def ladders() -> st.SearchStrategy[dict[str, tuple[Rung, ...]]]:
     """See `Dice.ladder`."""
     return _rolled(9).map(Dice.ladder)
@@ -198,7 +272,7 @@ def ladders() -> st.SearchStrategy[dict[str, tuple[Rung, ...]]]:
 
 def replies() -> st.SearchStrategy[Callable[[Call, Rung], Seen]]:
     """See `Dice.replies`."""
-    return _rolled(54).map(Dice.replies)
+    return _rolled(66).map(Dice.replies)
 
 
 some_tiers = _rolled(3).map(Dice.tiers)
@@ -215,27 +289,43 @@ class Walked:
         reply: Callable[[Call, Rung], Seen],
         *,
         asked: str | None = None,
+        stay: str | None = None,
+        day_left_usd: Decimal | None = None,
         most_calls: int = 50,
     ) -> None:
         self.first = before(policy, signals)
         self.calls: list[Call] = []
-        self.seen: list[Seen] = [Seen()]
+        self.seen: list[Seen] = [Seen(day_left_usd=day_left_usd)]
         by_name = {rung.name: rung for of_tier in rungs.values() for rung in of_tier}
-        steps = walk(policy, self.first, rungs, policy.limits, asked=asked)
+        steps = walk(
+            policy,
+            self.first,
+            rungs,
+            policy.limits,
+            asked=asked,
+            stay=stay,
+            day_left_usd=day_left_usd,
+        )
         try:
             call = next(steps)
             while True:
                 self.calls.append(call)
                 assert len(self.calls) <= most_calls, "the walk does not end"
                 one, total = reply(call, by_name[call.target]), self.seen[-1]
+                day = total.day_left_usd
+                of_draft = None if one.signals is None else {**signals, **one.signals}
+                looked = None
+                if call.early is not None and of_draft is not None:
+                    looked = early(policy, call.tier, of_draft)
                 self.seen.append(
-                    Seen(
-                        signals=None if one.signals is None else {**signals, **one.signals},
-                        returnable=one.returnable,
-                        failure=one.failure,
-                        committed=one.committed,
+                    replace(
+                        one,
+                        signals=of_draft,
+                        early=() if looked is None else (looked,),
+                        committed=one.committed or (looked is not None and looked.truth is True),
                         elapsed_s=total.elapsed_s + one.elapsed_s,
                         spent_usd=total.spent_usd + one.spent_usd,
+                        day_left_usd=None if day is None else day - one.spent_usd,
                     )
                 )
                 call = steps.send(self.seen[-1])

@@ -3,21 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final
 
 from router.clock import Clock, ManualClock
-from router.drive.going import Home
+from router.device.wire import Healthy
+from router.drive.breaker import Breakers
+from router.drive.chances import Chances
+from router.drive.home import Home
 from router.drive.live import Live, Meter
 from router.drive.orchestrator import Orchestrator
+from router.drive.outgoing import Transform
+from router.drive.purse import Purse
+from router.drive.senses import DeviceSense, Senses
+from router.drive.speeds import Speeds
 from router.errors import LedgerError, RouterError
 from router.hops import Attempt, Outcome
 from router.ledger.entry import Began, Closed
 from router.policy.rules import Policy
 from router.providers.base import Target
-from router.types import Ask, Chunk, Finish, Message, Request, TokenStat, Usage
+from router.types import Ability, Ask, Chunk, Finish, Message, Request, TokenStat, Usage
+from router.world.machine import Machine
 
 
 class Stall:
@@ -45,6 +53,7 @@ class Player:
     clock: Clock
     asks: list[Ask] = field(default_factory=list)
     closed: int = 0
+    abilities: frozenset[Ability] = frozenset()
 
     async def stream(self, ask: Ask) -> AsyncGenerator[Chunk, None]:
         play = self.plays[min(len(self.asks), len(self.plays) - 1)]
@@ -178,6 +187,8 @@ class Street:
     players: dict[str, Player] = field(default_factory=dict)
     counted: int | None = 20
     keep_text: bool = False
+    senses: Senses | None = None
+    transforms: Sequence[Transform] = ()
 
     def add(
         self,
@@ -203,9 +214,29 @@ class Street:
     async def count_tokens(self, messages: tuple[Message, ...]) -> int | None:
         return self.counted
 
+    async def health(self) -> Healthy | None:
+        """No worker is up, unless a test says otherwise."""
+        return None
+
+    async def context_limit(self) -> int | None:
+        return 4096
+
     @property
     def home(self) -> Home:
-        return Home(self.lives, self.sink, self.clock, self.count_tokens, self.keep_text)
+        if self.senses is None:
+            first = next(iter(self.lives.values()))
+            device = DeviceSense(first, self.count_tokens, self.health, self.context_limit)
+            self.senses = Senses(
+                clock=self.clock,
+                targets=self.lives,
+                device=device,
+                machine=Machine(self.clock),
+                speeds=Speeds(self.clock),
+                purse=Purse(self.clock),
+                breakers=Breakers(self.clock),
+                chances=Chances(),
+            )
+        return Home(self.lives, self.sink, self.clock, self.senses, self.keep_text, self.transforms)
 
     def stream(self, policy: Policy, request: Request) -> AsyncGenerator[Chunk | Outcome, None]:
         return Orchestrator(self.home).run(request, policy)

@@ -11,7 +11,7 @@ from support.street import Fixed, Street, ask, says
 from router.answer import Answer, explain, outcome_json
 from router.document import parse_yaml
 from router.hops import Outcome
-from router.policy.document import build
+from router.policy.build import build
 
 POLICY = build(
     parse_yaml(

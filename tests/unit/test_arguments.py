@@ -9,41 +9,6 @@ import pytest
 
 from router import arguments
 from router.errors import ConfigError
-from router.types import Message
-
-
-@pytest.mark.parametrize(
-    ("given", "field"),
-    [
-        (None, "messages"),
-        (3, "messages"),
-        (b"hm?", "messages"),
-        ({"role": "user", "content": "hm?"}, "messages"),
-        (Message(role="user", content="hm?"), "messages"),
-        ([], "messages"),
-        ([1, 2], "messages[0]"),
-        (["hm?"], "messages[0]"),
-        ([{"content": "hm?"}], "messages[0].role"),
-        ([Message(role="usr", content="hm?")], "messages[0].role"),  # type: ignore[arg-type]
-        ([{"role": ["user"], "content": "hm?"}], "messages[0].role"),
-        ([{"role": "user", "content": "a"}, {"role": "user"}], "messages[1].content"),
-        ([Message(role="user", content=None)], "messages[0].content"),  # type: ignore[arg-type]
-        ("half a pair: \ud83d", "messages[0].content"),
-    ],
-)
-def test_a_conversation_of_another_shape_names_the_place(given: Any, field: str) -> None:
-    with pytest.raises(ConfigError) as caught:
-        arguments.messages(given)
-
-    assert caught.value.field == field
-
-
-def test_a_conversation_may_be_any_iterable_of_turns() -> None:
-    turns = (
-        turn for turn in [{"role": "system", "content": "a"}, Message(role="user", content="b")]
-    )
-
-    assert [m.role for m in arguments.messages(turns)] == ["system", "user"]  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("given", [["a"], "ab", {"a": 1}, {"a": None}, {1: "a"}])

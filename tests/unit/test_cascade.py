@@ -9,7 +9,7 @@ from decimal import Decimal
 import pytest
 
 from router.cascade import Call, Rung, Seen, Verdict, walk
-from router.policy import before, rules
+from router.policy import before, predicates
 from router.policy.rules import Guard, Limits, Policy, Requirement, Route
 from router.policy.trace import Entry, Note, Taken
 
@@ -22,7 +22,7 @@ POLICY = Policy(
     guards=(
         Guard(
             "stays-home",
-            rules.Test("request.label", "is", "secret"),
+            predicates.Test("request.label", "is", "secret"),
             frozenset({"cloud-fast", "cloud-strong"}),
         ),
     ),
@@ -30,7 +30,7 @@ POLICY = Policy(
         Requirement(
             "sure",
             frozenset({"device", "cloud-fast"}),
-            rules.Test("draft.mean_logprob", "gte", -0.3),
+            predicates.Test("draft.mean_logprob", "gte", -0.3),
         ),
     ),
 )
@@ -138,7 +138,7 @@ def test_a_tier_without_target_is_skipped_and_noted() -> None:
 def test_a_draft_that_can_not_be_shown_is_not_kept_however_sure_it_is() -> None:
     calls, verdict = walked(EMPTY, SURE)
 
-    assert calls[1].because == "the answer has no text, or a filter cut it"
+    assert calls[1].because == "the answer says nothing, or a filter cut it"
     assert verdict.answered_by == 1
 
 
@@ -278,7 +278,7 @@ def test_what_guards_leave_without_a_target_is_forbidden() -> None:
 
 
 def test_where_no_tier_from_the_start_up_has_a_target_the_strongest_weaker_one_is_asked() -> None:
-    start = Route("r", rules.Test("request.label", "is", "public"), "cloud-strong")
+    start = Route("r", predicates.Test("request.label", "is", "public"), "cloud-strong")
     policy = replace(POLICY, route=(start,))
     rungs = {tier: RUNGS[tier] for tier in ("device", "cloud-fast")}
     steps = walk(policy, before(policy, PUBLIC), rungs, Limits())

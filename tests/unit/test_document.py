@@ -31,7 +31,7 @@ from router.document import (
     validate,
 )
 from router.errors import ConfigError, PolicyError
-from router.policy.document import build
+from router.policy.build import build
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted(

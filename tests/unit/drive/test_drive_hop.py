@@ -16,6 +16,7 @@ from support.street import STALL, Fixed, Play, Player, Step, says, target
 
 from router.clock import Clock, Deadline, ManualClock, SystemClock
 from router.drive.attempt import Allowance, HopRun, Live
+from router.drive.call import Reading
 from router.errors import (
     AuthFailed,
     BadWire,
@@ -30,6 +31,11 @@ from router.providers.base import Provider
 from router.types import Ask, Chunk, Message, TokenStat, Usage
 
 ASK = Ask(attempt_id="", messages=(Message(role="user", content="hm?"),), max_output_tokens=100)
+
+
+def release(at_once: bool) -> Callable[[Reading], bool]:
+    """When what is read goes on to the caller: from its first text on, or when it is whole."""
+    return lambda reading: at_once and reading.says_something
 
 
 @dataclass
@@ -70,7 +76,7 @@ class Hopper:
     chunks: list[Chunk] = field(default_factory=list)
 
     async def read(self, *, commits: bool = False) -> str:
-        async with aclosing(self.run.chunks(commits=commits)) as chunks:
+        async with aclosing(self.run.chunks(release(commits))) as chunks:
             async for chunk in chunks:
                 self.chunks.append(chunk)
         return "".join(chunk.text for chunk in self.chunks)
@@ -400,7 +406,7 @@ def test_a_provider_that_can_not_close_does_not_change_how_the_call_ended(
     one = hop(provider=Rude(at_close=True))
 
     async def leave() -> None:
-        async with aclosing(one.run.chunks(commits=True)) as chunks:
+        async with aclosing(one.run.chunks(release(True))) as chunks:
             await anext(chunks)
 
     with caplog.at_level(logging.WARNING, logger="firsthop"):
@@ -453,7 +459,7 @@ def test_a_caller_who_stops_reading_stops_the_work_at_once() -> None:
     one = hop([*LINES, STALL])
 
     async def leave() -> None:
-        chunks = one.run.chunks(commits=True)
+        chunks = one.run.chunks(release(True))
         await anext(chunks)
         assert one.player.closed == 0
         await chunks.aclose()
@@ -588,7 +594,7 @@ def test_whatever_happens_each_beginning_has_one_end(
     one = hop(*plays, attempts=attempts, deadline_s=deadline_s)
 
     async def read() -> None:
-        async with aclosing(one.run.chunks(commits=commits)) as chunks:
+        async with aclosing(one.run.chunks(release(commits))) as chunks:
             async for chunk in chunks:
                 one.chunks.append(chunk)
                 if len(one.chunks) == leave_after:

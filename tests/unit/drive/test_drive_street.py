@@ -20,7 +20,7 @@ from router.errors import (
     Unavailable,
 )
 from router.hops import Outcome
-from router.policy import rules
+from router.policy import predicates
 from router.policy.rules import Guard, Limits, Policy, Requirement, Route
 from router.types import Chunk, Message
 
@@ -47,7 +47,7 @@ def policy(
         guards=(
             Guard(
                 "private-stays-home",
-                rules.Test("request.label", "in", ("pii", "secret")),
+                predicates.Test("request.label", "in", ("pii", "secret")),
                 frozenset(tiers[1:]),
             ),
         ),
@@ -56,7 +56,7 @@ def policy(
             Requirement(
                 "sure-enough",
                 frozenset({tiers[0]}),
-                rules.Test("draft.mean_logprob", "gte", -0.5),
+                predicates.Test("draft.mean_logprob", "gte", -0.5),
             ),
         ),
         limits=limits or Limits(),
@@ -184,7 +184,7 @@ def test_a_draft_without_text_or_cut_by_a_filter_is_not_kept(empty: Play) -> Non
     ended = street(empty, CLOUD).run(no_bar)
 
     assert ended.text == "The cloud knows"
-    assert "has no text, or a filter cut it" in ended.answer.hops[1].because
+    assert "says nothing, or a filter cut it" in ended.answer.hops[1].because
 
 
 def test_a_last_answer_without_a_byte_gives_way_to_the_draft() -> None:
@@ -221,7 +221,7 @@ def test_when_guards_leave_no_tier_nobody_is_asked() -> None:
         revision="r",
         summary="s",
         tiers=("device",),
-        guards=(Guard("never", rules.Test("prompt.turns", "gte", 1), frozenset({"device"})),),
+        guards=(Guard("never", predicates.Test("prompt.turns", "gte", 1), frozenset({"device"})),),
     )
 
     ended = found.run(cloud_only)
@@ -255,7 +255,7 @@ def test_without_any_target_for_the_policy_there_is_no_answer() -> None:
 
 
 def test_a_route_to_a_tier_without_target_goes_back_to_what_there_is() -> None:
-    route = Route("long", rules.Test("prompt.tokens", "gt", 10), "cloud")
+    route = Route("long", predicates.Test("prompt.tokens", "gt", 10), "cloud")
     found = street(SURE)
 
     ended = found.run(policy(route=(route,)))
@@ -398,7 +398,7 @@ def test_the_devices_count_of_a_prompt_does_not_bound_what_a_cloud_will_count() 
 
 # The count of tokens
 
-LONG = (Route("long", rules.Test("prompt.tokens", "gt", 10), "cloud"),)
+LONG = (Route("long", predicates.Test("prompt.tokens", "gt", 10), "cloud"),)
 
 
 def test_the_devices_count_decides_where_a_policy_asks_for_it() -> None:
@@ -422,7 +422,7 @@ def test_a_count_that_fails_leaves_the_bound_by_bytes() -> None:
     found.add("device", "device", SURE)
 
     assert found.run(policy(tiers=("device",), route=())).text == "I am sure"
-    route = (Route("long", rules.Test("prompt.tokens", "gt", 10), "device"),)
+    route = (Route("long", predicates.Test("prompt.tokens", "gt", 10), "device"),)
     ended = found.run(policy(tiers=("device",), route=route))
     assert ended.text == "I am sure"
     assert ended.answer.trace.as_json()[1]["tests"][0]["value"] == {"at_most": 331}

@@ -10,9 +10,12 @@ import pytest
 from router.document import parse_yaml
 from router.errors import PolicyError
 from router.policy import rules
-from router.policy.document import build, dollars
+from router.policy.build import build
+from router.policy.document import dollars
 from router.policy.load import find, load, revision_of
-from router.policy.rules import Limits, Policy
+from router.policy.predicates import All, AnyOf, Not
+from router.policy.predicates import Test as OneTest
+from router.policy.rules import Limits, Policy, Race, Sample
 
 POLICIES = Path(__file__).parents[3] / "policies"
 
@@ -56,10 +59,10 @@ def test_a_whole_document_becomes_a_policy() -> None:
 
     assert (policy.name, policy.revision) == ("whole", "abc")
     assert policy.tiers == ("device", "cloud-fast", "cloud-strong")
-    assert policy.guards[0].when == rules.Test("request.label", "in", ("pii", "secret"))
+    assert policy.guards[0].when == OneTest("request.label", "in", ("pii", "secret"))
     assert policy.guards[0].forbid == {"cloud-fast", "cloud-strong"}
     assert policy.route[0] == rules.Route(
-        "long", rules.Test("prompt.tokens", "gt", 3500.0), "cloud-fast"
+        "long", OneTest("prompt.tokens", "gt", 3500.0), "cloud-fast"
     )
     assert [a.on for a in policy.accept] == [{"device"}, {"device", "cloud-fast"}]
     assert policy.limits == Limits(hops=3, deadline_s=20, cost_usd=Decimal("0.01"))
@@ -89,27 +92,27 @@ def test_predicates_are_put_together() -> None:
 
     require = built(text).accept[1].require
 
-    assert require == rules.All(
+    assert require == All(
         (
-            rules.AnyOf(
+            AnyOf(
                 (
-                    rules.All(
+                    All(
                         (
-                            rules.Test("draft.tokens", "gte", 1.0),
-                            rules.Test("draft.tokens", "lt", 200.0),
+                            OneTest("draft.tokens", "gte", 1.0),
+                            OneTest("draft.tokens", "lt", 200.0),
                         )
                     ),
-                    rules.Not(
-                        rules.All(
+                    Not(
+                        All(
                             (
-                                rules.Test("draft.finish", "is_not", "stop"),
-                                rules.Test("prompt.turns", "gt", 3.0),
+                                OneTest("draft.finish", "is_not", "stop"),
+                                OneTest("prompt.turns", "gt", 3.0),
                             )
                         )
                     ),
                 )
             ),
-            rules.Test("draft.first_margin", "gt", 0.5),
+            OneTest("draft.first_margin", "gt", 0.5),
         )
     )
 
@@ -297,10 +300,11 @@ def test_what_is_no_amount_of_dollars_is_a_value_error(given: object) -> None:
 # Files
 
 
-@pytest.mark.parametrize("path", sorted(POLICIES.glob("*.yaml")), ids=lambda p: p.stem)
+SHIPPED = sorted(p for p in POLICIES.glob("*.yaml") if not p.stem.endswith(".test"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
 def test_every_shipped_policy_loads_and_is_called_like_its_file(path: Path) -> None:
-    if path.stem.endswith(".test"):
-        pytest.skip("cases of a policy, not a policy")
     policy = load(path)
 
     assert policy.name == path.stem
@@ -346,3 +350,151 @@ def test_an_unknown_name_is_told_the_nearest_and_never_a_file_of_cases(tmp_path:
 def test_a_policy_that_is_not_there_is_a_policy_error(tmp_path: Path) -> None:
     with pytest.raises(PolicyError, match="cannot be read"):
         load(tmp_path / "none.yaml")
+
+
+# What else a document may say
+
+REST = """\
+policy: rest
+summary: All that GOOD does not say.
+tiers: [device, cloud-fast, cloud-strong]
+guards:
+  - {id: all, when: {request.tenant: {is: banned}}, forbid: request}
+accept:
+  - id: sure
+    on: [device]
+    require: {draft.mean_logprob: {gte: -0.3}, draft.finish: {is: stop}}
+    near_budget: {draft.mean_logprob: {gte: -0.9}, draft.finish: {is: stop}}
+early:
+  - {on: [device, cloud-fast], tokens: 24, require: {draft.mean_logprob: {gte: -0.1}}}
+limits: {day_usd: "2", pace_from: 0.5, at_limit: refuse}
+escalate: best_gain
+gain: {share: {cloud-fast: 0.5, cloud-strong: 0.6}, second_usd: "0.001"}
+attach_draft: true
+race: {over_s: 2, cost_usd: "0.005"}
+sample: {share: 0.1, tier: cloud-fast, day_usd: "1"}
+default_label: internal
+record_signals: cheap
+"""
+
+
+def test_the_rest_of_a_document_becomes_a_policy() -> None:
+    policy = built(REST)
+
+    assert policy.guards[0].forbid == set(policy.tiers)
+    assert policy.accept[0].near_budget == All(
+        (
+            OneTest("draft.mean_logprob", "gte", -0.9),
+            OneTest("draft.finish", "is", "stop"),
+        )
+    )
+    assert policy.early_on("cloud-fast") == policy.early[0]
+    assert policy.early_on("cloud-strong") is None
+    assert policy.limits == Limits(day_usd=Decimal(2), pace_from=0.5, at_limit="refuse")
+    assert policy.gain is not None
+    assert policy.gain.share == {"device": 0.0, "cloud-fast": 0.5, "cloud-strong": 0.6}
+    assert (policy.escalate, policy.attach_draft) == ("best_gain", True)
+    assert policy.race == Race(over_s=2, cost_usd=Decimal("0.005"))
+    assert policy.sample == Sample(share=0.1, tier="cloud-fast", day_usd=Decimal(1))
+    assert (policy.default_label, policy.record_signals) == ("internal", "cheap")
+
+
+def test_a_policy_asks_for_the_signals_that_its_parts_need() -> None:
+    assert built(REST).signals() == {
+        "request.tenant",
+        "draft.mean_logprob",
+        "draft.finish",
+        "world.budget_used",
+        "device.end_s",
+        "prompt.escalation_chance",
+        "complexity.score",
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "line", "field", "says"),
+    [
+        ("forbid: request", "forbid: requests", 5, "guards[0].forbid", "not a valid word"),
+        ("forbid: request", "forbid: []", 5, "guards[0].forbid", "at least 1"),
+        ('day_usd: "2", ', "", 10, "accept[0].near_budget", "set limits.day_usd"),
+        ("gte: -0.9}", "gte: -0.1}", 10, "accept[0].near_budget", "is stricter than"),
+        ("gte: -0.9}", "gt: -0.9}", 10, "accept[0].near_budget", "built like require"),
+        ("gte: -0.9}", "is: -0.9}", 10, "accept[0].near_budget", "built like require"),
+        (
+            "{draft.mean_logprob: {gte: -0.9}, draft.finish: {is: stop}}",
+            "{draft.mean_logprob: {gte: -0.9}, draft.finish: {is: length}}",
+            10,
+            "accept[0].near_budget",
+            "draft.finish is can't move by degrees",
+        ),
+        (
+            "{draft.mean_logprob: {gte: -0.9}, draft.finish: {is: stop}}",
+            "{draft.mean_logprob: {gte: -0.9}}",
+            10,
+            "accept[0].near_budget",
+            "built like require",
+        ),
+        ("tokens: 24", "tokens: 0", 12, "early[0].tokens", "at least 1"),
+        (
+            "[device, cloud-fast], tok",
+            "[device, device], tok",
+            12,
+            "early[0].on[1]",
+            "is used twice",
+        ),
+        (
+            "require: {draft.mean_logprob: {gte: -0.1}}}",
+            "require: {draft.refusal: {is: false}}}",
+            12,
+            "early[0].require",
+            "move it to accept",
+        ),
+        ("at_limit: refuse", "at_limit: refuses", 13, "limits.at_limit", "'refuse'?"),
+        ("pace_from: 0.5", "pace_from: 1", 13, "limits.pace_from", "less than 1"),
+        ("escalate: best_gain", "escalate: next", 15, "gain", "by escalate: best_gain only"),
+        ("gain: {share: {cloud-fast: 0.5, ", "gain: {share: {", 15, "gain.share", "cloud-fast"),
+        ("cloud-strong: 0.6", "cloud-string: 0.6", 15, "gain.share.cloud-string", "cloud-strong"),
+        ("cloud-strong: 0.6", "cloud-strong: 1.6", 15, "gain.share.cloud-strong", "at most 1"),
+        ("over_s: 2", "over_s: 0", 17, "race.over_s", "more than 0"),
+        ("tier: cloud-fast", "tier: device", 18, "sample.tier", "stronger than the first"),
+        ("tier: cloud-fast", "tier: cloud", 18, "sample.tier", "unknown tier 'cloud'"),
+        ("internal", "private", 19, "default_label", "one of"),
+        ("cheap", "some", 20, "record_signals", "one of"),
+        ("request.tenant:", "tier.cloud.breaker:", 5, "", "unknown tier 'cloud'"),
+    ],
+)
+def test_the_rest_of_a_wrong_document_is_told_where_and_what(
+    old: str, new: str, line: int, field: str, says: str
+) -> None:
+    assert REST.count(old) == 1
+
+    error = wrong(REST.replace(old, new))
+
+    assert error.line == line
+    assert error.field == field or not field
+    assert says in str(error)
+
+
+def test_best_gain_without_gains_is_told_what_to_write() -> None:
+    text = REST.replace("gain: {share: {cloud-fast: 0.5, cloud-strong: 0.6}", "").replace(
+        ', second_usd: "0.001"}\n', "\n"
+    )
+
+    assert str(wrong(text)).endswith("(gain: {share: {cloud-fast: 0.5, cloud-strong: 0.5}})")
+
+
+def test_a_tier_has_one_early_commit() -> None:
+    text = REST.replace(
+        "limits:", "  - {on: [cloud-fast], tokens: 9, require: {draft.tokens: {gt: 8}}}\nlimits:"
+    )
+
+    error = wrong(text)
+
+    assert (error.line, error.field) == (13, "early[1].on[0]")
+    assert "tier cloud-fast has an early commit already" in str(error)
+
+
+def test_a_race_needs_somebody_to_race() -> None:
+    text = 'policy: p\nsummary: s\ntiers: [device]\nrace: {over_s: 1, cost_usd: "1"}\n'
+
+    assert "needs a second tier" in str(wrong(text))

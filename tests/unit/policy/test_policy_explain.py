@@ -8,8 +8,10 @@ from decimal import Decimal
 import pytest
 
 from router.hops import Attempt, Cause, Hop
-from router.policy import PolicyTrace, rules
+from router.policy import PolicyTrace
 from router.policy.explain import plain, predicate_text, seconds, show, usd
+from router.policy.predicates import All, AnyOf, Not, Predicate
+from router.policy.predicates import Test as OneTest
 from router.policy.trace import Check, Note, Taken
 from router.signals.catalogue import AtMost, Value
 
@@ -33,15 +35,15 @@ def hop(index: int, target: str, cause: Cause, *, attempts: int = 1) -> Hop:
 
 
 SIGNALS: dict[str, Value] = {"draft.mean_logprob": -0.48, "request.label": "public"}
-BAR = rules.Test("draft.mean_logprob", "gte", -0.3)
-LABEL = rules.Test("request.label", "in", ("pii", "secret"))
+BAR = OneTest("draft.mean_logprob", "gte", -0.3)
+LABEL = OneTest("request.label", "in", ("pii", "secret"))
 ENTRIES = (
     Check("guard", "stays-home", False, "", LABEL, SIGNALS),
     Note("tier cloud-strong skipped: no target serves it"),
     Taken(0, "start", "the first tier"),
     Check("accept", "sure", False, "not kept", BAR, SIGNALS),
     Taken(1, "escalation", "sure does not hold"),
-    Check("accept", "done", None, "not kept", rules.Test("draft.finish", "is", "stop"), {}),
+    Check("accept", "done", None, "not kept", OneTest("draft.finish", "is", "stop"), {}),
 )
 
 
@@ -51,7 +53,7 @@ def test_a_trace_is_a_line_a_step_with_hops_woven_in() -> None:
     assert PolicyTrace(ENTRIES).lines(hops) == [
         " guard  stays-home               no       request.label public in [pii, secret]",
         " note   tier cloud-strong skipped: no target serves it",
-        " hop 1  device                   start    ttft 0.21 s  tpot 0.0430 s  total 1.50 s"
+        " hop 1  device                   start      ttft 0.21 s  tpot 0.0430 s  total 1.50 s"
         "  $0.000092",
         " accept sure                     fails    draft.mean_logprob -0.48 >= -0.3   -> not kept",
         " hop 2  cloud                    escalation ttft 0.21 s  tpot 0.0430 s  total 1.50 s"
@@ -122,14 +124,14 @@ def test_a_trace_is_plain_json() -> None:
 @pytest.mark.parametrize(
     ("predicate", "text"),
     [
-        (rules.All((BAR, LABEL)), "BAR, LABEL"),
-        (rules.AnyOf((BAR, LABEL)), "BAR or LABEL"),
-        (rules.Not(BAR), "not (BAR)"),
-        (rules.Not(rules.AnyOf((BAR, rules.Not(LABEL)))), "not (BAR or not (LABEL))"),
-        (rules.AnyOf((rules.All((BAR, LABEL)), BAR)), "(BAR, LABEL) or (BAR)"),
+        (All((BAR, LABEL)), "BAR, LABEL"),
+        (AnyOf((BAR, LABEL)), "BAR or LABEL"),
+        (Not(BAR), "not (BAR)"),
+        (Not(AnyOf((BAR, Not(LABEL)))), "not (BAR or not (LABEL))"),
+        (AnyOf((All((BAR, LABEL)), BAR)), "(BAR, LABEL) or (BAR)"),
     ],
 )
-def test_a_predicate_is_shown_as_it_is_built(predicate: rules.Predicate, text: str) -> None:
+def test_a_predicate_is_shown_as_it_is_built(predicate: Predicate, text: str) -> None:
     bar, label = (
         "draft.mean_logprob -0.48 >= -0.3",
         "request.label public in [pii, secret]",
@@ -157,7 +159,8 @@ def test_two_numbers_that_differ_never_look_the_same() -> None:
         (AtMost(350), "at most 350"),
         (AtMost(12345678), "at most 12345678"),
         ("stop", "stop"),
-        (True, "True"),
+        (True, "true"),
+        ("", "(empty)"),
     ],
 )
 def test_values_are_shown_short(value: Value, text: str) -> None:

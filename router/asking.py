@@ -1,0 +1,229 @@
+"""A caller's conversation and options, in OpenAI's shapes or ours, become one `Request`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from decimal import Decimal
+from typing import Any, Literal, TypedDict, cast
+
+from . import arguments
+from .arguments import text, wrong
+from .document import nearest
+from .errors import ConfigError
+from .types import ROLES, Image, Label, Message, Request, Role, Tool, ToolCall
+
+Conversation = str | Sequence[Message | Mapping[str, Any]]
+"""A prompt, or the turns of a conversation, oldest first."""
+
+
+class Options(TypedDict, total=False):
+    """What a call may say beside its conversation. All of it may be left out.
+
+    Attributes:
+        policy: Name or path of a policy; this call only.
+        label: How private the text is; guards act on it. None: as the policy's `default_label`.
+        tenant: Whose request it is, where the app serves several.
+        deadline_s: Seconds until an answer is worth nothing; tightens the policy's.
+        cost_usd: Most dollars; tightens the policy's.
+        tags: Own words for the ledger and the policy.
+        target: Ask this target and no other. Guards still hold.
+        max_output_tokens: Cap on the answer.
+        temperature: None: the target's default; on the device greedy.
+        seed: For targets that sample with one.
+        stop: String, or strings, that end the answer.
+        tools: What the model may ask to be called: `Tool`, or OpenAI's shape.
+        response_format: ``"json"`` for a JSON object, or a JSON Schema, or OpenAI's shape.
+    """
+
+    policy: str | None
+    label: Label | None
+    tenant: str
+    deadline_s: float | None
+    cost_usd: Decimal | str | None
+    tags: Mapping[str, str] | None
+    target: str | None
+    max_output_tokens: int | None
+    temperature: float | None
+    seed: int | None
+    stop: str | Sequence[str]
+    tools: Sequence[Tool | Mapping[str, Any]]
+    response_format: Literal["json"] | Mapping[str, Any] | None
+
+
+def request(conversation: Conversation, options: Options, targets: Sequence[str]) -> Request:
+    """The request that a call makes. Raises ConfigError that names the argument."""
+    unknown = [name for name in options if name not in Options.__annotations__]
+    if unknown:
+        raise TypeError(
+            f"unknown argument {unknown[0]!r}: {nearest(unknown[0], Options.__annotations__)}"
+        )
+    wants_json, schema = _response_format(options.get("response_format"))
+    label = options.get("label")
+    return Request(
+        messages=messages(conversation),
+        max_output_tokens=arguments.whole(
+            "max_output_tokens", options.get("max_output_tokens"), least=1
+        ),
+        temperature=arguments.number("temperature", options.get("temperature")),
+        seed=arguments.whole("seed", options.get("seed")),
+        stop=arguments.stops(options.get("stop", ())),
+        tools=_tools(options.get("tools", ())),
+        json=wants_json,
+        json_schema=schema,
+        label=None if label is None else arguments.label(label),
+        tenant=text("tenant", options.get("tenant", "")),
+        tags=arguments.tags(options.get("tags")),
+        deadline_s=arguments.number("deadline_s", options.get("deadline_s"), zero=False),
+        cost_usd=arguments.dollars("cost_usd", options.get("cost_usd")),
+        target=arguments.one_of("target", options.get("target"), targets),
+    )
+
+
+def messages(conversation: Conversation) -> tuple[Message, ...]:
+    """A prompt or a list of turns as messages; names the turn that is wrong."""
+    if isinstance(conversation, str):
+        conversation = [Message(role="user", content=conversation)]
+    if isinstance(conversation, bytes | Mapping) or not isinstance(conversation, Iterable):
+        raise wrong("messages", "has to be text or a list of messages", conversation)
+    found = tuple(_message(f"messages[{i}]", turn) for i, turn in enumerate(conversation))
+    if not any(m.content.strip() or m.images for m in found):
+        raise ConfigError("nothing was asked", field="messages")
+    return found
+
+
+def _message(field: str, turn: object) -> Message:
+    if isinstance(turn, Message):
+        turn = {name: getattr(turn, name) for name in _TURN}
+    if not isinstance(turn, Mapping):
+        raise wrong(field, "has to be a Message, or a mapping with role and content", turn)
+    unknown = [key for key in turn if key not in (*_TURN, "name")]
+    if unknown:
+        hint = nearest(str(unknown[0]), _TURN)
+        raise ConfigError(f"unknown field {unknown[0]!r}", field=field, hint=hint)
+    role = turn.get("role")
+    if role not in ROLES:
+        raise ConfigError(
+            f"unknown role {role!r}", field=f"{field}.role", hint=nearest(str(role), ROLES)
+        )
+    calls = _calls(f"{field}.tool_calls", turn.get("tool_calls") or ())
+    content, images = _content(f"{field}.content", turn.get("content"), empty=bool(calls))
+    call_id = turn.get("tool_call_id")
+    if role == "tool" and not call_id:
+        raise ConfigError("a tool's result names its call", field=f"{field}.tool_call_id")
+    return Message(
+        role=cast(Role, role),
+        content=content,
+        images=images + tuple(turn.get("images") or ()),
+        tool_calls=calls,
+        tool_call_id=None if call_id is None else text(f"{field}.tool_call_id", call_id),
+    )
+
+
+_TURN = ("role", "content", "images", "tool_calls", "tool_call_id")
+
+
+def _content(field: str, given: object, *, empty: bool) -> tuple[str, tuple[Image, ...]]:
+    """Text, or OpenAI's list of parts."""
+    if given is None and empty:  # OpenAI's shape of an answer that only calls tools
+        return "", ()
+    if not isinstance(given, list | tuple):
+        return text(field, given), ()
+    words: list[str] = []
+    images: list[Image] = []
+    for i, part in enumerate(given):
+        kind = part.get("type") if isinstance(part, Mapping) else None
+        if kind == "text":
+            words.append(text(f"{field}[{i}].text", part.get("text")))
+        elif kind == "image_url":
+            images.append(_image(f"{field}[{i}].image_url", part.get("image_url")))
+        else:
+            hint = nearest(str(kind), ("text", "image_url"))
+            raise ConfigError(f"unknown part {kind!r}", field=f"{field}[{i}].type", hint=hint)
+    return "\n".join(words), tuple(images)
+
+
+def _image(field: str, given: object) -> Image:
+    url = given.get("url") if isinstance(given, Mapping) else given
+    url = text(field, url)
+    if not url.startswith(("https:", "http:", "data:image/")):
+        raise ConfigError("has to be an http(s): or data:image/ address", field=field)
+    # A still format has one frame; the others may be animations of any length.
+    still = url.lower().startswith(("data:image/jpeg", "data:image/jpg", "data:image/png"))
+    return Image(url=url, frames=1 if still else None)
+
+
+def _calls(field: str, given: object) -> tuple[ToolCall, ...]:
+    if not isinstance(given, list | tuple):
+        raise wrong(field, "has to be a list of calls", given)
+    return tuple(_call(f"{field}[{i}]", call) for i, call in enumerate(given))
+
+
+def _call(field: str, given: object) -> ToolCall:
+    if isinstance(given, ToolCall):
+        return given
+    function = given.get("function") if isinstance(given, Mapping) else None
+    if not isinstance(given, Mapping) or not isinstance(function, Mapping):
+        raise wrong(field, "has to be a ToolCall, or a mapping with id and function", given)
+    return ToolCall(
+        id=text(f"{field}.id", given.get("id")),
+        name=text(f"{field}.function.name", function.get("name")),
+        arguments=text(f"{field}.function.arguments", function.get("arguments")),
+    )
+
+
+def _tools(given: object) -> tuple[Tool, ...]:
+    if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
+        raise wrong("tools", "has to be a list of tools", given)
+    found = tuple(_tool(f"tools[{i}]", tool) for i, tool in enumerate(given))
+    names = [tool.name for tool in found]
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            raise ConfigError(f"two tools are called {name!r}", field=f"tools[{i}]")
+    return found
+
+
+def _tool(field: str, given: object) -> Tool:
+    if isinstance(given, Tool):
+        return given
+    function = given.get("function", given) if isinstance(given, Mapping) else None
+    if not isinstance(function, Mapping):
+        raise wrong(field, "has to be a Tool, or a mapping with name and parameters", given)
+    parameters = function.get("parameters")
+    if parameters is not None:
+        _plain_json(f"{field}.parameters", parameters)
+    return Tool(
+        name=text(f"{field}.name", function.get("name")),
+        description=text(f"{field}.description", function.get("description") or ""),
+        parameters=parameters,
+    )
+
+
+def _response_format(given: object) -> tuple[bool, Mapping[str, Any] | None]:
+    """Whether JSON is asked for, and its schema."""
+    field = "response_format"
+    if given is None:
+        return False, None
+    if given == "json":
+        return True, None
+    if not isinstance(given, Mapping):
+        raise wrong(field, 'has to be "json" or a JSON Schema', given)
+    kind = given.get("type")
+    if kind == "text":
+        return False, None
+    if kind == "json_object":
+        return True, None
+    if kind == "json_schema" and isinstance(given.get("json_schema"), Mapping):
+        given = given["json_schema"].get("schema")
+        field = "response_format.json_schema.schema"
+    _plain_json(field, given)
+    return True, cast(Mapping[str, Any], given)
+
+
+def _plain_json(field: str, given: object) -> None:
+    if not isinstance(given, Mapping):
+        raise wrong(field, "has to be a JSON Schema", given)
+    try:
+        json.dumps(given, allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise ConfigError(f"is no JSON: {exc}", field=field) from exc

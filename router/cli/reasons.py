@@ -1,0 +1,117 @@
+"""A trace with, under each rule, what would have had to be different for another decision.
+
+Comes in: the entries of a trace and the policy that made them. Goes out: lines for people, or plain
+values for machines. Every "had it been" is verified by deciding again; see
+`policy.counterfactual`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..policy.counterfactual import Flip, after_flips, before_flips, line
+from ..policy.explain import PolicyTrace, plain
+from ..policy.predicates import tests_in
+from ..policy.rules import Policy
+from ..policy.trace import Check, Entry, Taken
+
+INDENT = " " * 8
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Rules that made one decision together.
+
+    Attributes:
+        about: ``"the start"``, or whose draft was judged.
+        entries: In order; of a decision they are all checks.
+        flips: What would have changed it, by signal. Empty for what is no decision.
+    """
+
+    about: str
+    entries: tuple[Entry, ...]
+    flips: tuple[Flip, ...]
+
+
+def decisions(policy: Policy, entries: Sequence[Entry], tiers: Sequence[str]) -> Iterator[Decision]:
+    """The trace cut into decisions; what lies between them comes as it is.
+
+    Args:
+        tiers: Of each hop.
+    """
+    group: list[Check] = []
+    tier = ""
+    for entry in entries:
+        if group and not (isinstance(entry, Check) and _kind(entry) == _kind(group[0])):
+            yield _decision(policy, tier, group)
+            group = []
+        if isinstance(entry, Check) and _kind(entry):
+            group.append(entry)
+            continue
+        if isinstance(entry, Taken):
+            tier = tiers[entry.hop] if entry.hop < len(tiers) else ""
+        yield Decision("", (entry,), ())
+    if group:
+        yield _decision(policy, tier, group)
+
+
+def _kind(check: Check) -> str:
+    """Rules of a kind decide together. Empty: this one stands alone."""
+    return {"guard": "start", "route": "start", "accept": "accept"}.get(check.kind, "")
+
+
+def _decision(policy: Policy, tier: str, group: list[Check]) -> Decision:
+    signals = group[0].signals
+    if _kind(group[0]) == "start":
+        return Decision("the start", tuple(group), before_flips(policy, signals))
+    return Decision(f"the draft of {tier}", tuple(group), after_flips(policy, tier, signals))
+
+
+def told(
+    policy: Policy,
+    entries: Sequence[Entry],
+    tiers: Sequence[str],
+    hop_lines: Callable[[Taken], list[str]],
+) -> Iterator[str]:
+    """The trace for people.
+
+    Args:
+        hop_lines: How a hop is shown.
+    """
+    for decision in decisions(policy, entries, tiers):
+        left = {flip.signal: flip for flip in decision.flips}
+        for entry in decision.entries:
+            if isinstance(entry, Taken):
+                yield from hop_lines(entry)
+                if entry.because:
+                    yield f"{INDENT}because {entry.because}"
+                continue
+            yield from PolicyTrace((entry,)).lines(())
+            names = tests_in(entry.predicate) if isinstance(entry, Check) else ()
+            for name in dict.fromkeys(test.signal for test in names):
+                flip = left.get(name)
+                if flip is not None and flip.value is not None:
+                    yield INDENT + line(left.pop(name))
+        yield from (INDENT + line(f) for f in left.values() if f.value is not None)
+        never = [flip.signal for flip in left.values() if flip.value is None]
+        if never:
+            yield f"{INDENT}(no other value of {', '.join(never)} alone changes this)"
+
+
+def counterfactuals(
+    policy: Policy, entries: Sequence[Entry], tiers: Sequence[str]
+) -> list[dict[str, Any]]:
+    """The same for machines; a null value: no value of that signal alone changes the decision."""
+    return [
+        {
+            "decision": decision.about,
+            "signal": flip.signal,
+            "now": plain(flip.now),
+            "value": plain(flip.value),
+            "would": flip.would or None,
+        }
+        for decision in decisions(policy, entries, tiers)
+        for flip in decision.flips
+    ]

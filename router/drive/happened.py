@@ -1,0 +1,104 @@
+"""What has happened to one request so far: hops, drafts, errors, and what the caller was shown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from decimal import Decimal
+
+from ..cascade import Call
+from ..errors import HopError
+from ..hops import Hop, HopStatus, SignalValue, total_cost
+from ..money import EXACT
+from ..policy.explain import plain
+from ..signals.catalogue import Value
+from ..types import Chunk, Completion
+from .attempt import HopRun
+
+
+@dataclass(slots=True)
+class Happened:
+    """Grows hop by hop.
+
+    Attributes:
+        hops: Those of which at least one call could be booked.
+        drafts: What each of them answered, in the same order.
+        text: What the caller was shown.
+        first_byte: When that began, on the clock. None: nothing was shown.
+        spent: Dollars so far; unknown costs counted at their worst case.
+    """
+
+    hops: list[Hop] = field(default_factory=list)
+    drafts: list[Completion] = field(default_factory=list)
+    errors: list[HopError] = field(default_factory=list)
+    text: list[str] = field(default_factory=list)
+    first_byte: float | None = None
+    spent: Decimal = Decimal(0)
+
+    def shown(self, chunk: Chunk, now: float) -> Chunk:
+        """Note what goes on to the caller at `now`; gives it back."""
+        if self.first_byte is None:
+            self.first_byte = now
+        self.text.append(chunk.text)
+        return chunk
+
+    def add(
+        self,
+        call: Call,
+        run: HopRun,
+        status: HopStatus,
+        left: str,
+        measured: Mapping[str, Value],
+        took_s: float,
+    ) -> None:
+        """Add a hop that has ended."""
+        target = run.live.target
+        self.spent = EXACT.add(self.spent, run.allowance.spent(run.attempts))
+        self.drafts.append(run.answer)
+        self.hops.append(
+            Hop(
+                index=len(self.hops),
+                target=target.name,
+                tier=target.tier,
+                provider=target.provider,
+                model=target.model,
+                cause=call.cause,
+                because=call.because,
+                status=status,
+                left=left,
+                attempts=tuple(run.attempts),
+                total_s=took_s,
+                cost_usd=total_cost(tuple(a.cost_usd for a in run.attempts)),
+                signals=recorded(measured),
+            )
+        )
+
+    def hops_with(self, answered: int | None) -> tuple[Hop, ...]:
+        """All hops, the one whose answer was returned marked as such."""
+        return tuple(
+            replace(hop, status="answered", left="answered") if hop.index == answered else hop
+            for hop in self.hops
+        )
+
+
+def recorded(signals: Mapping[str, Value]) -> dict[str, SignalValue]:
+    """Signals as they are kept: plain values."""
+    return {name: plain(value) for name, value in signals.items()}
+
+
+def says_something(answer: Completion) -> bool:
+    """Whether there is anything in it."""
+    return bool(answer.text.strip() or answer.tool_calls)
+
+
+def as_chunk(draft: Completion) -> Chunk:
+    """A whole draft in one piece."""
+    return Chunk(
+        text=draft.text,
+        tokens=draft.tokens,
+        tool_calls=draft.tool_calls,
+        finish=draft.finish,
+        usage=draft.usage,
+        model=draft.model,
+        request_id=draft.request_id,
+    )

@@ -1,0 +1,62 @@
+"""The targets of one request as the walk sees them: price at worst, expected seconds, ability."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal
+
+from ..ladder import Rung
+from ..policy.rules import Policy
+from ..types import Ability, Request
+from .live import Live
+from .outgoing import outgoing_bound
+from .senses import Senses
+
+_TAKES_NO: dict[Ability, str] = {
+    "images": "it takes no images",
+    "tools": "it can't call tools",
+    "json": "it can't be held to JSON",
+}
+
+
+def rungs_of(
+    request: Request, policy: Policy, targets: Mapping[str, Live], senses: Senses
+) -> dict[str, tuple[Rung, ...]]:
+    """Every target by its tier, in the order of the config."""
+    found: dict[str, tuple[Rung, ...]] = {}
+    for live in targets.values():
+        name, tier = live.target.name, live.target.tier
+        rung = Rung(
+            name=name,
+            tier=tier,
+            worst_case_usd=worst_case(live, request, policy, targets),
+            expected_s=senses.speeds.end_s(name, None),
+            unable=_unable(live, request, senses),
+        )
+        found[tier] = (*found.get(tier, ()), rung)
+    return found
+
+
+def worst_case(
+    live: Live, request: Request, policy: Policy, targets: Mapping[str, Live]
+) -> Decimal | None:
+    """Most dollars one call can cost. None: not known, as with pictures, unless it is free."""
+    drafts = [cap(other, request) for other in targets.values()] if policy.attach_draft else [0]
+    bound = outgoing_bound(request, max(drafts) if policy.attach_draft else None)
+    worst = live.meter.worst_case(bound, cap(live, request))
+    return worst if worst == 0 or "images" not in request.needs else None
+
+
+def cap(live: Live, request: Request) -> int:
+    """Most tokens a target's answer may have."""
+    asked = request.max_output_tokens
+    return live.target.max_output_tokens if asked is None else asked
+
+
+def _unable(live: Live, request: Request, senses: Senses) -> str:
+    missing = sorted(request.needs - live.abilities)
+    if missing:
+        return ", ".join(_TAKES_NO[need] for need in missing)
+    if not senses.breakers.lets(live.target.name):
+        return "its circuit breaker is open"
+    return ""

@@ -1,0 +1,283 @@
+"""What a request's signals are read from, beside its own text: device, machine, money, time, tiers.
+
+Each is read at most once a request, and only if somebody asked for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from ..clock import Clock
+from ..errors import HopError
+from ..hops import Attempt, Outcome
+from ..policy.rules import Policy
+from ..signals import prompt_bound, request_signals
+from ..signals.catalogue import AtMost, Value
+from ..signals.language import load as load_detector
+from ..signals.schemas import load as load_checker
+from ..types import Label, Message, Request, ToolCall
+from ..world.machine import Machine
+from .breaker import Breakers
+from .chances import Chances
+from .live import Live
+from .purse import Purse
+from .speeds import Speeds
+from .toolloops import ToolLoops
+
+if TYPE_CHECKING:
+    from ..device.wire import Healthy
+
+LEAST_ANSWER = 128
+"""Tokens of room a prompt has to leave for an answer, if not fewer are asked for."""
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+_STATES = ("closed", "half_open", "open")
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceSense:
+    """What can be asked of the device without a call.
+
+    Attributes:
+        live: Its target.
+        count: Its own count of a prompt. Gives None while its tokenizer is not loaded.
+        health: How its worker is. Gives None while none is up.
+        context_limit: Tokens its model takes. Gives None while that is not known.
+    """
+
+    live: Live
+    count: Callable[[tuple[Message, ...]], Awaitable[int | None]]
+    health: Callable[[], Awaitable[Healthy | None]]
+    context_limit: Callable[[], Awaitable[int | None]]
+
+
+@dataclass(slots=True)
+class Senses:
+    """What one router has seen and can see. Shared by all its requests."""
+
+    clock: Clock
+    targets: Mapping[str, Live]
+    device: DeviceSense | None
+    machine: Machine
+    speeds: Speeds
+    purse: Purse
+    breakers: Breakers
+    chances: Chances
+    loops: ToolLoops = field(default_factory=ToolLoops)
+    detector: asyncio.Future[None] | None = None
+
+    async def read(
+        self, request: Request, policy: Policy, label: Label, wanted: frozenset[str]
+    ) -> dict[str, Value]:
+        """The wanted signals of a request, those of drafts left out. None: unknown."""
+        self._load_detector(wanted)
+        names = {name for name in wanted if not name.startswith("draft.")}
+        if "prompt.language" in names:
+            await self.ready(request)
+        given: dict[str, Value] = {}
+        if names & _NEED_TOKENS:
+            given["prompt.tokens"] = await self._tokens(request)
+        if "request.max_output_tokens" in names:
+            given["request.max_output_tokens"] = self._cap(request)
+        text = set(names)
+        if "prompt.escalation_chance" in names:
+            text.add("complexity.score")
+        found = request_signals(request, label, frozenset(text), given)
+        if "prompt.escalation_chance" in names:
+            score = found.get("complexity.score")
+            found["prompt.escalation_chance"] = (
+                self.chances.chance(policy.revision, score) if isinstance(score, float) else None
+            )
+        if any(name.startswith("device.") or name == "world.online" for name in names):
+            found |= await self._device(request, policy, names, found | given)
+        found |= self._money(policy)
+        found |= self._time()
+        found |= self._tiers(names)
+        return {name: found.get(name) for name in sorted(names)}
+
+    def saw(
+        self, target: str, attempts: Sequence[Attempt], *, cold: bool, out_of_time: bool
+    ) -> None:
+        """Learn from the attempts of a hop.
+
+        Args:
+            cold: The device had to be started for it, which says nothing of its speed.
+            out_of_time: The request's own deadline ended the last one, which says nothing
+                against the target.
+        """
+        for attempt in attempts:
+            if not cold:
+                self.speeds.saw(target, attempt)
+            if not (out_of_time and attempt is attempts[-1]):
+                self.breakers.saw(target, attempt.error_kind)
+
+    def answered(
+        self,
+        request: Request,
+        policy: Policy,
+        outcome: Outcome,
+        calls: tuple[ToolCall, ...],
+        *,
+        kept: bool,
+    ) -> None:
+        """Remember what an answered request says of later ones.
+
+        Args:
+            calls: Tools that the answer asks to be called.
+            kept: The first draft met every requirement.
+        """
+        first, score = outcome.hops[0], outcome.signals.get("complexity.score")
+        if calls and outcome.answered_by is not None:
+            self.loops.remember(calls, request.tenant, outcome.hops[outcome.answered_by].target)
+        drafted = first.cause == "start" and first.tier == policy.tiers[0]
+        if drafted and first.status != "failed" and isinstance(score, float):
+            self.chances.saw(policy.revision, score, kept=kept)
+
+    def _load_detector(self, wanted: frozenset[str]) -> None:
+        """Begin to load the language detector, once, if somebody asks for a language."""
+        if self.detector is None and wanted & _LANGUAGES:
+            loop = asyncio.get_running_loop()
+            self.detector = loop.run_in_executor(None, load_detector)
+
+    async def ready(self, request: Request) -> None:
+        """Wait until the signals of a draft can be computed without holding up the event loop."""
+        if self.detector is not None:
+            await asyncio.shield(self.detector)
+        if request.needs & {"json", "tools"}:
+            await asyncio.to_thread(load_checker)
+
+    async def _tokens(self, request: Request) -> Value:
+        if "images" in request.needs:  # neither count nor bound knows what a picture takes
+            return None
+        bound = prompt_bound(request.messages, request.tools, request.json_schema)
+        if request.needs or self.device is None:  # the device counts messages alone
+            return bound
+        try:
+            count = await self.device.count(request.messages)
+        except HopError:
+            count = None
+        return bound if count is None else count
+
+    def _cap(self, request: Request) -> int | None:
+        if request.max_output_tokens is not None:
+            return request.max_output_tokens
+        return self.device.live.target.max_output_tokens if self.device else None
+
+    async def _device(
+        self, request: Request, policy: Policy, names: set[str], found: Mapping[str, Value]
+    ) -> dict[str, Value]:
+        values: dict[str, Value] = {}
+        if names & _NEED_MACHINE:
+            values |= await self._machine()
+        if self.device is None:
+            return values | {"device.loaded": False}
+        device, tokens = self.device, found.get("prompt.tokens")
+        abilities = device.live.abilities
+        values["device.sees_images"] = "images" in abilities
+        values["device.calls_tools"] = "tools" in abilities
+        if "device.fits" in names:
+            values["device.fits"] = await self._fits(request, tokens)
+        if names & _NEED_HEALTH:
+            values |= await self._health(request, policy, tokens)
+        return values
+
+    async def _machine(self) -> dict[str, Value]:
+        facts = self.machine.fresh()
+        if facts is None:
+            facts = await asyncio.to_thread(self.machine.read)
+        return {
+            "device.battery": facts.battery,
+            "device.on_mains": facts.on_mains,
+            "device.metered": facts.metered,
+            "device.temperature_c": facts.temperature_c,
+            "world.online": facts.online,
+        }
+
+    async def _fits(self, request: Request, tokens: Value) -> bool | None:
+        limit = await self.device.context_limit() if self.device else None
+        if limit is None:
+            return None
+        asked = request.max_output_tokens
+        room = limit - (LEAST_ANSWER if asked is None else min(asked, LEAST_ANSWER))
+        if isinstance(tokens, AtMost):
+            return True if tokens.bound <= room else None
+        return tokens <= room if isinstance(tokens, int) else None
+
+    async def _health(self, request: Request, policy: Policy, tokens: Value) -> dict[str, Value]:
+        assert self.device is not None
+        try:
+            health = await self.device.health()
+        except HopError:
+            health = None
+        queue = 0 if health is None else health.queued + int(health.running)
+        name = self.device.live.target.name
+        known = tokens if isinstance(tokens, int) else None
+        first, end = self.speeds.first_token_s(name, known), self.speeds.end_s(name, known)
+        usual = self.speeds.end_s(name, None)
+        wait = 0.0 if queue == 0 else None if usual is None else queue * usual
+        end_s = None if end is None or wait is None else end + wait
+        limits = policy.limits.tightened(request.deadline_s, None)
+        deadline = limits.deadline_s
+        return {
+            "device.loaded": health is not None,
+            "device.queue": queue,
+            "device.first_token_s": None if first is None or wait is None else first + wait,
+            "device.end_s": end_s,
+            "device.in_time": True
+            if deadline is None
+            else None
+            if end_s is None
+            else end_s <= deadline,
+        }
+
+    def _money(self, policy: Policy) -> dict[str, Value]:
+        spent, day = self.purse.spent_usd(), policy.limits.day_usd
+        if not self.purse.complete:  # an unknown cost is no zero
+            return {}
+        values: dict[str, Value] = {"world.spent_today_usd": float(spent)}
+        if day is None:
+            return values | {"world.left_today_usd": 1_000_000.0, "world.budget_used": 0.0}
+        used = 1.0 if day == 0 else min(1.0, float(spent / day))
+        return values | {
+            "world.left_today_usd": max(0.0, float(day - spent)),
+            "world.budget_used": used,
+        }
+
+    def _time(self) -> dict[str, Value]:
+        now = time.localtime(self.clock.wall())
+        hour = now.tm_hour + now.tm_min / 60 + now.tm_sec / 3600
+        return {"world.hour": hour, "world.weekday": _DAYS[now.tm_wday]}
+
+    def _tiers(self, names: set[str]) -> dict[str, Value]:
+        values: dict[str, Value] = {}
+        for tier in {name.split(".", 1)[1].rpartition(".")[0] for name in names if _of_tier(name)}:
+            served = [n for n, live in self.targets.items() if live.target.tier == tier]
+            states = [self.breakers.state(name) for name in served]
+            able = [n for n, state in zip(served, states, strict=True) if state != "open"]
+            values[f"tier.{tier}.breaker"] = min(states, key=_STATES.index) if states else None
+            values[f"tier.{tier}.first_token_s"] = _least(
+                [self.speeds.first_token_s(name, None) for name in able]
+            )
+            values[f"tier.{tier}.end_s"] = _least([self.speeds.end_s(name, None) for name in able])
+        return values
+
+
+_LANGUAGES = frozenset(("prompt.language", "draft.language", "draft.same_language"))
+_NEED_HEALTH = frozenset(
+    f"device.{name}" for name in ("loaded", "queue", "first_token_s", "end_s", "in_time")
+)
+_NEED_TOKENS = _NEED_HEALTH | {"prompt.tokens", "device.fits"}
+_NEED_MACHINE = frozenset(
+    (*(f"device.{n}" for n in ("battery", "on_mains", "metered", "temperature_c")), "world.online")
+)
+
+
+def _of_tier(name: str) -> bool:
+    return name.startswith("tier.")
+
+
+def _least(values: Sequence[float | None]) -> float | None:
+    return min((value for value in values if value is not None), default=None)

@@ -1,0 +1,146 @@
+"""Who may still be asked: the tiers that are permitted, served, and not tried yet. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from .policy.decide import Before
+from .policy.gain import Offer, ranked
+from .policy.rules import Policy
+from .policy.trace import Entry, Note
+
+
+@dataclass(frozen=True, slots=True)
+class Rung:
+    """What the walk knows of a target.
+
+    Attributes:
+        name: The target's name.
+        tier: The tier it serves.
+        worst_case_usd: Most one call of this request may cost; a retry is another call.
+            None: its price is not known.
+        expected_s: Seconds until its answer would be whole, by its own measured speed.
+            None: not known.
+        unable: Why it can't be asked this at all, such as ``"it takes no images"``. Empty: it can.
+    """
+
+    name: str
+    tier: str
+    worst_case_usd: Decimal | None
+    expected_s: float | None = None
+    unable: str = ""
+
+
+Rungs = Mapping[str, tuple[Rung, ...]]
+"""Targets of each tier, in the order to try them."""
+
+
+class Ladder:
+    """The rungs of one walk.
+
+    Attributes:
+        start: The tier the walk begins at. None: nobody can be asked.
+        because: Why there, in words.
+    """
+
+    def __init__(self, policy: Policy, first: Before, rungs: Rungs, trace: list[Entry]) -> None:
+        """Find out who can be asked; what is skipped is noted in `trace`."""
+        self._policy = policy
+        self._first = first
+        self._rungs = rungs
+        self._trace = trace
+        self._left: list[str] = []
+        self._gone: set[str] = set()
+        self.because = first.because
+        self.start = self._start()
+
+    def _start(self) -> str | None:
+        """The first permitted tier from the policy's start up that can be asked.
+
+        Where none can, the strongest weaker one that can: as where the start is forbidden.
+        """
+        first = self._first
+        if first.start is None:
+            return None
+        place = first.permitted.index(first.start)
+        self._left = [tier for tier in first.permitted[place:] if self._served(tier, note=True)]
+        if self._left:
+            return self._left[0]
+        weaker = [tier for tier in first.permitted[:place] if self._served(tier)]
+        if weaker:
+            self.because += f"; no target serves {first.start} or a stronger tier"
+            self._left = weaker[-1:]
+            return weaker[-1]
+        return None
+
+    def _served(self, tier: str, *, note: bool = False) -> bool:
+        """Whether a target of that tier can be asked."""
+        rungs = self._rungs.get(tier, ())
+        unable = [rung for rung in rungs if rung.unable]
+        if note:
+            for rung in unable:
+                self._trace.append(Note(f"{rung.name} skipped: {rung.unable}"))
+            if not rungs:
+                self._trace.append(Note(f"tier {tier} skipped: no target serves it"))
+        return len(unable) < len(rungs)
+
+    def take(self, tier: str) -> tuple[Rung, ...]:
+        """The targets to try of that tier, which is gone from the ladder with it."""
+        if tier in self._left:
+            self._left.remove(tier)
+        return tuple(r for r in self._rungs[tier] if not r.unable and r.name not in self._gone)
+
+    def use_up(self, target: str) -> None:
+        """Never offer that target again."""
+        self._gone.add(target)
+
+    def is_last(self, tier: str) -> bool:
+        """Whether nothing stronger than `tier` is left, so that it commits at its first token."""
+        order = self._policy.tiers
+        return not any(order.index(left) > order.index(tier) for left in self._left)
+
+    def next(self) -> tuple[str, str] | None:
+        """The tier to go on with, and why that one; None: nobody is left."""
+        if not self._left:
+            return None
+        gain = self._policy.gain
+        if self._policy.escalate == "next" or gain is None:
+            return self._left[0], ""
+        offers = [self._offer(tier) for tier in self._left]
+        return ranked(gain, offers)[0]
+
+    def _offer(self, tier: str) -> Offer:
+        rung = next(r for r in self._rungs[tier] if not r.unable)
+        return Offer(tier, rung.worst_case_usd, rung.expected_s)
+
+    def named(self, target: str) -> Rung | None:
+        """That target, if its tier is permitted and it can be asked; else why not is noted."""
+        for tier, rungs in self._rungs.items():
+            for rung in rungs:
+                if rung.name == target:
+                    return self._allowed(rung, tier)
+        return None
+
+    def _allowed(self, rung: Rung, tier: str) -> Rung | None:
+        if tier not in self._first.permitted:
+            why = "is forbidden" if tier in self._policy.tiers else "is not in the policy"
+            self._trace.append(Note(f"target {rung.name} was asked for, and its tier {tier} {why}"))
+            return None
+        if rung.unable:
+            self._trace.append(Note(f"{rung.name} skipped: {rung.unable}"))
+            return None
+        return rung
+
+    def bars(self, target: str | None) -> bool:
+        """Whether it is the policy that left nobody to ask, and not the want of a target.
+
+        Args:
+            target: The one the caller named. None: the policy chose.
+        """
+        if target is not None:
+            found = [r for rungs in self._rungs.values() for r in rungs if r.name == target]
+            return any(rung.tier not in self._first.permitted for rung in found)
+        barred = [tier for tier in self._policy.tiers if tier not in self._first.permitted]
+        return self._first.start is None or any(self._rungs.get(tier) for tier in barred)

@@ -1,0 +1,311 @@
+"""A parsed policy document becomes rules; what is wrong in it is named with line and field."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from ..document import Document, Place, nearest, shown, validate
+from ..errors import PolicyError
+from ..signals.catalogue import CATALOGUE, FAMILIES, Signal, find_signal
+from .document import AcceptPart, EarlyPart, PolicyDocument
+from .predicates import All, AnyOf, Not, Op, Predicate, Test, tests_in
+from .rules import Early, Gain, Guard, Limits, Policy, Race, Requirement, Route, Sample
+
+NUMBER_OPS = ("gt", "gte", "lt", "lte", "is", "is_not")
+WORD_OPS = ("is", "is_not", "in", "not_in")
+FLAG_OPS = ("is", "is_not")
+OPS = {"number": NUMBER_OPS, "word": WORD_OPS, "flag": FLAG_OPS}
+
+
+def build(document: Document, revision: str) -> Policy:
+    """Turn a parsed document into a `Policy`.
+
+    Raises:
+        PolicyError: a wrong type, an unknown field, tier, signal or comparison, a duplicate id,
+            or parts that contradict each other.
+    """
+    shape = validate(document, PolicyDocument, kind=PolicyError)
+    return _Builder(document, shape).policy(revision)
+
+
+@dataclass(slots=True)
+class _Builder:
+    """Turns parts of a document into rules, and points at what is wrong."""
+
+    document: Document
+    shape: PolicyDocument
+    known_tiers: tuple[str, ...] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.known_tiers = tuple(self.shape.tiers)
+
+    def policy(self, revision: str) -> Policy:
+        shape = self.shape
+        self.once(shape.tiers, ("tiers",), "tier")
+        for room in ("guards", "route", "accept"):
+            parts = getattr(shape, room)
+            self.once([p.id for p in parts], (room,), "id", key="id")
+        return Policy(
+            name=shape.policy,
+            revision=revision,
+            summary=shape.summary,
+            tiers=self.known_tiers,
+            guards=self.guards(),
+            route=self.route(),
+            accept=tuple(self.requirement(part, i) for i, part in enumerate(shape.accept)),
+            early=self.early(),
+            limits=self.limits(),
+            escalate=shape.escalate,
+            gain=self.gain(),
+            attach_draft=shape.attach_draft,
+            race=self.race(),
+            sample=self.sample(),
+            default_label=shape.default_label,
+            record_signals=shape.record_signals,
+        )
+
+    def guards(self) -> tuple[Guard, ...]:
+        found = []
+        for i, part in enumerate(self.shape.guards):
+            place: Place = ("guards", i)
+            when = self.predicate(part.when, (*place, "when"), known=("request",))
+            if part.forbid == "request":
+                forbid = frozenset(self.known_tiers)
+            else:
+                forbid = frozenset(self.tiers(part.forbid, (*place, "forbid")))
+            found.append(Guard(part.id, when, forbid))
+        return tuple(found)
+
+    def route(self) -> tuple[Route, ...]:
+        found = []
+        for i, part in enumerate(self.shape.route):
+            when = self.predicate(part.when, ("route", i, "when"), known=("request",))
+            found.append(Route(part.id, when, self.tier(part.start, ("route", i, "start"))))
+        return tuple(found)
+
+    def requirement(self, part: AcceptPart, i: int) -> Requirement:
+        place: Place = ("accept", i)
+        both = ("request", "draft")
+        on = frozenset(self.tiers(part.on, (*place, "on")))
+        require = self.predicate(part.require, (*place, "require"), known=both)
+        if part.near_budget is None:
+            return Requirement(part.id, on, require)
+        spot: Place = (*place, "near_budget")
+        loose = self.predicate(part.near_budget, spot, known=both)
+        self.loosens(require, loose, spot)
+        return Requirement(part.id, on, require, loose)
+
+    def loosens(self, strict: Predicate, loose: Predicate, place: Place) -> None:
+        """Near the budget a bar may only come down, and there has to be a budget."""
+        if self.shape.limits.day_usd is None:
+            raise self.fail("needs a day's budget to be near to", place, "set limits.day_usd")
+        if not _alike(strict, loose):
+            raise self.fail(
+                "has to be built like require: the same signals and comparisons, other numbers",
+                place,
+            )
+        for a, b in zip(tests_in(strict), tests_in(loose), strict=True):
+            if a.op not in _DOWNWARD or isinstance(a.bound, bool | str | tuple):
+                if a.bound != b.bound:
+                    raise self.fail(
+                        f"{a.signal} {a.op} can't move by degrees", place, "use gt, gte, lt or lte"
+                    )
+            elif _DOWNWARD[a.op] * (cast(float, b.bound) - a.bound) < 0:
+                raise self.fail(
+                    f"{a.signal} {a.op} {b.bound:g} is stricter than {a.bound:g}",
+                    place,
+                    "near the budget more drafts are kept, not fewer",
+                )
+
+    def early(self) -> tuple[Early, ...]:
+        found: list[Early] = []
+        for i, part in enumerate(self.shape.early):
+            place: Place = ("early", i)
+            on = frozenset(self.tiers(part.on, (*place, "on")))
+            for n, tier in enumerate(part.on):
+                if any(tier in other.on for other in found):
+                    raise self.fail(f"tier {tier} has an early commit already", (*place, "on", n))
+            found.append(self.early_rule(part, on, place))
+        return tuple(found)
+
+    def early_rule(self, part: EarlyPart, on: frozenset[str], place: Place) -> Early:
+        spot: Place = (*place, "require")
+        require = self.predicate(part.require, spot, known=("request", "draft"))
+        for test in tests_in(require):
+            signal = find_signal(test.signal)
+            if signal is not None and signal.whole_draft:
+                raise self.fail(
+                    f"{test.signal} is known only of a whole draft", spot, "move it to accept"
+                )
+        return Early(on, part.tokens, require)
+
+    def limits(self) -> Limits:
+        part = self.shape.limits
+        return Limits(
+            hops=part.hops,
+            deadline_s=part.deadline_s,
+            cost_usd=part.cost_usd,
+            day_usd=part.day_usd,
+            pace_from=part.pace_from,
+            at_limit=part.at_limit,
+        )
+
+    def gain(self) -> Gain | None:
+        part = self.shape.gain
+        if part is None:
+            if self.shape.escalate == "best_gain":
+                raise self.fail(
+                    "best_gain has to know what each stronger tier gains",
+                    ("escalate",),
+                    "gain: {share: {" + ": 0.5, ".join(self.known_tiers[1:]) + ": 0.5}}",
+                )
+            return None
+        if self.shape.escalate != "best_gain":
+            raise self.fail("is used by escalate: best_gain only", ("gain",))
+        place: Place = ("gain", "share")
+        for name in part.share:
+            self.tier(name, (*place, name))
+        missing = [tier for tier in self.known_tiers[1:] if tier not in part.share]
+        if missing:
+            raise self.fail(f"has no share for {', '.join(missing)}", place)
+        # The walk may also have to begin at the first tier after a loop's target failed.
+        return Gain(share={self.known_tiers[0]: 0.0, **part.share}, second_usd=part.second_usd)
+
+    def race(self) -> Race | None:
+        part = self.shape.race
+        if part is None:
+            return None
+        if len(self.known_tiers) < 2:
+            raise self.fail("needs a second tier to race", ("race",))
+        return Race(over_s=part.over_s, cost_usd=part.cost_usd)
+
+    def sample(self) -> Sample | None:
+        part = self.shape.sample
+        if part is None:
+            return None
+        tier = self.tier(part.tier, ("sample", "tier"))
+        if tier == self.known_tiers[0]:
+            raise self.fail("has to be stronger than the first tier", ("sample", "tier"))
+        return Sample(share=part.share, tier=tier, day_usd=part.day_usd)
+
+    def fail(self, message: str, place: Place, hint: str | None = None) -> PolicyError:
+        return cast(PolicyError, self.document.error(PolicyError, message, place, hint=hint))
+
+    def once(self, names: list[str], place: Place, what: str, key: str | None = None) -> None:
+        seen: set[str] = set()
+        for i, name in enumerate(names):
+            if name in seen:
+                spot = (*place, i) if key is None else (*place, i, key)
+                raise self.fail(f"{what} {name!r} is used twice", spot, "give each its own")
+            seen.add(name)
+
+    def tier(self, name: str, place: Place) -> str:
+        if name not in self.known_tiers:
+            raise self.fail(f"unknown tier {shown(name)}", place, nearest(name, self.known_tiers))
+        return name
+
+    def tiers(self, names: list[str], place: Place) -> list[str]:
+        found = [self.tier(name, (*place, i)) for i, name in enumerate(names)]
+        self.once(found, place, "tier")
+        return found
+
+    def predicate(self, data: Any, place: Place, known: tuple[str, ...]) -> Predicate:
+        """One mapping; several entries in it all have to hold."""
+        if not isinstance(data, dict) or not data:
+            raise self.fail(
+                "has to be a mapping of signal to comparison", place, "{draft.tokens: {lt: 200}}"
+            )
+        parts = tuple(self.entry(k, v, (*place, k), known) for k, v in data.items())
+        return parts[0] if len(parts) == 1 else All(parts)
+
+    def entry(self, key: str, value: Any, place: Place, known: tuple[str, ...]) -> Predicate:
+        if key in ("all", "any"):
+            if not isinstance(value, list) or not value:
+                raise self.fail("has to be a list of predicates", place)
+            parts = tuple(self.predicate(p, (*place, i), known) for i, p in enumerate(value))
+            return All(parts) if key == "all" else AnyOf(parts)
+        if key == "not":
+            return Not(self.predicate(value, place, known))
+        signal = find_signal(key)
+        if signal is None:
+            raise self.fail("unknown signal", place, nearest(key, (*CATALOGUE, *FAMILIES)))
+        self.family(key, place)
+        if signal.known not in known:
+            raise self.fail("is known only once there is a draft", place, "use it under accept")
+        return self.tests(signal, value, place)
+
+    def family(self, name: str, place: Place) -> None:
+        """The tier that a signal like tier.cloud.end_s names has to be one of the policy's."""
+        if name.startswith("tier."):
+            tier = name.removeprefix("tier.").rpartition(".")[0]
+            if tier not in self.known_tiers:
+                hint = nearest(tier, self.known_tiers)
+                raise self.fail(f"unknown tier {shown(tier)}", place, hint)
+
+    def tests(self, signal: Signal, value: Any, place: Place) -> Predicate:
+        """``{gte: 1, lt: 5}``: every comparison has to hold."""
+        ops = OPS[signal.type]
+        if not isinstance(value, dict) or not value:
+            raise self.fail("needs a comparison", place, f"one of: {', '.join(ops)}")
+        parts: list[Predicate] = []
+        for op, bound in value.items():
+            spot = (*place, op)
+            if op not in ops:
+                raise self.fail(
+                    f"{signal.name} is a {signal.type}; it can't be compared by {shown(op)}",
+                    spot,
+                    nearest(op, ops),
+                )
+            parts.append(Test(signal.name, cast(Op, op), self.bound(signal, op, bound, spot)))
+        return parts[0] if len(parts) == 1 else All(tuple(parts))
+
+    def bound(self, signal: Signal, op: str, bound: Any, place: Place) -> Any:
+        if signal.type == "number":
+            if isinstance(bound, bool) or not isinstance(bound, (int, float)):
+                raise self.fail(f"has to be a number, not {shown(bound)}", place)
+            if not math.isfinite(bound):
+                raise self.fail("has to be a finite number", place)
+            return float(bound)
+        if signal.type == "flag":
+            if not isinstance(bound, bool):
+                raise self.fail(f"has to be true or false, not {shown(bound)}", place)
+            return bound
+        if op in ("in", "not_in"):
+            if not isinstance(bound, list) or not bound:
+                raise self.fail("has to be a list of words", place)
+            return tuple(self.word(signal, w, (*place, i)) for i, w in enumerate(bound))
+        return self.word(signal, bound, place)
+
+    def word(self, signal: Signal, word: Any, place: Place) -> str:
+        if not signal.words:
+            if not isinstance(word, str):
+                raise self.fail(f"has to be a word, not {shown(word)}", place, "quote it")
+            return word
+        if word not in signal.words:
+            quotes = "a truth value; write the word in quotes" if isinstance(word, bool) else None
+            raise self.fail(
+                f"{shown(word)} is none of {signal.name}'s words",
+                place,
+                quotes or nearest(str(word), signal.words),
+            )
+        return cast(str, word)
+
+
+_DOWNWARD = {"gte": -1, "gt": -1, "lte": 1, "lt": 1}
+"""Which way a bound moves to let more through."""
+
+
+def _alike(a: Predicate, b: Predicate) -> bool:
+    if type(a) is not type(b):
+        return False
+    if isinstance(a, Test) and isinstance(b, Test):
+        return (a.signal, a.op) == (b.signal, b.op)
+    if isinstance(a, Not) and isinstance(b, Not):
+        return False  # under a not, down is up; nobody needs it
+    if isinstance(a, All | AnyOf) and isinstance(b, All | AnyOf):
+        return len(a.parts) == len(b.parts) and all(
+            _alike(x, y) for x, y in zip(a.parts, b.parts, strict=True)
+        )
+    return False

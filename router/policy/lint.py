@@ -1,0 +1,333 @@
+"""What a valid policy probably does not mean: rules that never match, bars nothing can reach.
+
+`build` refuses what is wrong; this warns of what is right and odd. A warning is only given where it
+is certain: what can't be told is not warned of.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+from ..document import Document, Place
+from ..errors import PolicyError
+from ..signals.catalogue import Signal, find_signal
+from .explain import show
+from .implied import implied_by, never_false, never_true, opposite, spread
+from .predicates import Predicate, Test, tests_in
+from .rules import NOT_RUN, Early, Guard, Policy, Requirement, Route
+
+MOST_COMPARED = 100_000
+"""Pairs of cases that are compared in search of shadowed rules; what is beyond is not looked at."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """What the configured targets can do.
+
+    Attributes:
+        tiers: The targets that serve each tier.
+        lacking: By tier, draft signals that none of its targets can produce; under ``""``,
+            signals of the request that can't be known here, such as the device's without one.
+    """
+
+    tiers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    lacking: Mapping[str, frozenset[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Warning:
+    """Something odd, and where it stands; printed like an error.
+
+    Attributes:
+        place: Keys and indexes from the top of the document down.
+        field: The same as people write it.
+        line: 1-based. None: it stands nowhere in particular.
+    """
+
+    message: str
+    place: Place
+    file: str
+    line: int | None
+    column: int | None
+    field: str | None
+    hint: str | None
+
+    def __str__(self) -> str:
+        return str(
+            PolicyError(
+                self.message,
+                file=self.file,
+                line=self.line,
+                column=self.column,
+                field=self.field,
+                hint=self.hint,
+            )
+        )
+
+
+def lint(document: Document, policy: Policy, served: Served | None) -> tuple[Warning, ...]:
+    """Everything odd about a policy, in the order of its file.
+
+    Args:
+        document: What `policy` was built from.
+        served: What the config's targets can do. None: not known, so nothing is said of it.
+    """
+    linter = _Linter(document, policy, served)
+    found = {(w.place, w.message): w for w in linter.warnings()}
+    return tuple(sorted(found.values(), key=lambda w: (w.line or 0, w.column or 0)))
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A rule's predicate and where it stands.
+
+    Attributes:
+        what: What kind of rule it is.
+        never: What follows when it is never true.
+        tiers: Whose drafts it is about; empty for a rule about the request.
+    """
+
+    what: str
+    place: Place
+    key: str
+    predicate: Predicate
+    never: str
+    tiers: tuple[str, ...] = ()
+
+    @property
+    def spot(self) -> Place:
+        return (*self.place, self.key)
+
+
+class _Linter:
+    def __init__(self, document: Document, policy: Policy, served: Served | None) -> None:
+        self.document = document
+        self.policy = policy
+        self.served = served
+        self.last = policy.tiers[-1]
+
+    def warnings(self) -> Iterator[Warning]:
+        for part in self.parts():
+            yield from self.condition(part)
+            if self.served is not None and part.key != "near_budget":
+                yield from self.lacking(part, self.served)
+        yield from self.shadowed()
+        yield from self.shut()
+        for i, requirement in enumerate(self.policy.accept):
+            yield from self.requirement(requirement, ("accept", i))
+        for i, early in enumerate(self.policy.early):
+            yield from self.early(early, ("early", i))
+        yield from self.not_run()
+        if self.served is not None:
+            yield from self.unserved(self.served)
+
+    def warn(self, message: str, place: Place, hint: str | None = None) -> Warning:
+        at = self.document.error(PolicyError, message, place, hint=hint)
+        return Warning(message, place, self.document.file, at.line, at.column, at.field, at.hint)
+
+    def parts(self) -> Iterator[_Part]:
+        """Every predicate of the policy."""
+        for i, guard in enumerate(self.policy.guards):
+            never = "it never forbids"
+            if any(_may_be_unknown(test) for test in tests_in(guard.when)):
+                never = "it forbids only where a signal is unknown"
+            yield _Part("guard", ("guards", i), "when", guard.when, never)
+        for i, rule in enumerate(self.policy.route):
+            yield _Part("route", ("route", i), "when", rule.when, "it never matches")
+        for i, wanted in enumerate(self.policy.accept):
+            tiers = self.in_order(wanted.on)
+            held = self.in_order(wanted.on - {self.last})
+            never = f"no draft of {' or '.join(held)} is ever kept" if held else "it always flags"
+            place: Place = ("accept", i)
+            yield _Part("requirement", place, "require", wanted.require, never, tiers)
+            if wanted.near_budget is not None:
+                yield _Part("requirement", place, "near_budget", wanted.near_budget, never, tiers)
+        for i, early in enumerate(self.policy.early):
+            tiers = self.in_order(early.on)
+            never = "nothing is ever shown early"
+            yield _Part("early commit", ("early", i), "require", early.require, never, tiers)
+
+    def in_order(self, tiers: frozenset[str]) -> tuple[str, ...]:
+        return tuple(tier for tier in self.policy.tiers if tier in tiers)
+
+    def condition(self, part: _Part) -> Iterator[Warning]:
+        """Thresholds that a signal can't be on both sides of, and parts that exclude each other."""
+        odd = False
+        for test, spot in _placed_tests(self.document.data, part):
+            signal = find_signal(test.signal)
+            if signal is None:
+                continue
+            always = never_true(opposite(test))
+            if always or never_true(test):
+                odd = odd or not always
+                said = "always true once it is known" if always else "never true"
+                yield self.warn(
+                    f"{test.signal} {test.op} {_shown(test)} is {said}", spot, _range(signal)
+                )
+        if never_true(part.predicate, ranged=False) or (not odd and never_true(part.predicate)):
+            yield self.warn(
+                f"the {part.what}'s conditions contradict each other, so {part.never}", part.spot
+            )
+
+    def lacking(self, part: _Part, served: Served) -> Iterator[Warning]:
+        """Signals that are unknown with the configured targets, and what follows."""
+        here = served.lacking.get("", frozenset())
+        of_tier = {t: here | served.lacking.get(t, frozenset()) for t in part.tiers}
+        places: dict[str, Place] = {}
+        for test, spot in _placed_tests(self.document.data, part):
+            places.setdefault(test.signal, spot[:-1])
+        for name, place in places.items():
+            if name in here:
+                yield self.warn(
+                    f"{name} can't be known with the configured targets{self.so(part, here)}",
+                    place,
+                )
+                continue
+            for tier, dark in of_tier.items():
+                if name in dark and tier != self.last:
+                    follows = self.so(part, dark, tier)
+                    yield self.warn(f"no target of {tier} produces {name}{follows}", place)
+
+    def so(self, part: _Part, dark: frozenset[str], tier: str | None = None) -> str:
+        if part.what == "guard":
+            if never_false(part.predicate, unknown=dark):
+                return ", so it always forbids: unknown in a guard does"
+            return ": unknown in a guard forbids"
+        if not never_true(part.predicate, unknown=dark):
+            return ": it stays unknown"
+        return f", so {part.never if tier is None else _never_of(part, tier)}"
+
+    def shadowed(self) -> Iterator[Warning]:
+        rules: tuple[Route, ...] = self.policy.route
+        spreads = [spread(rule.when) for rule in rules]
+        sizes = [len(each or ()) for each in spreads]
+        compared = 0
+        for i in range(len(rules)):
+            compared += sizes[i] * sum(sizes[:i])
+            if compared > MOST_COMPARED:
+                return
+            covering = implied_by(spreads[i], spreads[:i])
+            if covering is not None:
+                names = " or ".join(rules[n].id for n in covering)
+                yield self.warn(
+                    f"the rule never decides: {names} matches whenever it does, and comes first",
+                    ("route", i),
+                    "move it up, or take it out",
+                )
+
+    def shut(self) -> Iterator[Warning]:
+        """Guards that leave nothing, whatever comes."""
+        left = set(self.policy.tiers)
+        guard: Guard
+        for i, guard in enumerate(self.policy.guards):
+            if not guard.forbid & left or not never_false(guard.when):
+                continue
+            left -= guard.forbid
+            if not left:
+                yield self.warn(
+                    "every tier is forbidden, whatever comes: each request ends with Forbidden",
+                    ("guards", i),
+                )
+
+    def requirement(self, wanted: Requirement, place: Place) -> Iterator[Warning]:
+        if wanted.on == {self.last}:
+            yield self.warn(
+                f"{self.last} is the last tier: its answer is shown from its first token on, so "
+                "this only flags",
+                (*place, "on"),
+            )
+        if wanted.near_budget is not None and wanted.near_budget == wanted.require:
+            yield self.warn(
+                "near_budget has no effect: its bounds are those of require",
+                (*place, "near_budget"),
+            )
+
+    def early(self, early: Early, place: Place) -> Iterator[Warning]:
+        if early.on == {self.last}:
+            yield self.warn(
+                f"{self.last} is the last tier: it is shown from its first token on anyway",
+                (*place, "on"),
+            )
+        for tier in self.in_order(early.on - {self.last}):
+            late = [r.id for r in self.policy.accept if tier in r.on and _needs_whole(r)]
+            if late:
+                only = "this requirement needs" if len(late) == 1 else "these requirements need"
+                yield self.warn(
+                    f"{only} the whole draft of {tier}, and only flag once it is shown early: "
+                    f"{', '.join(late)}",
+                    place,
+                )
+
+    def not_run(self) -> Iterator[Warning]:
+        for name in ("race", "sample"):
+            if getattr(self.policy, name) is not None:
+                yield self.warn(NOT_RUN[name], (name,))
+
+    def unserved(self, served: Served) -> Iterator[Warning]:
+        for i, tier in enumerate(self.policy.tiers):
+            if not served.tiers.get(tier):
+                yield self.warn(
+                    f"no configured target serves tier {tier}; it is skipped",
+                    ("tiers", i),
+                    "give a target of the config this tier",
+                )
+        dark = served.lacking.get("", frozenset())
+        if self.policy.race is not None and "device.end_s" in dark:
+            yield self.warn("device.end_s can't be known, so nothing is ever raced", ("race",))
+
+
+def _never_of(part: _Part, tier: str) -> str:
+    return part.never if part.what == "early commit" else f"no draft of {tier} is ever kept"
+
+
+def _may_be_unknown(test: Test) -> bool:
+    signal = find_signal(test.signal)
+    return signal is None or signal.may_be_unknown
+
+
+def _needs_whole(requirement: Requirement) -> bool:
+    signals = (find_signal(test.signal) for test in tests_in(requirement.require))
+    return any(signal is not None and signal.whole_draft for signal in signals)
+
+
+def _shown(test: Test) -> str:
+    if isinstance(test.bound, tuple):
+        return f"[{', '.join(test.bound)}]"
+    return show(test.bound)
+
+
+def _range(signal: Signal) -> str | None:
+    """Why a test of the signal is settled, in words."""
+    if signal.type != "number":
+        return None if signal.type == "flag" else f"its words are {', '.join(signal.words)}"
+    kind = "a whole number" if signal.whole else "a number"
+    if signal.low is not None and signal.high is not None:
+        return f"it is {kind} from {signal.low:g} to {signal.high:g}"
+    if signal.low is not None:
+        return f"it is {kind} of at least {signal.low:g}"
+    if signal.high is not None:
+        return f"it is {kind} of at most {signal.high:g}"
+    return f"it is {kind}" if signal.whole else None
+
+
+def _placed_tests(data: Any, part: _Part) -> list[tuple[Test, Place]]:
+    """Each test of a predicate with the place of its comparison in the document."""
+    for key in part.spot:
+        data = data[key]
+    return list(zip(tests_in(part.predicate), _places(data, part.spot), strict=True))
+
+
+def _places(data: Any, place: Place) -> Iterator[Place]:
+    """Where each comparison stands, in the order in which `build` makes tests of them."""
+    for key, value in cast("dict[str, Any]", data).items():
+        spot = (*place, key)
+        if key in ("all", "any"):
+            for i, part in enumerate(value):
+                yield from _places(part, (*spot, i))
+        elif key == "not":
+            yield from _places(value, spot)
+        else:
+            for op in value:
+                yield (*spot, op)

@@ -1,0 +1,51 @@
+"""What a config's targets serve, as the linter wants to know it: tiers, and what they can't tell.
+
+Comes in: a config that was read. Goes out: a `Served`. Builds no provider and connects to nothing.
+"""
+
+from __future__ import annotations
+
+from .config import Config
+from .policy.lint import Served
+from .providers.base import Target
+
+_TELLS_ALL = ("device", "scripted")
+"""Providers that show the model's whole distribution at each token, or are told what to show."""
+
+_LOGPROBS = frozenset(("draft.mean_logprob", "draft.min_logprob", "draft.q10_logprob"))
+_MARGINS = frozenset(("draft.first_margin", "draft.min_margin"))
+_ENTROPY = frozenset(("draft.first_entropy",))
+_OF_A_DEVICE = frozenset(
+    f"device.{name}"
+    for name in ("queue", "first_token_s", "end_s", "in_time", "fits", "sees_images", "calls_tools")
+)
+
+
+def served(config: Config) -> Served:
+    """Which target serves which tier, and which signals none of a tier's targets can produce.
+
+    Under the tier ``""`` stand the signals of a request that need a device target, where the
+    config has none.
+    """
+    targets: dict[str, list[Target]] = {}
+    for bound in config.targets:
+        targets.setdefault(bound.target.tier, []).append(bound.target)
+    lacking = {
+        tier: frozenset.intersection(*(_lacking(target) for target in of_tier))
+        for tier, of_tier in targets.items()
+    }
+    if not any(bound.target.provider == "device" for bound in config.targets):
+        lacking[""] = _OF_A_DEVICE
+    return Served(
+        tiers={tier: tuple(t.name for t in of_tier) for tier, of_tier in targets.items()},
+        lacking={tier: names for tier, names in lacking.items() if names},
+    )
+
+
+def _lacking(target: Target) -> frozenset[str]:
+    """What a target never tells of its drafts."""
+    if target.provider in _TELLS_ALL:
+        return frozenset()
+    if target.options.get("logprobs") is True:
+        return _ENTROPY  # a cloud shows a few alternatives, never the whole distribution
+    return _LOGPROBS | _MARGINS | _ENTROPY

@@ -1,0 +1,1 @@
+"""What this machine can tell about itself and its network."""
