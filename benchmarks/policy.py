@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from common import conditions, parser, write
-from router.policy.counterfactual import after_flips, before_flips
 
 from router.policy import PolicyTrace, after, before
+from router.policy.counterfactual import after_flips, before_flips
 from router.policy.load import load
 from router.policy.predicates import Predicate, Test
 from router.policy.rules import Guard, Policy, Requirement, Route

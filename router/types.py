@@ -113,14 +113,7 @@ class Request:
     @property
     def needs(self) -> frozenset[Ability]:
         """What a target has to be able to do for this request, beside text."""
-        found: set[Ability] = set()
-        if any(message.images for message in self.messages):
-            found.add("images")
-        if self.tools or any(m.tool_calls or m.role == "tool" for m in self.messages):
-            found.add("tools")
-        if self.json or self.json_schema is not None:
-            found.add("json")
-        return frozenset(found)
+        return _needs(self.messages, self.tools, json=self.json or self.json_schema is not None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +138,24 @@ class Ask:
     json: bool = False
     json_schema: Mapping[str, Any] | None = None
     timeout_s: float | None = None
+
+    @property
+    def needs(self) -> frozenset[Ability]:
+        """As `Request.needs`."""
+        return _needs(self.messages, self.tools, json=self.json or self.json_schema is not None)
+
+
+def _needs(
+    messages: tuple[Message, ...], tools: tuple[Tool, ...], *, json: bool
+) -> frozenset[Ability]:
+    found: set[Ability] = set()
+    if any(message.images for message in messages):
+        found.add("images")
+    if tools or any(m.tool_calls or m.role == "tool" for m in messages):
+        found.add("tools")
+    if json:
+        found.add("json")
+    return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,7 @@ import msgspec
 from ..types import Finish, Message
 from .engine import EngineInfo, Job
 
-VERSION = 1
+VERSION = 2
 """Raised whenever a message changes. It is part of the meeting place's name, so that a client
 never meets a worker that speaks otherwise; `Hello` still says it."""
 

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from ..errors import Incapable
 from ..types import Ask, Chunk
 
 Transport = Literal["sdk", "lean"]
@@ -75,8 +76,19 @@ class Dialect:
     successors: str | None = None
 
 
+def text_only(ask: Ask) -> None:
+    """Raises Incapable for an ask that needs more than text: nothing of it is silently dropped."""
+    if ask.needs:
+        needs = ", ".join(sorted(ask.needs))
+        raise Incapable(f"it takes text only; this needs: {needs}", reached=False)
+
+
 class Provider(Protocol):
-    """A place that can answer. Two methods; the second is housekeeping."""
+    """A place that can answer. Two methods; the second is housekeeping.
+
+    One that takes more than text says so by `abilities`, a set of `Ability`; without it none of
+    them is asked of it.
+    """
 
     def stream(self, ask: Ask) -> AsyncIterator[Chunk]:
         """Yield the answer as it comes, usage on the last chunk.

@@ -21,7 +21,7 @@ from ..device.folder import ModelFolder, read_folder
 from ..device.link import DeviceLink
 from ..errors import ConfigError, ModelError, Unavailable
 from ..types import Ask, Chunk, Message, TokenStat, Usage
-from .base import Provider, Target
+from .base import Provider, Target, text_only
 from .options import check_options, flag
 
 _OPTIONS = ("accelerator", "context_limit", "nice", "spinning", "threads")
@@ -134,6 +134,7 @@ class Device:
 
 
 def _job(ask: Ask) -> Job:
+    text_only(ask)
     return Job(
         messages=ask.messages,
         max_output_tokens=ask.max_output_tokens,

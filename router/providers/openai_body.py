@@ -6,7 +6,7 @@ from typing import Any
 
 from ..errors import Refused, TimedOut
 from ..types import Ask
-from .base import Dialect, Target
+from .base import Dialect, Target, text_only
 from .options import flag
 
 _ALTERNATIVES = 2  # the fewest that show a margin
@@ -15,10 +15,12 @@ _ALTERNATIVES = 2  # the fewest that show a margin
 def request_body(ask: Ask, target: Target, dialect: Dialect) -> dict[str, Any]:
     """The body; what isn't asked for isn't sent.
 
-    Raises: TimedOut when there is no time left to ask, Refused when the text can't be UTF-8.
+    Raises: TimedOut when there is no time left to ask, Refused when the text can't be UTF-8,
+    Incapable when more than text is asked for.
     """
     if ask.timeout_s is not None and ask.timeout_s <= 0:
         raise TimedOut("there was no time left to ask", reached=False)
+    text_only(ask)
     try:
         for text in (*(message.content for message in ask.messages), *ask.stop):
             text.encode()

@@ -93,9 +93,7 @@ def _same_language(
         return None if language == "other" else True
     asking = last_user(request.messages)
     task = known["prompt.task"] if "prompt.task" in known else task_of(asking)
-    if task == "translation" or names_language(asking, language):
-        return True
-    return False
+    return bool(task == "translation" or names_language(asking, language))
 
 
 def _is_prose(text: str) -> bool:

@@ -7,7 +7,6 @@ from typing import Literal
 
 from .catalogue import CATALOGUE, FAMILIES
 
-
 _SOURCES = {"device.in_time": "device.end_s", "world.budget_used": "world.spent_today_usd"}
 """What is measured against the policy's own limits, and what it is measured from: with that on
 record, another policy's limits can be held against it later."""
@@ -22,8 +21,8 @@ def wanted_signals(
 
     Args:
         policy_signals: Names the policy's predicates speak of.
-        record: ``policy``: these, and what they are measured from. ``cheap`` or ``all``: every signal of the catalogue
-            that is cheap, or every one, and each tier's. Tags are recorded only where the policy
+        record: ``policy``: these, and what they are measured from. ``cheap`` or ``all``: every
+            signal of the catalogue that is cheap, or every one, and each tier's. Tags are recorded only where the policy
             names them: what a caller writes there is not the catalogue's to know.
         tiers: The tiers of the config.
     """

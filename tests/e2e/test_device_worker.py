@@ -418,7 +418,7 @@ async def test_a_prompt_too_long_and_text_that_is_none_are_errors_of_the_request
             await collect(link, job("\ud800"))
         assert await link.count_tokens((Message(role="user", content="\ud800"),)) is None
         for wrong in (
-            Job(messages=(Message(role="tool", content="x"),), max_output_tokens=5),
+            Job(messages=(Message(role="toll", content="x"),), max_output_tokens=5),
             Job(messages=(Message(role="user", content=None),), max_output_tokens=5),
             job(seed=2**80),
             job(seed=object()),

@@ -63,7 +63,12 @@ def with_cloud(config: Path) -> Path:
 
 
 def test_it_knows_the_capital_of_japan_and_says_how_sure_it_was(config: Path) -> None:
-    with Router(config) as router:
+    policy = config.parent / "watched.yaml"
+    policy.write_text(
+        "policy: watched\nsummary: Keep all, record what is cheap.\ntiers: [device]\n"
+        "record_signals: cheap\n"
+    )
+    with Router(config, policy=str(policy)) as router:
         answer = router.ask("What is the capital of Japan?")
 
     assert "Tokyo" in answer.text
