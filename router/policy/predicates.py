@@ -153,6 +153,8 @@ def between(strict: Predicate, loose: Predicate, share: float) -> Predicate:
     raise TypeError("predicates that are not built alike")
 
 
-def _moved(strict: Any, loose: Any, share: float) -> float:
+def _moved(strict: Any, loose: Any, share: float) -> Any:
+    if strict == loose:  # words and flags too, which have no way between them
+        return strict
     # At the end exactly the end: floats would land beside it.
     return float(loose if share >= 1 else strict + (loose - strict) * share)

@@ -22,8 +22,9 @@ def wanted_signals(
     Args:
         policy_signals: Names the policy's predicates speak of.
         record: ``policy``: these, and what they are measured from. ``cheap`` or ``all``: every
-            signal of the catalogue that is cheap, or every one, and each tier's. Tags are recorded only where the policy
-            names them: what a caller writes there is not the catalogue's to know.
+            signal of the catalogue that is cheap, or every one, and each tier's. Tags are
+            recorded only where the policy names them: what a caller writes there is not the
+            catalogue's to know.
         tiers: The tiers of the config.
     """
     found = set(policy_signals)

@@ -10,6 +10,7 @@ import inspect
 import time
 import traceback
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -20,7 +21,7 @@ from contract.replay import Recording, Replay, recordings
 from router import providers
 from router.errors import HopError
 from router.providers.base import Dialect, Transport
-from router.types import Ask, Usage
+from router.types import Ask, Image, Message, Tool, Usage
 
 HTTP_PROVIDERS = [name for name in providers.names() if providers.dialect(name) is not None]
 EVERY = [pytest.param(name, t, id=f"{name}-{t}") for name in HTTP_PROVIDERS for t in TRANSPORTS]
@@ -103,6 +104,39 @@ def check_error(error: HopError, expect: Any) -> None:
     assert expect.get("says", "") in error.message
     shown = "".join(traceback.format_exception(error)) + repr(error) + str(error.code)
     assert KEY not in shown
+
+
+MORE_THAN_TEXT = {
+    "tools": replace(ASK, tools=(Tool(name="look_up"),)),
+    "json": replace(ASK, json=True),
+    "images": replace(
+        ASK,
+        messages=(Message(role="user", content="?", images=(Image(url="https://a.example/b"),)),),
+    ),
+}
+
+
+@pytest.mark.parametrize("need", list(MORE_THAN_TEXT))
+@pytest.mark.parametrize(("name", "transport"), EVERY)
+def test_what_it_can_not_honour_is_refused_and_nothing_is_sent(
+    name: str, transport: Transport, need: str
+) -> None:
+    async def main() -> tuple[Heard, Replay, object]:
+        async with (
+            Replay([RECORDED["stream"]]) as replay,
+            opened(providers.build(target(name, replay.url(), transport))) as provider,
+        ):
+            able = getattr(provider, "abilities", frozenset())
+            return await listen(provider, MORE_THAN_TEXT[need]), replay, able
+
+    heard, replay, able = asyncio.run(main())
+
+    assert able == frozenset()
+    assert heard.error is not None
+    assert heard.error.kind == "incapable"
+    assert need in heard.error.message
+    assert not heard.error.reached
+    assert replay.sent == []
 
 
 @pytest.mark.parametrize(("name", "transport"), EVERY)
