@@ -123,7 +123,7 @@ def test_what_it_can_not_honour_is_refused_and_nothing_is_sent(
 ) -> None:
     async def main() -> tuple[Heard, Replay, object]:
         async with (
-            Replay([RECORDED["stream"]]) as replay,
+            Replay([next(iter(RECORDED.values()))]) as replay,
             opened(providers.build(target(name, replay.url(), transport))) as provider,
         ):
             able = getattr(provider, "abilities", frozenset())
