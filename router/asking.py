@@ -114,7 +114,7 @@ def _message(field: str, turn: object) -> Message:
     return Message(
         role=cast(Role, role),
         content=content,
-        images=images + tuple(turn.get("images") or ()),
+        images=images + _images(f"{field}.images", turn.get("images") or ()),
         tool_calls=calls,
         tool_call_id=None if call_id is None else text(f"{field}.tool_call_id", call_id),
     )
@@ -143,6 +143,12 @@ def _content(field: str, given: object, *, empty: bool) -> tuple[str, tuple[Imag
     return "\n".join(words), tuple(images)
 
 
+def _images(field: str, given: object) -> tuple[Image, ...]:
+    if not isinstance(given, list | tuple) or not all(isinstance(one, Image) for one in given):
+        raise wrong(field, "has to be a list of Image", given)
+    return tuple(given)
+
+
 def _image(field: str, given: object) -> Image:
     url = given.get("url") if isinstance(given, Mapping) else given
     url = text(field, url)
@@ -161,7 +167,8 @@ def _calls(field: str, given: object) -> tuple[ToolCall, ...]:
 
 def _call(field: str, given: object) -> ToolCall:
     if isinstance(given, ToolCall):
-        return given
+        spoken = {"name": given.name, "arguments": given.arguments}
+        given = {"id": given.id, "function": spoken}
     function = given.get("function") if isinstance(given, Mapping) else None
     if not isinstance(given, Mapping) or not isinstance(function, Mapping):
         raise wrong(field, "has to be a ToolCall, or a mapping with id and function", given)
@@ -185,7 +192,7 @@ def _tools(given: object) -> tuple[Tool, ...]:
 
 def _tool(field: str, given: object) -> Tool:
     if isinstance(given, Tool):
-        return given
+        given = {name: getattr(given, name) for name in ("name", "description", "parameters")}
     function = given.get("function", given) if isinstance(given, Mapping) else None
     if not isinstance(function, Mapping):
         raise wrong(field, "has to be a Tool, or a mapping with name and parameters", given)

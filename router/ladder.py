@@ -9,7 +9,7 @@ from decimal import Decimal
 from .policy.decide import Before
 from .policy.gain import Offer, ranked
 from .policy.rules import Policy
-from .policy.trace import Entry, Note
+from .policy.trace import Entry, Note, Skipped
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class Ladder:
         unable = [rung for rung in rungs if rung.unable]
         if note:
             for rung in unable:
-                self._trace.append(Note(f"{rung.name} skipped: {rung.unable}"))
+                self._trace.append(Skipped(f"{rung.name} skipped: {rung.unable}"))
             if not rungs:
                 self._trace.append(Note(f"tier {tier} skipped: no target serves it"))
         return len(unable) < len(rungs)
@@ -90,11 +90,15 @@ class Ladder:
         """The targets to try of that tier, which is gone from the ladder with it."""
         if tier in self._left:
             self._left.remove(tier)
+        return self._open(tier)
+
+    def _open(self, tier: str) -> tuple[Rung, ...]:
         return tuple(r for r in self._rungs[tier] if not r.unable and r.name not in self._gone)
 
     def use_up(self, target: str) -> None:
-        """Never offer that target again."""
+        """Never offer that target again, nor a tier that has no other."""
         self._gone.add(target)
+        self._left = [tier for tier in self._left if self._open(tier)]
 
     def is_last(self, tier: str) -> bool:
         """Whether nothing stronger than `tier` is left, so that it commits at its first token."""
@@ -112,7 +116,7 @@ class Ladder:
         return ranked(gain, offers)[0]
 
     def _offer(self, tier: str) -> Offer:
-        rung = next(r for r in self._rungs[tier] if not r.unable)
+        rung = self._open(tier)[0]
         return Offer(tier, rung.worst_case_usd, rung.expected_s)
 
     def named(self, target: str) -> Rung | None:
@@ -129,7 +133,7 @@ class Ladder:
             self._trace.append(Note(f"target {rung.name} was asked for, and its tier {tier} {why}"))
             return None
         if rung.unable:
-            self._trace.append(Note(f"{rung.name} skipped: {rung.unable}"))
+            self._trace.append(Skipped(f"{rung.name} skipped: {rung.unable}"))
             return None
         return rung
 
@@ -142,5 +146,8 @@ class Ladder:
         if target is not None:
             found = [r for rungs in self._rungs.values() for r in rungs if r.name == target]
             return any(rung.tier not in self._first.permitted for rung in found)
-        barred = [tier for tier in self._policy.tiers if tier not in self._first.permitted]
-        return self._first.start is None or any(self._rungs.get(tier) for tier in barred)
+        permitted = self._first.permitted
+        if any(self._rungs.get(tier) for tier in permitted):
+            return False
+        barred = [tier for tier in self._policy.tiers if tier not in permitted]
+        return not permitted or any(self._rungs.get(tier) for tier in barred)

@@ -1,11 +1,15 @@
 """What a config's targets serve, as the linter wants to know it: tiers, and what they can't tell.
 
-Comes in: a config that was read. Goes out: a `Served`. Builds no provider and connects to nothing.
+Comes in: a config that was read. Goes out: a `Served`. Reads the price list; builds no provider and
+connects to nothing.
 """
 
 from __future__ import annotations
 
+import datetime
+
 from .config import Config
+from .ledger.pricing import PriceBook
 from .policy.lint import Served
 from .providers.base import Target
 
@@ -36,7 +40,15 @@ def served(config: Config) -> Served:
     }
     if not any(bound.target.provider == "device" for bound in config.targets):
         lacking[""] = _OF_A_DEVICE
+    prices = PriceBook.load(config.prices)
+    today = datetime.datetime.now(datetime.UTC).date()
+    unpriced: dict[str, tuple[str, ...]] = {}
+    for bound in config.targets:
+        target = bound.target
+        if prices.find(target.provider, bound.price or target.model, today) is None:
+            unpriced[target.tier] = (*unpriced.get(target.tier, ()), target.name)
     return Served(
+        unpriced=unpriced,
         tiers={tier: tuple(t.name for t in of_tier) for tier, of_tier in targets.items()},
         lacking={tier: names for tier, names in lacking.items() if names},
     )

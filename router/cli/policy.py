@@ -12,7 +12,7 @@ import typer
 
 from .. import config as configs
 from ..config import Config
-from ..document import read_yaml
+from ..document import Document, read_yaml
 from ..errors import ConfigError, PolicyError
 from ..policy import load as policies
 from ..policy.build import build
@@ -87,7 +87,8 @@ def _checked(file: str, config: Config | None) -> Checked:
             return _cases(file, path)
         document = read_yaml(path, kind=PolicyError)
         policy = build(document, policies.revision_of(document.source))
-        return Checked(file, policy, warnings=lint(document, policy, _served(config)))
+        warnings = lint(document, policy, _served(config))
+        return Checked(file, policy, warnings=(*warnings, *_failing(path, document, policy)))
     except ConfigError as error:
         return Checked(file, error=error)
 
@@ -98,6 +99,20 @@ def _served(config: Config | None) -> Served | None:
     from ..served import served
 
     return served(config)
+
+
+def _failing(path: Path, document: Document, policy: Policy) -> tuple[Warning, ...]:
+    """A warning when the cases beside a policy come out otherwise."""
+    from ..policy.selftest import selftest_beside
+
+    report = selftest_beside(path, policy)
+    if report is None or not report.failures:
+        return ()
+    cases = len({failure.case.name for failure in report.failures})
+    at = document.error(PolicyError, "", ("policy",))
+    message = f"{counted(cases, 'case')} beside it {'fails' if cases == 1 else 'fail'}"
+    hint = f"see: firsthop policy test {path}"
+    return (Warning(message, ("policy",), document.file, at.line, at.column, at.field, hint),)
 
 
 def _cases(file: str, path: Path) -> Checked:
@@ -180,7 +195,11 @@ def schema(
     if out is None:
         typer.echo(text, nl=False)
         return
-    out.write_text(text, encoding="utf-8", newline="\n")
+    try:
+        out.write_text(text, encoding="utf-8", newline="\n")
+    except OSError as exc:
+        reason = exc.strerror or type(exc).__name__
+        raise ConfigError(f"{out} can't be written: {reason}", field="--out") from exc
     what = "NAME.test.yaml" if cases else "policy"
     typer.echo(f"written to {out}; put this on top of a {what} in the same folder:")
     typer.echo(modeline(out.name))

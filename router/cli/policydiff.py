@@ -81,7 +81,7 @@ def _show(a: Policy, b: Policy, found: Difference) -> None:
         )
         typer.echo()
         for move in found.moves:
-            typer.echo(_examples(move.examples))
+            typer.echo(f"from {_way(move.a)} to {_way(move.b)}:\n  {_examples(move.examples)}")
     _show_undecidable(found)
     for note in _left_out(a, b):
         typer.echo(note)

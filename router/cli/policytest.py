@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -65,15 +66,16 @@ def _report(path: Path) -> Report:
 
 
 def _show(report: Report) -> None:
-    failed = len({failure.case.name for failure in report.failures})
-    end = f"{failed} failed" if failed else "all as expected"
+    failed = _by_case(report.failures)
+    end = f"{len(failed)} failed" if failed else "all as expected"
     typer.echo(f"{report.policy}@{report.revision}: {counted(report.cases, 'case')}, {end}")
-    for failure in report.failures:
+    for failures in failed:
         typer.echo()
-        typer.echo(f"FAILED {failure.case.name}{_line(failure)}")
-        typer.echo(f"  {failure.field:<8} {failure.came}")
-        typer.echo(f"  expected {failure.expected}")
-        for line in failure.lines:
+        typer.echo(f"FAILED {failures[0].case.name}{_line(failures[0])}")
+        for failure in failures:
+            typer.echo(f"  {failure.field:<8} {failure.came}")
+            typer.echo(f"  expected {failure.expected}")
+        for line in failures[0].lines:
             typer.echo(f"  {line}")
     if report.coverage:
         typer.echo()
@@ -85,6 +87,14 @@ def _show(report: Report) -> None:
         )
     for unseen in report.uncovered:
         typer.echo(unseen)
+
+
+def _by_case(failures: Sequence[Failure]) -> list[list[Failure]]:
+    """A case that came out otherwise in several ways is one: its trace is the same for each."""
+    found: dict[str, list[Failure]] = {}
+    for failure in failures:
+        found.setdefault(failure.case.name, []).append(failure)
+    return list(found.values())
 
 
 def _line(failure: Failure) -> str:

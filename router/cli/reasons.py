@@ -8,7 +8,7 @@ values for machines. Every "had it been" is verified by deciding again; see
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from ..policy.counterfactual import Flip, after_flips, before_flips, line
@@ -18,6 +18,7 @@ from ..policy.rules import Policy
 from ..policy.trace import Check, Entry, Taken
 
 INDENT = " " * 8
+UNFLAGGED = "not flagged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,13 @@ def _decision(policy: Policy, tier: str, group: list[Check]) -> Decision:
     signals = group[0].signals
     if _kind(group[0]) == "start":
         return Decision("the start", tuple(group), before_flips(policy, signals))
-    return Decision(f"the draft of {tier}", tuple(group), after_flips(policy, tier, signals))
+    flips = after_flips(policy, tier, signals)
+    if any(check.effect.startswith("flagged") for check in group):
+        # It was the answer all the same: with another value it would have been one unflagged.
+        flips = tuple(
+            flip if flip.value is None else replace(flip, would=UNFLAGGED) for flip in flips
+        )
+    return Decision(f"the draft of {tier}", tuple(group), flips)
 
 
 def told(

@@ -20,7 +20,11 @@ log = logging.getLogger("firsthop")
 
 @dataclass(slots=True)
 class Reading:
-    """What one call has given so far, with its times on the clock."""
+    """What one call has given so far, with its times on the clock.
+
+    Attributes:
+        says_something: There is a tool call in it, or text that is more than white space.
+    """
 
     sent: float
     first: float | None = None
@@ -32,6 +36,7 @@ class Reading:
     usage: Usage = Usage()
     model: str | None = None
     request_id: str | None = None
+    says_something: bool = False
 
     def take(self, chunk: Chunk, now: float) -> None:
         """Add a chunk that came at `now`."""
@@ -41,15 +46,12 @@ class Reading:
             self.text.append(chunk.text)
             self.tokens.extend(chunk.tokens)
             self.tool_calls.extend(chunk.tool_calls)
+        if chunk.tool_calls or chunk.text.strip():
+            self.says_something = True
         self.finish = chunk.finish or self.finish
         self.usage = chunk.usage or self.usage
         self.model = chunk.model or self.model
         self.request_id = chunk.request_id or self.request_id
-
-    @property
-    def says_something(self) -> bool:
-        """Whether there is text or a tool call in it yet."""
-        return bool(self.tool_calls) or any(self.text)
 
     def completion(self) -> Completion:
         """All of it, collected."""

@@ -6,24 +6,31 @@ from ..cascade import Verdict
 from ..errors import Forbidden, LimitReached, NoAnswer, RouterError
 from ..hops import Outcome
 from ..policy.decide import Before
+from ..policy.rules import Policy
+from ..policy.trace import Skipped
+from ..providers.base import Target
 
 
-def error_of(outcome: Outcome, verdict: Verdict, guards: Before, asked: str | None) -> RouterError:
+def error_of(
+    outcome: Outcome, verdict: Verdict, first: Before, rules: Policy, asked: Target | None
+) -> RouterError:
     """The error for an outcome without an answer.
 
     Args:
         outcome: What happened; goes along with the error.
         verdict: How the walk ended.
-        guards: What the policy said of the request before the walk.
+        first: What the policy said of the request before the walk.
+        rules: The policy.
         asked: The target the caller named.
     """
     policy = f"policy {outcome.policy}"
     if verdict.status == "forbidden":
-        ids = guards.forbidden_by
+        ids = first.forbidden_by
         if asked is None:
             what = "no tier that has a target may answer this request"
         else:
-            what = f"target {asked!r} may not answer this request"
+            ids = tuple(g.id for g in rules.guards if g.id in ids and asked.tier in g.forbid)
+            what = f"target {asked.name!r} may not answer this request"
         why = f"forbidden by: {', '.join(ids)}" if ids else "its tier is not in the policy"
         return Forbidden(f"{policy}: {what}; {why}", guards=ids, outcome=outcome)
     if verdict.status == "limit_reached" and verdict.limit is not None:
@@ -36,7 +43,14 @@ def error_of(outcome: Outcome, verdict: Verdict, guards: Before, asked: str | No
     if "cut" in verdict.flags:
         tried += "; part of the answer had been sent, so no other target was asked"
     return NoAnswer(
-        f"{policy}: {tried or 'no target serves a tier that may answer'}",
+        f"{policy}: {tried or _nobody(verdict, first)}",
         hops=outcome.hops,
         outcome=outcome,
     )
+
+
+def _nobody(verdict: Verdict, first: Before) -> str:
+    """Why not one target was asked."""
+    skipped = [entry.text for entry in verdict.entries if isinstance(entry, Skipped)]
+    found = "; ".join(skipped) or "no target serves a tier that may answer"
+    return f"{found}; guards: {', '.join(first.forbidden_by)}" if first.forbidden_by else found

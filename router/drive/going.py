@@ -126,7 +126,9 @@ class Going:
 
     def note_sample(self, answered: int | None) -> None:
         assert self.first is not None
-        tier = None if answered is None else self.so_far.hops[answered].tier
+        assert self.verdict is not None
+        kept = None if self.verdict.flags else answered
+        tier = None if kept is None else self.so_far.hops[kept].tier
         if sampled(self.policy, self.first, tier, self.decision_id):
             self.trace.append(Note("sample: drawn; this version asks nobody again"))
 
@@ -179,8 +181,12 @@ class Going:
         if rule is None:
             return lambda reading: False
         asked = frozenset(test.signal for test in tests_in(rule.require))
+        draft: Reading | None = None
 
         def bar_is_met(reading: Reading) -> bool:
+            nonlocal draft
+            if reading is not draft:  # a retry's is another draft
+                draft, self.early = reading, ()
             if self.early or len(reading.tokens) < rule.tokens:
                 return False
             so_far = draft_signals(reading.completion(), self.request, asked, self.signals)
@@ -334,4 +340,6 @@ class Going:
         if verdict.status == "answered":
             return outcome
         causes = ExceptionGroup("hops that failed", errors) if errors else None
-        raise error_of(outcome, verdict, first, self.request.target) from causes
+        asked = self.home.targets.get(self.request.target or "")
+        named = None if asked is None else asked.target
+        raise error_of(outcome, verdict, first, self.policy, named) from causes

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from ..clock import Clock
 from ..errors import HopError
 from ..hops import Attempt, Outcome
+from ..money import EXACT
 from ..policy.rules import Policy
 from ..signals import prompt_bound, request_signals
 from ..signals.catalogue import AtMost, Value
@@ -208,16 +209,21 @@ class Senses:
 
     async def _health(self, request: Request, policy: Policy, tokens: Value) -> dict[str, Value]:
         assert self.device is not None
+        live = self.device.live
         try:
             health = await self.device.health()
         except HopError:
             health = None
-        queue = 0 if health is None else health.queued + int(health.running)
-        name = self.device.live.target.name
+        queue: int | None = None  # of a worker that is up and silent, most likely busy
+        if health is not None:
+            queue = health.queued + int(health.running)
+        elif live.cold or not live.here:
+            queue = 0
+        name = live.target.name
         known = tokens if isinstance(tokens, int) else None
         first, end = self.speeds.first_token_s(name, known), self.speeds.end_s(name, known)
         usual = self.speeds.end_s(name, None)
-        wait = 0.0 if queue == 0 else None if usual is None else queue * usual
+        wait = None if queue is None or (queue and usual is None) else queue * (usual or 0.0)
         end_s = None if end is None or wait is None else end + wait
         limits = policy.limits.tightened(request.deadline_s, None)
         deadline = limits.deadline_s
@@ -240,9 +246,9 @@ class Senses:
         values: dict[str, Value] = {"world.spent_today_usd": float(spent)}
         if day is None:
             return values | {"world.left_today_usd": 1_000_000.0, "world.budget_used": 0.0}
-        used = 1.0 if day == 0 else min(1.0, float(spent / day))
+        used = 1.0 if day == 0 else min(1.0, float(EXACT.divide(spent, day)))
         return values | {
-            "world.left_today_usd": max(0.0, float(day - spent)),
+            "world.left_today_usd": max(0.0, float(EXACT.subtract(day, spent))),
             "world.budget_used": used,
         }
 

@@ -19,7 +19,8 @@ from ..signals.catalogue import Value
 from .report import Report
 
 _REQUESTS = """
-SELECT decision_id, started_at, policy, policy_revision, status, signals, answered_by, cost_usd
+SELECT decision_id, started_at, policy, policy_revision, status, signals, answered_by, cost_usd,
+    label
 FROM requests
 WHERE status NOT IN ('running', 'interrupted') AND COALESCE(started_at, 0) >= ?
 ORDER BY started_at, decision_id
@@ -58,14 +59,15 @@ def recorded(folder: Path, since: float | None = None) -> Iterator[Recorded]:
 
 
 def _request(db: sqlite3.Connection, row: tuple[Any, ...]) -> Recorded:
-    key, started_at, policy, revision, status, signals, answered_by, cost = row
+    key, started_at, policy, revision, status, signals, answered_by, cost, label = row
+    known = {} if label is None else {"request.label": label}
     return Recorded(
         decision_id=key,
         started_at=started_at,
         policy=policy,
         revision=revision,
         status=status,
-        signals=_signals(signals),
+        signals={**known, **_signals(signals)},
         hops=tuple(_hop(hop) for hop in db.execute(_HOPS, (key,))),
         answered_by=answered_by,
         cost_usd=_dollars(cost),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
+from ..money import EXACT
 from .rules import Gain
 
 
@@ -41,11 +42,12 @@ def ranked(gain: Gain, offers: Sequence[Offer]) -> list[tuple[str, str]]:
         price = offer.usd
         words = f"gain {share} for ${offer.usd:f}"
         if timed:
-            price += Decimal(str(offer.seconds)) * gain.second_usd
+            waiting = EXACT.multiply(Decimal(str(offer.seconds)), gain.second_usd)
+            price = EXACT.add(price, waiting)
             words += f" and {offer.seconds:.3g} s"
         elif gain.second_usd:
             words += ", seconds not known for all"
-        score = share / price if price else Decimal("Infinity")
-        found.append((False, -score, place, offer.tier, words))
+        score = EXACT.divide(share, price) if price else Decimal("Infinity")
+        found.append((False, EXACT.minus(score), place, offer.tier, words))
     found.sort(key=lambda line: line[:3])
     return [(tier, words) for *_, tier, words in found]

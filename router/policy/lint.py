@@ -30,10 +30,12 @@ class Served:
         tiers: The targets that serve each tier.
         lacking: By tier, draft signals that none of its targets can produce; under ``""``,
             signals of the request that can't be known here, such as the device's without one.
+        unpriced: By tier, targets whose price nobody knows.
     """
 
     tiers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     lacking: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    unpriced: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,6 +124,21 @@ class _Linter:
         yield from self.not_run()
         if self.served is not None:
             yield from self.unserved(self.served)
+            yield from self.unpriced(self.served)
+
+    def unpriced(self, served: Served) -> Iterator[Warning]:
+        """Dollar limits over targets without a price; a router refuses to start under them."""
+        names = [name for tier in self.policy.tiers for name in served.unpriced.get(tier, ())]
+        if not names:
+            return
+        for limit in ("cost_usd", "day_usd"):
+            if getattr(self.policy.limits, limit) is not None:
+                yield self.warn(
+                    f"can't be kept: no price is known for {', '.join(names)}; "
+                    "a router refuses to start",
+                    ("limits", limit),
+                    "name a price line with `price:` in the config",
+                )
 
     def warn(self, message: str, place: Place, hint: str | None = None) -> Warning:
         at = self.document.error(PolicyError, message, place, hint=hint)
@@ -253,9 +270,11 @@ class _Linter:
         for tier in self.in_order(early.on - {self.last}):
             late = [r.id for r in self.policy.accept if tier in r.on and _needs_whole(r)]
             if late:
-                only = "this requirement needs" if len(late) == 1 else "these requirements need"
+                need, flag = ("this requirement needs", "flags")
+                if len(late) > 1:
+                    need, flag = ("these requirements need", "flag")
                 yield self.warn(
-                    f"{only} the whole draft of {tier}, and only flag once it is shown early: "
+                    f"{need} the whole draft of {tier}, and only {flag} once it is shown early: "
                     f"{', '.join(late)}",
                     place,
                 )

@@ -164,15 +164,15 @@ class Watched:
             return error
         if still and self._marks() != marks:
             return None
-        old = self._policy
+        old, was = self._policy, self.problem
+        self.problem = None  # first, so that nobody sees the new policy beside the old complaint
         if policy.revision != old.revision:
             self._policy = policy
             log.info("policy %s@%s replaces %s", policy.name, policy.revision, old.revision)
             for warning in warnings:
                 log.warning("%s", warning)
-        elif self.problem is not None:
+        elif was is not None:
             log.info("%s is good again: %s@%s", self.path, old.name, old.revision)
-        self.problem = None
         return None
 
     def _read(self) -> tuple[Document, Policy]:

@@ -16,7 +16,7 @@ def sampled(policy: Policy, first: Before, answered_by: str | None, decision_id:
     from the decision's id alone, so that the same request is drawn in every replay.
 
     Args:
-        answered_by: The tier whose answer was returned. None: none was.
+        answered_by: The tier whose answer was kept. None: none was.
     """
     rule = policy.sample
     if rule is None or answered_by is None or first.forbidden_by:

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 
 from ..cascade import Call, Rung, Seen, Verdict, walk
-from ..hops import Status
+from ..hops import Status, total_cost
+from ..money import EXACT
 from ..signals.catalogue import Value, find_signal
 from .decide import Before, after, before, early
 from .predicates import Signals
@@ -148,9 +149,9 @@ def day_left_usd(policy: Policy, signals: Signals) -> Decimal | None:
         for name in ("budget_used", "spent_today_usd", "left_today_usd")
     )
     if isinstance(used, int | float):
-        left.append(day - day * Decimal(str(used)))
+        left.append(EXACT.subtract(day, EXACT.multiply(day, Decimal(str(used)))))
     if isinstance(spent, int | float):
-        left.append(day - Decimal(str(spent)))
+        left.append(EXACT.subtract(day, Decimal(str(spent))))
     if isinstance(rest, int | float):
         left.append(Decimal(str(rest)))
     return max(Decimal(0), min(left))
@@ -179,8 +180,8 @@ def _seen(policy: Policy, given: Given, call: Call, reply: Reply, last: Seen) ->
         failure=reply.fails,
         committed=shown and reply.returnable and not failed,
         elapsed_s=last.elapsed_s + (reply.seconds or 0.0),
-        spent_usd=last.spent_usd + usd,
-        day_left_usd=None if day is None else day - usd,
+        spent_usd=EXACT.add(last.spent_usd, usd),
+        day_left_usd=None if day is None else EXACT.subtract(day, usd),
     )
 
 
@@ -222,7 +223,7 @@ def _played(
         missing=path[-1] if verdict is None else None,
         entries=entries,
         seconds=None if None in seconds else sum(s for s in seconds if s is not None),
-        usd=None if None in usd else sum((u for u in usd if u is not None), Decimal(0)),
+        usd=total_cost(tuple(usd)),
         first=first,
     )
 

@@ -45,4 +45,9 @@ class Note:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class Skipped(Note):
+    """A target that can't be asked this at all, and why."""
+
+
 Entry = Check | Taken | Note

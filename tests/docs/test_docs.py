@@ -22,8 +22,11 @@ from router.configfile import ConfigFile
 from router.document import parse_yaml
 from router.errors import PolicyError, RouterError
 from router.policy.build import build
+from router.policy.cases import build_cases
+from router.policy.caseshape import CasesDocument, DraftPart
 from router.policy.document import PolicyDocument
 from router.policy.predicates import Op
+from router.policy.selftest import selftest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
@@ -165,6 +168,16 @@ def test_a_policy_in_the_docs_loads(text: str) -> None:
     assert policy.summary
 
 
+def test_the_cases_in_the_docs_show_each_rule_of_the_policy_above_them() -> None:
+    page = (ROOT / "docs/policy.md").read_text(encoding="utf-8")
+    of_page = re.findall(r"^```yaml\n(.*?)^```", page, re.DOTALL | re.MULTILINE)
+    (cases,) = (text for text in of_page if "\ncases:\n" in text)
+    policy = build(parse_yaml(of_page[0], "<docs>", kind=PolicyError), "0" * 12)
+    report = selftest(policy, build_cases(parse_yaml(cases, "<docs>", kind=PolicyError), policy))
+
+    assert (report.failures, report.uncovered) == ((), ())
+
+
 @pytest.mark.parametrize("text", documents("version"))
 def test_a_config_in_the_docs_loads(text: str, tmp_path: Path) -> None:
     path = tmp_path / "firsthop.yaml"
@@ -202,6 +215,13 @@ def fields_of(model: type[pydantic.BaseModel]) -> set[str]:
 @pytest.mark.parametrize("field", sorted(fields_of(PolicyDocument)))
 def test_every_field_of_a_policy_is_documented(field: str) -> None:
     assert field in words_of("docs/policy.md")
+
+
+@pytest.mark.parametrize("field", sorted(fields_of(CasesDocument) | fields_of(DraftPart)))
+def test_every_field_of_a_file_of_cases_is_documented(field: str) -> None:
+    page = (ROOT / "docs/policy.md").read_text(encoding="utf-8")
+
+    assert re.search(rf"\b{field}\b", page.split("## Cases")[1].split("\n## ")[0])
 
 
 @pytest.mark.parametrize("field", sorted(fields_of(ConfigFile)))

@@ -106,6 +106,30 @@ def test_a_bad_file_among_good_ones_is_named_and_the_others_are_checked(
     assert done.out.splitlines()[0].startswith("two@")
 
 
+def test_what_a_router_would_refuse_to_start_with_is_said(firsthop: Run, tmp_path: Path) -> None:
+    config = tmp_path / "firsthop.yaml"
+    config.write_text(
+        "version: 1\npolicy: two\ntargets:\n"
+        "  device: {tier: device, provider: scripted, model: m}\n"
+        "  cloud: {tier: cloud-fast, provider: openai_compatible, model: nobody-knows, "
+        'base_url: "http://127.0.0.1:9/v1"}\n'
+    )
+    dear = two(tmp_path, more='limits: {cost_usd: "0.01"}\n')
+    done = firsthop("policy", "check", "-c", config, dear)
+
+    assert "limits.cost_usd: can't be kept: no price is known for cloud" in done.out
+    assert firsthop("ask", "-c", config, "-p", dear, "hm?").code == 2
+
+
+def test_cases_that_fail_are_said(firsthop: Run, tmp_path: Path) -> None:
+    path = two(tmp_path, bar=-3.0)
+    path.with_suffix(".test.yaml").write_text(CASES)
+    done = firsthop("policy", "check", "-c", "scripted", path)
+
+    assert (done.code, done.err) == (0, "")
+    assert "2 cases beside it fail (see: firsthop policy test" in done.out
+
+
 def test_what_is_odd_is_said_and_is_an_error_for_the_strict(firsthop: Run, tmp_path: Path) -> None:
     odd = two(tmp_path, bar=0.5)
     done = firsthop("policy", "check", "-c", "scripted", odd)
@@ -194,6 +218,20 @@ def test_a_case_that_comes_out_otherwise_shows_why(firsthop: Run, tmp_path: Path
     assert "draft.mean_logprob -2 >= -3" in done.out
 
 
+def test_a_case_that_comes_out_otherwise_in_two_ways_is_told_once(
+    firsthop: Run, tmp_path: Path
+) -> None:
+    path = two(tmp_path, bar=-3.0)
+    path.with_name("two.test.yaml").write_text(CASES)
+    done = firsthop("policy", "test", path)
+
+    assert ": 3 cases, 2 failed" in done.out
+    assert done.out.count("FAILED") == 2
+    assert "  answer   device\n  expected cloud-fast\n   guard  home" in done.out
+    found = json.loads(firsthop("policy", "test", "--json", path).out)
+    assert [failure["field"] for failure in found[0]["failures"]] == ["path", "answer", "flags"]
+
+
 def test_a_rule_that_no_case_touches_is_a_failure(firsthop: Run, tmp_path: Path) -> None:
     path = two(tmp_path)
     path.with_name("two.test.yaml").write_text(CASES.partition("  - name: a secret")[0])
@@ -231,7 +269,7 @@ def test_diff_says_which_recorded_requests_go_elsewhere(firsthop: Run, tmp_path:
     assert (done.code, done.err) == (0, "")
     assert "3 requests: 1 go the same way, 2 go elsewhere, 0 can't be told" in done.out
     assert "       2  device > cloud-fast  device      $0\n" in done.out
-    assert "for example " in done.out
+    assert "\nfrom device > cloud-fast to device:\n  for example " in done.out
     found = json.loads(firsthop("policy", "diff", "-c", "scripted", "--json", strict, loose).out)
     (move,) = found["moves"]
     assert (move["requests"], move["b"]["path"], len(move["examples"])) == (2, ["device"], 2)
@@ -296,6 +334,16 @@ def test_a_written_schema_comes_with_the_line_that_an_editor_reads(
     assert done.out.splitlines()[-1] == "# yaml-language-server: $schema=policy.schema.json"
 
 
+def test_a_schema_that_can_not_be_written_is_told_with_its_option(
+    firsthop: Run, tmp_path: Path
+) -> None:
+    out = tmp_path / "nowhere" / "policy.schema.json"
+    done = firsthop("policy", "schema", "-o", out)
+
+    assert done.code == 2
+    assert done.err.startswith(f"firsthop: --out: {out} can't be written: ")
+
+
 # explain
 
 
@@ -311,6 +359,19 @@ def test_explain_shows_what_would_have_changed_each_decision(firsthop: Run, tmp_
     assert "        because sure does not hold" in lines
     assert "        (cloud-fast forbidden had request.label been secret)" in lines
     assert lines[-1] == "A scripted answer that stands for a cloud's."
+
+
+def test_a_draft_that_was_only_flagged_is_not_said_to_be_kept_by_another_value(
+    firsthop: Run, tmp_path: Path
+) -> None:
+    """A secret's draft is the answer however unsure it is; what changes is the flag."""
+    words = ("explain", "-c", "scripted", "-p", two(tmp_path), "hm?", "--label", "secret")
+    done = firsthop(*words)
+
+    assert done.out.splitlines()[-1] == "I think it may be something like that."
+    assert "        (not flagged had draft.mean_logprob been -0.5)" in done.out.splitlines()
+    found = json.loads(firsthop(*words, "--json").out)
+    assert [flip["would"] for flip in found["counterfactuals"]][-1] == "not flagged"
 
 
 def test_explain_speaks_json(firsthop: Run, tmp_path: Path) -> None:

@@ -181,3 +181,43 @@ def test_a_picture_alone_is_a_question_and_nothing_is_none() -> None:
     assert request([{"role": "user", "content": parts}]).needs == {"images"}
     with pytest.raises(ConfigError, match="nothing was asked"):
         request("  ")
+
+
+@pytest.mark.parametrize(
+    ("turn", "field"),
+    [
+        ({"role": "user", "content": "hm?", "images": 5}, "messages[0].images"),
+        ({"role": "user", "content": "hm?", "images": [PNG]}, "messages[0].images"),
+        (
+            Message(role="user", content="hm?", images=(PNG,)),  # type: ignore[arg-type]
+            "messages[0].images",
+        ),
+        (
+            Message(
+                role="assistant",
+                content="",
+                tool_calls=(ToolCall(id="c1", name="f", arguments={}),),  # type: ignore[arg-type]
+            ),
+            "messages[0].tool_calls[0].function.arguments",
+        ),
+    ],
+)
+def test_our_own_shapes_are_held_to_their_types_too(turn: Any, field: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        request([turn])
+
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("tool", "field"),
+    [
+        (Tool(name=5), "tools[0].name"),  # type: ignore[arg-type]
+        (Tool(name="f", parameters={"a": object()}), "tools[0].parameters"),
+    ],
+)
+def test_so_are_our_own_tools(tool: Tool, field: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        request(tools=[tool])
+
+    assert caught.value.field == field

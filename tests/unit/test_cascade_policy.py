@@ -149,6 +149,14 @@ def test_a_loop_whose_target_fails_falls_back_and_never_asks_it_again() -> None:
     ]
 
 
+def test_when_the_strongest_left_a_loop_the_one_below_it_commits() -> None:
+    calls, verdict = walked(FAILED, UNSURE, UNSURE, stay="cloud-strong")
+
+    assert tiers(calls) == ["cloud-strong", "device", "cloud-fast"]
+    assert [call.commits for call in calls] == [True, False, True]
+    assert verdict.answered_by == 2
+
+
 def test_a_guard_takes_a_loop_away_at_once() -> None:
     calls, verdict = walked(SURE, stay="cloud-fast", label="secret")
 

@@ -80,7 +80,8 @@ DRAFT = (
         whole=True,
         known="draft",
         may_be_unknown=True,
-        source="the target's own count",
+        whole_draft=True,
+        source="the target's own count, which comes with its end",
         summary="Length of the draft.",
     ),
     Signal(

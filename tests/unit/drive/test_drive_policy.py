@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-from decimal import Decimal
+from dataclasses import dataclass, replace
+from decimal import Context, Decimal, Inexact, localcontext
 
 import pytest
-from support.street import Fixed, Street, ask, says
+from support.street import Fixed, Player, Street, ask, says
 
-from router.errors import Forbidden, NoAnswer
+from router.errors import Forbidden, NoAnswer, Unavailable
+from router.hops import Attempt
 from router.policy import predicates
 from router.policy.rules import Early, Guard, Limits, Policy, Race, Requirement, Route, Sample
 from router.providers.base import Target
@@ -133,10 +134,23 @@ def test_nobody_able_is_an_error_that_says_what_was_missing() -> None:
     ended = found.run(POLICY, replace(ask(), messages=(picture,)))
 
     assert isinstance(ended.error, NoAnswer)
+    assert "cloud skipped: it takes no images" in str(ended.error)
     assert found.calls() == {"device": 0, "cloud": 0}
     outcome = ended.error.outcome
     assert outcome is not None
     assert "cloud skipped: it takes no images" in "\n".join(outcome.trace.lines(outcome.hops))
+
+
+def test_a_permitted_target_that_is_broken_is_not_forbidden() -> None:
+    found = street([Unavailable("the worker dies")])
+    private = replace(ask(), label="pii")
+    errors = [found.run(POLICY, private).error for _ in range(6)]
+
+    assert [type(error) for error in errors] == [NoAnswer] * 6
+    assert "device skipped: its circuit breaker is open; guards: private-stays-home" in str(
+        errors[-1]
+    )
+    assert found.calls() == {"device": 5, "cloud": 0}
 
 
 def test_a_tool_call_is_an_answer() -> None:
@@ -189,6 +203,18 @@ def test_a_draft_shorter_than_the_bar_is_held_and_judged_whole() -> None:
     assert chunk.text == "Yes indeed"
 
 
+def test_each_call_of_a_hop_has_a_look_at_its_own_beginning() -> None:
+    found = Street()
+    dies = [*says("I guess it may", logprob=-2.0)[:-1], Unavailable("gone")]
+    found.add("device", "device", dies, SURE, attempts=2)
+    found.add("cloud", "cloud", CLOUD)
+    ended = found.run(EARLY)
+
+    assert [c.text for c in ended.chunks if c.text] == ["I", " am", " sure", " of", " it"]
+    assert "shown from token 3 on" in lines(ended)
+    assert "held to its end" not in lines(ended)
+
+
 # Money of the day
 
 
@@ -232,6 +258,60 @@ def test_near_the_budget_more_is_kept() -> None:
     assert not kept[0]
     assert kept[-1]
     assert sorted(kept) == kept  # once it is kept it stays kept
+
+
+def test_the_apps_own_decimal_context_changes_no_share_of_the_budget() -> None:
+    paced = replace(
+        POLICY,
+        guards=(Guard("spent", predicates.Test("world.budget_used", "gt", 0.99), frozenset()),),
+        limits=Limits(day_usd=Decimal("7.00")),
+    )
+    found = Street()
+    found.add("device", "device", UNSURE)
+    found.add("cloud", "cloud", CLOUD, meter=PENNY)
+    found.run(paced)
+
+    with localcontext(Context(prec=2, traps=[Inexact])):
+        ended = found.run(paced)
+
+    assert ended.answer.signals["world.budget_used"] == 0.03 / 7
+
+
+# The device
+
+
+@dataclass
+class OnDevice(Player):
+    """A player with a worker, which is up or not."""
+
+    is_up: bool = True
+
+    def up(self) -> bool:
+        return self.is_up
+
+
+@pytest.mark.parametrize(("is_up", "queue", "in_time"), [(False, 0, True), (True, None, None)])
+def test_the_queue_of_a_worker_that_is_up_and_silent_is_unknown(
+    is_up: bool, queue: int | None, in_time: bool | None
+) -> None:
+    quick = replace(
+        POLICY,
+        route=(
+            Route("late", predicates.Test("device.in_time", "is", False), "cloud"),
+            Route("busy", predicates.Test("device.queue", "gt", 3), "cloud"),
+        ),
+        limits=Limits(deadline_s=60.0),
+    )
+    found = street(SURE)
+    player = OnDevice([SURE], found.clock, is_up=is_up)
+    found.lives["device"] = replace(found.lives["device"], provider=player, here=True)
+    assert found.home.senses is found.senses
+    assert found.senses is not None
+    found.senses.speeds.saw("device", Attempt(attempt_id="a", number=1, started_at=0, total_s=2))
+
+    signals = found.run(quick).answer.signals
+
+    assert (signals["device.queue"], signals["device.in_time"]) == (queue, in_time)
 
 
 # The rest
@@ -287,6 +367,18 @@ def test_a_sample_is_drawn_and_not_run() -> None:
     assert "sample: drawn" in lines(found.run(sampled))
     assert "sample" not in lines(found.run(sampled, replace(ask(), label="pii")))
     assert found.calls()["cloud"] == 0
+
+
+def test_an_answer_that_was_not_kept_is_no_sample() -> None:
+    sampled = replace(
+        POLICY,
+        sample=Sample(share=1.0, tier="cloud", day_usd=Decimal(1)),
+        limits=Limits(hops=1),
+    )
+    ended = street(UNSURE).run(sampled)
+
+    assert ended.answer.flags == ("uncertain", "limit:hops")
+    assert "sample" not in lines(ended)
 
 
 def test_signals_of_the_request_are_part_of_the_outcome() -> None:

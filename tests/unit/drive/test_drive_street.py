@@ -195,6 +195,21 @@ def test_a_last_answer_without_a_byte_gives_way_to_the_draft() -> None:
     assert [h.status for h in ended.answer.hops] == ["answered", "deferred"]
 
 
+@pytest.mark.parametrize("end", [Chunk(finish="stop"), Unavailable("gone away")])
+def test_white_space_alone_commits_to_nothing(end: Chunk | Unavailable) -> None:
+    ended = street(UNSURE, [Chunk(text="\n"), Chunk(text="  "), end]).run(policy())
+
+    assert ended.text == "I guess so"
+    assert ended.answer.flags == ("uncertain",)
+
+
+def test_white_space_before_the_first_word_is_shown_with_it() -> None:
+    ended = street(UNSURE, [Chunk(text="\n"), *CLOUD]).run(policy())
+
+    assert ended.text == "\nThe cloud knows"
+    assert ended.answer.flags == ()
+
+
 def test_an_empty_answer_with_nothing_before_it_is_flagged_and_has_no_first_byte() -> None:
     ended = street(says("")).run(policy(tiers=("device",)))
 
@@ -278,6 +293,7 @@ def test_a_named_target_is_asked_alone_and_commits() -> None:
     [
         (ask(target="cloud-0", label="secret"), "forbidden by: private-stays-home"),
         (ask(target="other"), "its tier is not in the policy"),
+        (ask(target="other", label="secret"), "its tier is not in the policy"),
     ],
 )
 def test_guards_hold_for_a_named_target_too(request_: object, says_: str) -> None:

@@ -118,7 +118,7 @@ def test_a_condition_that_can_hold_is_not(when: str) -> None:
             "so no draft of device or cloud-fast is ever kept",
         ),
         (
-            "early: [{on: [device], tokens: 9, require: {draft.tokens: {gt: 9, lt: 8}}}]\n",
+            "early: [{on: [device], tokens: 9, require: {draft.min_margin: {gt: 0.9, lt: 0.8}}}]\n",
             "so nothing is ever shown early",
         ),
     ],
@@ -309,6 +309,18 @@ def test_an_early_commit_beside_requirements_of_the_whole_draft_is_told() -> Non
     assert told(body) == [
         "p.yaml:4:9: early[0]: these requirements need the whole draft of device, and only flag "
         "once it is shown early: done, fine"
+    ]
+
+
+def test_one_requirement_beside_an_early_commit_is_told_in_the_singular() -> None:
+    body = (
+        "early: [{on: [device], tokens: 9, require: {draft.mean_logprob: {gt: -0.1}}}]\n"
+        "accept: [{id: done, on: [device], require: {draft.finish: {is: stop}}}]\n"
+    )
+
+    assert told(body) == [
+        "p.yaml:4:9: early[0]: this requirement needs the whole draft of device, and only flags "
+        "once it is shown early: done"
     ]
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
+from decimal import Context, Decimal, Inexact, localcontext
 
 import pytest
 
 from router.policy import after, before
 from router.policy.decide import early, pace
 from router.policy.gain import Offer, ranked
-from router.policy.predicates import Op
+from router.policy.predicates import All, Op
 from router.policy.predicates import Test as OneTest
 from router.policy.predicates import tests_in as all_tests
 from router.policy.race import Finish, Raced, race, run_race
@@ -267,6 +267,21 @@ def test_when_all_is_spent_the_bar_is_exactly_the_loose_one() -> None:
     assert check.truth is True
 
 
+@pytest.mark.parametrize("used", [0.0, 0.8, 1.0])
+def test_words_and_flags_beside_a_moving_bar_stay_as_they_are(used: float) -> None:
+    still = (OneTest("draft.finish", "in", ("stop",)), OneTest("draft.refusal", "is", False))
+    strict = All((BAR, *still))
+    loose = All((OneTest("draft.mean_logprob", "gte", -1.4), *still))
+    paced = replace(PACED, accept=(Requirement("sure", frozenset({"device"}), strict, loose),))
+    signals = {**of(mean_logprob=-0.3, finish="stop", refusal=False), "world.budget_used": used}
+    (check,) = after(paced, "device", signals).checks
+
+    assert check.truth is True
+    assert isinstance(check.predicate, All)
+    assert check.predicate.parts[1:] == still
+    assert after(paced, "device", {**signals, "draft.finish": "length"}).accepted is False
+
+
 # Early commit
 
 
@@ -399,6 +414,17 @@ def test_gain_is_weighed_against_dollars_and_seconds(
     gain: Gain, given: list[Offer], order: list[str]
 ) -> None:
     assert [tier.removeprefix("cloud-") for tier, _ in ranked(gain, given)] == order
+
+
+def test_the_apps_own_decimal_context_changes_no_decision() -> None:
+    gain = Gain(share={"cloud-fast": 0.5, "cloud-strong": 0.501}, second_usd=Decimal("0.013"))
+    given = offers(fast=("0.001003", 3.3), strong=("0.001004", 3.3))
+    order = ranked(gain, given)
+
+    with localcontext(Context(prec=2, traps=[])):
+        assert ranked(gain, given) == order
+    with localcontext(Context(prec=5, traps=[Inexact])):
+        assert ranked(gain, given) == order
 
 
 def test_what_decided_between_tiers_is_said() -> None:

@@ -449,6 +449,13 @@ def test_a_policy_asks_for_the_signals_that_its_parts_need() -> None:
             "early[0].require",
             "move it to accept",
         ),
+        (
+            "require: {draft.mean_logprob: {gte: -0.1}}}",
+            "require: {draft.tokens: {gte: 9}}}",
+            12,
+            "early[0].require",
+            "draft.tokens is known only of a whole draft",
+        ),
         ("at_limit: refuse", "at_limit: refuses", 13, "limits.at_limit", "'refuse'?"),
         ("pace_from: 0.5", "pace_from: 1", 13, "limits.pace_from", "less than 1"),
         ("escalate: best_gain", "escalate: next", 15, "gain", "by escalate: best_gain only"),
@@ -485,7 +492,8 @@ def test_best_gain_without_gains_is_told_what_to_write() -> None:
 
 def test_a_tier_has_one_early_commit() -> None:
     text = REST.replace(
-        "limits:", "  - {on: [cloud-fast], tokens: 9, require: {draft.tokens: {gt: 8}}}\nlimits:"
+        "limits:",
+        "  - {on: [cloud-fast], tokens: 9, require: {draft.min_margin: {gt: 0.8}}}\nlimits:",
     )
 
     error = wrong(text)

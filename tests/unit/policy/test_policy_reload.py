@@ -138,6 +138,31 @@ def test_a_bad_file_leaves_the_last_good_one_in_force_and_says_so_once(
     assert "good again" in caplog.text
 
 
+def test_a_new_policy_is_never_seen_beside_the_old_ones_complaint(path: Path) -> None:
+    watched = Watched(path, ManualClock())
+    path.write_text("tiers: 5")
+    with pytest.raises(ConfigError):
+        watched.reload_now()
+    seen: list[tuple[str, str | None]] = []
+
+    class Onlooker(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            seen.append((watched.policy.revision, watched.problem))
+
+    log, onlooker = logging.getLogger("firsthop"), Onlooker()
+    level = log.level
+    log.addHandler(onlooker)
+    log.setLevel(logging.INFO)
+    try:
+        path.write_text(text(-0.7))
+        watched.reload_now()
+    finally:
+        log.removeHandler(onlooker)
+        log.setLevel(level)
+
+    assert seen == [(revision_of(text(-0.7)), None)]
+
+
 def test_a_file_that_is_gone_leaves_the_last_good_one_in_force(path: Path) -> None:
     clock = ManualClock()
     watched = Watched(path, clock)
