@@ -7,89 +7,21 @@ returns a `Verdict`. The orchestrator drives it with real targets, tests drive i
 from __future__ import annotations
 
 from collections.abc import Generator
-from dataclasses import dataclass
 from decimal import Decimal
 
+from .bounds import Bounds
 from .hops import Cause, Status
 from .ladder import Ladder, Rung, Rungs
-from .money import EXACT
 from .policy.decide import Before, after
-from .policy.predicates import Signals
-from .policy.rules import Early, Limits, Policy
-from .policy.trace import Check, Entry, Note, Taken
+from .policy.race import Raced
+from .policy.rules import Limits, Policy
+from .policy.trace import Entry, Note, Taken
+from .steps import Call, Seen, Verdict
 
 __all__ = ["Call", "Rung", "Seen", "Verdict", "Walk", "walk"]
 
 UNRETURNABLE = "the answer says nothing, or a filter cut it"
 UNPRESENTABLE = "its draft is a refusal or breaks the form asked for, so it is not given back"
-
-
-@dataclass(frozen=True, slots=True)
-class Call:
-    """Ask this target now.
-
-    Attributes:
-        commits: The answer goes to the caller from its first token on, because nothing stronger
-            could replace it. Otherwise it is a draft that nobody sees until it is kept.
-        because: Why, in words.
-        early: When a draft is accepted before its end. None: it is held until it is whole.
-        draft: Index of the hop whose draft goes along. None: only the conversation does.
-    """
-
-    target: str
-    tier: str
-    cause: Cause
-    because: str
-    commits: bool
-    early: Early | None = None
-    draft: int | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What came of a call.
-
-    Attributes:
-        signals: Of the draft, together with the request's. None: there was no whole answer.
-        returnable: The draft could be shown: it says something, and no filter cut it.
-        presentable: It could be shown although it was not kept: it is no refusal either, and
-            does not break the form that was asked for.
-        early: What was said of the beginning of the draft; empty when nothing was asked.
-        failure: A `HopError.kind`. None: it ended well.
-        committed: Bytes of it have reached the caller.
-        elapsed_s: Seconds since the request arrived; at least the deadline when that is what
-            ended the call, however early its timer fired.
-        spent_usd: Dollars the request has cost; unknown costs counted at their worst case.
-        day_left_usd: Dollars left of the day, over all requests. None: the day has no limit.
-    """
-
-    signals: Signals | None = None
-    returnable: bool = False
-    presentable: bool = True
-    early: tuple[Check, ...] = ()
-    failure: str | None = None
-    committed: bool = False
-    elapsed_s: float = 0.0
-    spent_usd: Decimal = Decimal(0)
-    day_left_usd: Decimal | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """How the walk ended.
-
-    Attributes:
-        answered_by: Index of the hop whose answer the caller gets. None: none.
-        flags: What the reader of the answer should know.
-        limit: The limit but for which there might be another answer. None: no limit did it.
-        entries: Everything that was decided, in order.
-    """
-
-    status: Status
-    answered_by: int | None
-    flags: tuple[str, ...]
-    limit: str | None
-    entries: tuple[Entry, ...]
 
 
 Walk = Generator[Call, Seen, Verdict]
@@ -127,11 +59,25 @@ def walk(
     """
     entries = [] if trace is None else trace
     entries.extend(first.checks)
-    if first.race is not None:
-        entries.append(Note(f"race: {first.race.because}"))
+    if first.race is not None and asked is None and stay is None:
+        entries.append(Note(f"race: {_raced(policy, first.race, rungs)}"))
     ladder = Ladder(policy, first, rungs, entries)
     seen = Seen(elapsed_s=elapsed_s, day_left_usd=day_left_usd)
     return (yield from _Walker(policy, ladder, limits, entries, seen).run(asked, stay))
+
+
+def _raced(policy: Policy, raced: Raced, rungs: Rungs) -> str:
+    """What is said of a race: who would start, within the policy's cap on dollars."""
+    if raced.tier is None or policy.race is None:
+        return raced.because
+    rung = next((r for r in rungs.get(raced.tier, ()) if not r.unable), None)
+    if rung is None:
+        return f"no race: no target serves {raced.tier}"
+    worst, most = rung.worst_case_usd, policy.race.cost_usd
+    if worst is None or worst > most:
+        price = "has no known price" if worst is None else f"may cost ${worst}"
+        return f"no race: {rung.name} {price}, ${most} is allowed"
+    return f"{rung.name} would start at once ({raced.because}); this version starts none"
 
 
 class _Walker:
@@ -142,13 +88,11 @@ class _Walker:
     ) -> None:
         self.policy = policy
         self.ladder = ladder
-        self.limits = limits
+        self.bounds = Bounds(limits, entries)
         self.entries = entries
         self.seen = seen
-        self.hops = 0
         self.best: int | None = None
         self.drafted: int | None = None
-        self.stopped_by: str | None = None
         self.because = ladder.because
         self.cause: Cause = "start"
 
@@ -169,10 +113,21 @@ class _Walker:
             verdict = yield from self.tier(tier)
             if verdict is not None:
                 return verdict
-            if self.is_over():
+            if self.bounds.are_over(self.seen):
                 break
-            chosen = self.ladder.next()
+            chosen = self.ladder.next() or self.down()
         return self.fall_back()
+
+    def down(self) -> tuple[str, str] | None:
+        """Where to go when nobody from the start up has given anything: below it, if anywhere."""
+        if self.best is not None or self.drafted is not None:
+            return None
+        tier = self.ladder.down()
+        if tier is None:
+            return None
+        if self.bounds.hops:
+            self.cause = "fallback"
+        return tier, "nobody from the start up answered"
 
     def run_one(self, asked: str) -> Walk:
         """Only the target the caller named."""
@@ -193,12 +148,12 @@ class _Walker:
         self.cause, self.because = "loop", f"{target} made the tool call"
         verdict = yield from self.ask(rung, commits=True)
         self.ladder.use_up(target)
-        if verdict is None and self.hops == 0:  # a limit kept it from being asked
+        if verdict is None and self.bounds.hops == 0:  # a limit kept it from being asked
             self.cause, self.because = "start", before
         return verdict
 
     def nobody(self, asked: str | None) -> Verdict:
-        if self.ladder.bars(asked) and not self.hops:
+        if self.ladder.bars(asked) and not self.bounds.hops:
             return self.verdict("forbidden", None)
         return self.fall_back()
 
@@ -207,21 +162,21 @@ class _Walker:
         rungs = self.ladder.take(tier)
         commits = self.ladder.is_last(tier)
         for rung in rungs:
-            hops = self.hops
+            hops = self.bounds.hops
             verdict = yield from self.ask(rung, commits=commits)
-            if verdict is not None or self.is_over():
+            if verdict is not None or self.bounds.are_over(self.seen):
                 return verdict
-            if self.hops > hops and self.seen.signals is not None:
+            if self.bounds.hops > hops and self.seen.signals is not None:
                 return None  # it answered, and its draft was not kept
         return None
 
     def ask(self, rung: Rung, *, commits: bool) -> _Step:
         """One hop, if the limits leave room for it."""
-        if not self.fits(rung):
+        if not self.bounds.leave_room(rung, self.cause, self.seen):
             return None
-        index = self.hops
-        self.hops += 1
-        self.entries.append(Taken(index, self.cause, self.because))
+        index = self.bounds.hops
+        self.bounds.hops += 1
+        self.entries.append(Taken(index, self.cause, self.because, commits))
         early = None if commits else self.policy.early_on(rung.tier)
         draft = self.drafted if self.policy.attach_draft else None
         self.seen = yield Call(
@@ -246,7 +201,7 @@ class _Walker:
         kept = found.accepted and self.seen.returnable
         checks = found.checks
         if commits:
-            flagged = "flagged; it was accepted early" if self.seen.early else _FLAGGED
+            flagged = "flagged; " + self.shown_because()
             checks = tuple(c._replace(effect=flagged) if c.effect else c for c in checks)
         self.entries.extend(checks)
         because = found.because
@@ -266,76 +221,24 @@ class _Walker:
         self.cause, self.because = "escalation", because
         return None
 
-    def fits(self, rung: Rung) -> bool:
-        """Whether the limits leave room for a call of this target."""
-        return self.hops_left() and self.in_time() and self.arrives(rung) and self.affords(rung)
-
-    def is_over(self) -> bool:
-        """Whether no further call of anybody could be made."""
-        if self.stopped_by == "hops":
-            return True
-        allowed = self.limits.deadline_s
-        late = allowed is not None and self.seen.elapsed_s >= allowed
-        return late and self.stopped_by == "deadline_s"
-
-    def hops_left(self) -> bool:
-        allowed = self.limits.hops
-        if allowed is None or self.hops < allowed:
-            return True
-        return self.stop("hops", f"{self.hops} hops taken, {allowed} allowed")
-
-    def in_time(self) -> bool:
-        """Whether the deadline leaves anything worth starting."""
-        allowed, gone = self.limits.deadline_s, self.seen.elapsed_s
-        if allowed is None or gone < allowed:
-            return True
-        return self.stop("deadline_s", f"{gone:.2f} s gone, {allowed:g} s allowed")
-
-    def arrives(self, rung: Rung) -> bool:
-        """Whether its answer could still come in time. Where the walk starts is the route's say."""
-        allowed, gone = self.limits.deadline_s, self.seen.elapsed_s
-        if allowed is None or self.cause not in ("escalation", "fallback"):
-            return True
-        if rung.expected_s is None:
-            self.note(f"{rung.name}: its speed is not known yet, so the deadline lets it pass")
-            return True
-        if gone + rung.expected_s <= allowed:
-            return True
-        needs = f"{rung.name} needs about {rung.expected_s:.2f} s"
-        return self.stop("deadline_s", f"{needs}, {allowed - gone:.2f} s of {allowed:g} s are left")
-
-    def affords(self, rung: Rung) -> bool:
-        limit, spent, day = self.limits.cost_usd, self.seen.spent_usd, self.seen.day_left_usd
-        worst = rung.worst_case_usd
-        if limit is None and day is None:
-            return True
-        if worst is None:
-            which = "day_usd" if limit is None else "cost_usd"
-            return self.stop(which, f"{rung.name} has no known price")
-        if limit is not None and EXACT.add(spent, worst) > limit:
-            left = EXACT.subtract(limit, spent)
-            why = f"{rung.name} may cost ${worst}, ${left} of ${limit} is left"
-            return self.stop("cost_usd", why)
-        if day is not None and worst > day:
-            return self.stop(
-                "day_usd",
-                f"{rung.name} may cost ${worst}, ${max(day, Decimal(0))} of the day's "
-                f"${self.limits.day_usd} is left",
-            )
-        return True
-
-    def stop(self, limit: str, why: str) -> bool:
-        self.stopped_by = limit
-        self.note(f"limit {limit}: {why}")
-        return False
+    def shown_because(self) -> str:
+        """Why what was said goes to the caller whatever requirements say of it."""
+        if self.seen.early:
+            return "it was accepted early"
+        if self.cause == "asked":
+            return "the caller named this target"
+        if self.cause == "loop":
+            return "a tool loop stays with its target"
+        return "no stronger tier is left"
 
     def fall_back(self) -> Verdict:
         """No tier is left: the best draft there is, flagged, or nothing."""
-        if self.stopped_by is None:
-            self.in_time()  # if the last target ran out of time, that is why there is no answer
-        limit = self.stopped_by
+        if self.bounds.stopped_by is None:
+            # If the last target ran out of time, that is why there is no answer.
+            self.bounds.in_time(self.seen)
+        limit = self.bounds.stopped_by
         flags = [] if limit is None else [f"limit:{limit}"]
-        if self.best is not None and (limit is None or self.limits.at_limit == "draft"):
+        if self.best is not None and (limit is None or self.bounds.limits.at_limit == "draft"):
             self.note(f"hop {self.best + 1}'s draft is returned, flagged: nothing better came")
             return self.verdict("answered", self.best, "uncertain", *flags, limit=limit)
         if self.best is not None:
@@ -350,6 +253,3 @@ class _Walker:
         self, status: Status, hop: int | None, *flags: str, limit: str | None = None
     ) -> Verdict:
         return Verdict(status, hop, flags, limit, tuple(self.entries))
-
-
-_FLAGGED = "flagged; no stronger tier is left"

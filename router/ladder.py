@@ -52,6 +52,7 @@ class Ladder:
         self._rungs = rungs
         self._trace = trace
         self._left: list[str] = []
+        self._below: list[str] = []
         self._gone: set[str] = set()
         self.because = first.because
         self.start = self._start()
@@ -66,13 +67,13 @@ class Ladder:
             return None
         place = first.permitted.index(first.start)
         self._left = [tier for tier in first.permitted[place:] if self._served(tier, note=True)]
+        self._below = [tier for tier in first.permitted[:place] if self._served(tier)]
         if self._left:
             return self._left[0]
-        weaker = [tier for tier in first.permitted[:place] if self._served(tier)]
-        if weaker:
+        if self._below:
             self.because += f"; no target serves {first.start} or a stronger tier"
-            self._left = weaker[-1:]
-            return weaker[-1]
+            self._left = [self._below.pop()]
+            return self._left[0]
         return None
 
     def _served(self, tier: str, *, note: bool = False) -> bool:
@@ -99,6 +100,7 @@ class Ladder:
         """Never offer that target again, nor a tier that has no other."""
         self._gone.add(target)
         self._left = [tier for tier in self._left if self._open(tier)]
+        self._below = [tier for tier in self._below if self._open(tier)]
 
     def is_last(self, tier: str) -> bool:
         """Whether nothing stronger than `tier` is left, so that it commits at its first token."""
@@ -114,6 +116,13 @@ class Ladder:
             return self._left[0], ""
         offers = [self._offer(tier) for tier in self._left]
         return ranked(gain, offers)[0]
+
+    def down(self) -> str | None:
+        """The strongest tier below the start that can be asked, once; None: there is none left.
+
+        For when nobody from the start up gave an answer at all: better a weak one than none.
+        """
+        return self._below.pop() if self._below else None
 
     def _offer(self, tier: str) -> Offer:
         rung = self._open(tier)[0]

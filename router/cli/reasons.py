@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..policy.counterfactual import Flip, after_flips, before_flips, line
+from ..policy.counterfactual import Flip, after_flips, before_flips, early_flips, line
 from ..policy.explain import PolicyTrace, plain
 from ..policy.predicates import tests_in
 from ..policy.rules import Policy
 from ..policy.trace import Check, Entry, Taken
 
 INDENT = " " * 8
-UNFLAGGED = "not flagged"
+_COMMITTED = {"kept": "not flagged", "not kept": "flagged"}
+"""What a requirement decides of an answer that is shown in any case."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,36 +44,39 @@ def decisions(policy: Policy, entries: Sequence[Entry], tiers: Sequence[str]) ->
         tiers: Of each hop.
     """
     group: list[Check] = []
-    tier = ""
+    tier, commits = "", False
     for entry in entries:
         if group and not (isinstance(entry, Check) and _kind(entry) == _kind(group[0])):
-            yield _decision(policy, tier, group)
+            yield _decision(policy, tier, group, commits=commits)
+            commits = commits or (group[0].kind == "early" and group[0].truth is True)
             group = []
         if isinstance(entry, Check) and _kind(entry):
             group.append(entry)
             continue
         if isinstance(entry, Taken):
             tier = tiers[entry.hop] if entry.hop < len(tiers) else ""
+            commits = entry.commits
         yield Decision("", (entry,), ())
     if group:
-        yield _decision(policy, tier, group)
+        yield _decision(policy, tier, group, commits=commits)
 
 
 def _kind(check: Check) -> str:
-    """Rules of a kind decide together. Empty: this one stands alone."""
-    return {"guard": "start", "route": "start", "accept": "accept"}.get(check.kind, "")
+    """Rules of a kind decide together."""
+    kinds = {"guard": "start", "route": "start", "accept": "accept", "early": "early"}
+    return kinds[check.kind]
 
 
-def _decision(policy: Policy, tier: str, group: list[Check]) -> Decision:
+def _decision(policy: Policy, tier: str, group: list[Check], *, commits: bool) -> Decision:
     signals = group[0].signals
     if _kind(group[0]) == "start":
         return Decision("the start", tuple(group), before_flips(policy, signals))
+    if _kind(group[0]) == "early":
+        flips = early_flips(policy, tier, signals)
+        return Decision(f"the beginning of the draft of {tier}", tuple(group), flips)
     flips = after_flips(policy, tier, signals)
-    if any(check.effect.startswith("flagged") for check in group):
-        # It was the answer all the same: with another value it would have been one unflagged.
-        flips = tuple(
-            flip if flip.value is None else replace(flip, would=UNFLAGGED) for flip in flips
-        )
+    if commits:
+        flips = tuple(replace(f, would=_COMMITTED.get(f.would, f.would)) for f in flips)
     return Decision(f"the draft of {tier}", tuple(group), flips)
 
 
@@ -98,13 +102,23 @@ def told(
             yield from PolicyTrace((entry,)).lines(())
             names = tests_in(entry.predicate) if isinstance(entry, Check) else ()
             for name in dict.fromkeys(test.signal for test in names):
-                flip = left.get(name)
-                if flip is not None and flip.value is not None:
-                    yield INDENT + line(left.pop(name))
-        yield from (INDENT + line(f) for f in left.values() if f.value is not None)
-        never = [flip.signal for flip in left.values() if flip.value is None]
-        if never:
-            yield f"{INDENT}(no other value of {', '.join(never)} alone changes this)"
+                flip = left.pop(name, None)
+                if flip is not None and _worth_telling(flip):
+                    yield INDENT + line(flip)
+        told_all = [flip for flip in left.values() if _worth_telling(flip)]
+        yield from (INDENT + line(flip) for flip in told_all)
+        if any(flip.value is None for flip in decision.flips):
+            yield f"{INDENT}(nothing else alone changes this)"
+
+
+def _worth_telling(flip: Flip) -> bool:
+    """Whether it says more than its rule: that a flag, held to be false, must not be true, doesn't.
+
+    The machine's version has them all.
+    """
+    if flip.value is None:
+        return False
+    return not (isinstance(flip.value, bool) and flip.would in ("not kept", "flagged"))
 
 
 def counterfactuals(

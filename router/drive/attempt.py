@@ -13,7 +13,7 @@ from collections.abc import AsyncGenerator, Callable
 import tenacity
 
 from ..clock import Clock, Deadline
-from ..errors import HopError
+from ..errors import HopError, Incapable
 from ..hops import Attempt
 from ..types import Ask, Chunk, Completion
 from .call import OneCall, Reading
@@ -107,6 +107,8 @@ class HopRun:
         one = OneCall(self.live, self.ask, number, self.clock, self.deadline, self._book)
         self.booking.begin(one.attempt_id, number, one.started_at)
         try:
+            if number == 1 and not self.allowance.covers_one_more([]):
+                await one.refuse(Incapable("what leaves for it may cost more than is left"))
             await one.open(release)
         finally:
             self.out_of_time = one.out_of_time

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import NoReturn
 
 from ..clock import Clock, Deadline
 from ..errors import BadWire, HopError, TimedOut
@@ -146,6 +147,13 @@ class OneCall:
             if release(self.reading):
                 self.released = True
                 return
+
+    async def refuse(self, error: HopError) -> NoReturn:
+        """Book that it was not sent, at no cost, and raise `error`."""
+        error.reached = False
+        self.reading = Reading(sent=self.clock.now())
+        await self._fail(error)
+        raise error
 
     async def read(self) -> Chunk | None:
         """The next chunk within the time limit; None at the end. Books the end, whatever it is.

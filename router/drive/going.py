@@ -33,7 +33,7 @@ from .ids import new_id
 from .live import Allowance, Live
 from .outgoing import attachable, outgoing
 from .purse import Reservation
-from .rungs import cap, rungs_of, worst_case
+from .rungs import cap, dearest, rungs_of, worst_case, worst_case_of
 
 
 @dataclass(slots=True)
@@ -199,7 +199,10 @@ class Going:
 
     def hop_run(self, call: Call, deadline: Deadline) -> tuple[HopRun, Reservation]:
         live, request, limit = self.home.targets[call.target], self.request, self.limits.cost_usd
-        worst = worst_case(live, request, self.policy, self.home.targets)
+        ask = self.ask(call, live)
+        # A transform may have made it longer than the walk could know.
+        priced = worst_case(live, request, self.policy, self.home.targets)
+        worst = dearest(priced, worst_case_of(ask, live))
         booking = HopBooking(
             ledger=self.home.ledger,
             decision_id=self.decision_id,
@@ -215,7 +218,7 @@ class Going:
         bounds += [day_left] if day_left is not None else []
         run = HopRun(
             live,
-            self.ask(call, live),
+            ask,
             clock=self.home.clock,
             deadline=deadline,
             booking=booking,

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from ..ladder import Rung
 from ..policy.rules import Policy
-from ..types import Ability, Request
+from ..signals import prompt_bound
+from ..types import Ability, Ask, Request
 from .live import Live
 from .outgoing import outgoing_bound
 from .senses import Senses
@@ -45,6 +46,18 @@ def worst_case(
     bound = outgoing_bound(request, max(drafts) if policy.attach_draft else None)
     worst = live.meter.worst_case(bound, cap(live, request))
     return worst if worst == 0 or "images" not in request.needs else None
+
+
+def worst_case_of(ask: Ask, live: Live) -> Decimal | None:
+    """The same of what really leaves."""
+    bound = int(prompt_bound(ask.messages, ask.tools, ask.json_schema).bound)
+    worst = live.meter.worst_case(bound, ask.max_output_tokens)
+    return worst if worst == 0 or "images" not in ask.needs else None
+
+
+def dearest(a: Decimal | None, b: Decimal | None) -> Decimal | None:
+    """The greater of two worst cases. None: one of them is not known."""
+    return None if a is None or b is None else max(a, b)
 
 
 def cap(live: Live, request: Request) -> int:

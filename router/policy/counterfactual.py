@@ -25,7 +25,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from ..signals.catalogue import AtMost, Signal, Value, find_signal
-from .decide import Before, after, before, pace
+from .decide import Before, after, before, early, pace
 from .explain import show
 from .predicates import Predicate, Signals, Test, between, tests_in
 from .rules import Policy, Requirement
@@ -86,6 +86,21 @@ def after_flips(policy: Policy, tier: str, signals: Signals) -> tuple[Flip, ...]
         read = dict.fromkeys((*read, _BUDGET))
         tests += [Test(_BUDGET, "gte", at) for at in _crossings(policy, moving, signals)]
     return _flips(read, tests, signals, decide)
+
+
+def early_flips(policy: Policy, tier: str, signals: Signals) -> tuple[Flip, ...]:
+    """What would have changed whether a draft of `tier` is shown before its end."""
+    now = early(policy, tier, signals)
+    if now is None:
+        return ()
+    shown = now.truth is True
+
+    def decide(changed: Signals) -> str | None:
+        then = early(policy, tier, changed)
+        would = then is not None and then.truth is True
+        return None if would is shown else "shown early" if would else "held"
+
+    return _flips(_read((now,)), tests_in(now.predicate), signals, decide)
 
 
 def line(flip: Flip) -> str:

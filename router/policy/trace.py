@@ -31,11 +31,16 @@ class Check(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A mark in the trace: here the hop of this index was taken."""
+    """A mark in the trace: here the hop of this index was taken.
+
+    Attributes:
+        commits: Its answer goes to the caller as it comes; requirements on it only flag.
+    """
 
     hop: int
     cause: Cause
     because: str
+    commits: bool = False
 
 
 @dataclass(frozen=True, slots=True)

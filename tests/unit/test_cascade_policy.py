@@ -8,8 +8,8 @@ from decimal import Decimal
 
 from router.cascade import Call, Rung, Seen, Verdict, walk
 from router.policy import before, predicates
-from router.policy.rules import Gain, Guard, Limits, Policy, Requirement
-from router.policy.trace import Note
+from router.policy.rules import Gain, Guard, Limits, Policy, Race, Requirement, Route
+from router.policy.trace import Entry, Note
 
 TIERS = ("device", "cloud-fast", "cloud-strong")
 POLICY = Policy(
@@ -246,3 +246,60 @@ def test_the_draft_goes_along_only_where_the_policy_says_so() -> None:
 
     assert [call.draft for call in alone] == [None, None]
     assert [call.draft for call in along] == [None, 0, 1]
+
+
+# Below the start, and races
+
+
+STARTS_HIGH = replace(
+    POLICY,
+    route=(Route("high", predicates.Test("request.label", "is", "public"), "cloud-fast"),),
+)
+
+
+def test_when_nobody_from_the_start_up_answers_the_walk_comes_down() -> None:
+    calls, verdict = walked(FAILED, FAILED, UNSURE, policy=STARTS_HIGH)
+
+    assert [(c.tier, c.cause, c.commits) for c in calls] == [
+        ("cloud-fast", "start", False),
+        ("cloud-strong", "fallback", True),
+        ("device", "fallback", True),
+    ]
+    assert (verdict.status, verdict.answered_by) == ("answered", 2)
+    assert verdict.flags == ("uncertain",)
+
+
+def test_a_draft_to_give_back_is_reason_enough_not_to_come_down() -> None:
+    calls, verdict = walked(UNSURE, FAILED, policy=STARTS_HIGH)
+
+    assert tiers(calls) == ["cloud-fast", "cloud-strong"]
+    assert verdict.answered_by == 0
+
+
+def test_a_start_that_nobody_can_afford_comes_down_too() -> None:
+    dear = replace(STARTS_HIGH, limits=Limits(cost_usd=Decimal("0.001")))
+    free = {**RUNGS, "device": (Rung("device", "device", Decimal(0)),)}
+
+    calls, _ = walked(SURE, policy=dear, rungs=free)
+
+    assert [(c.tier, c.cause) for c in calls] == [("device", "start")]
+
+
+def test_a_race_keeps_within_its_dollars_and_is_no_matter_for_a_loop() -> None:
+    slow = {
+        "request.label": "public",
+        "device.end_s": 10.0,
+        "prompt.escalation_chance": 0.5,
+        "draft.mean_logprob": -0.1,
+    }
+
+    def said(cost_usd: str, stay: str | None = None) -> str:
+        policy = replace(POLICY, race=Race(over_s=2.0, cost_usd=Decimal(cost_usd)))
+        trace: list[Entry] = []
+        steps = walk(policy, before(policy, slow), RUNGS, Limits(), stay=stay, trace=trace)
+        next(steps)
+        return "\n".join(entry.text for entry in trace if isinstance(entry, Note))
+
+    assert "race: cloud-fast would start at once (10 s of drafting x 0.5" in said("1")
+    assert "race: no race: cloud-fast may cost $0.01, $0.001 is allowed" in said("0.001")
+    assert "race" not in said("1", stay="device")

@@ -36,6 +36,13 @@ CLOUD = says("The cloud knows", logprob=None)
 PENNY = Fixed(Decimal("0.01"))
 
 
+class ByLength(Fixed):
+    """A thousandth of a dollar a token of the prompt at worst; nothing in the end."""
+
+    def worst_case(self, input_tokens: int, max_output_tokens: int) -> Decimal | None:
+        return Decimal(input_tokens) / 1000
+
+
 def street(device: object = UNSURE, cloud: object = CLOUD) -> Street:
     found = Street()
     found.add("device", "device", device)  # type: ignore[arg-type]
@@ -95,6 +102,28 @@ def test_what_leaves_goes_through_the_transforms_in_order() -> None:
     (stayed,), (left,) = found.players["device"].asks, found.players["cloud"].asks
     assert [m.content for m in stayed.messages] == ["Who is Ada?"]
     assert [m.content for m in left.messages] == ["Who is NAME?", "for cloud"]
+
+
+def test_a_transform_that_makes_it_dearer_than_what_is_left_lets_nothing_leave() -> None:
+    def longer(messages: tuple[Message, ...], target: Target) -> tuple[Message, ...]:
+        return (*messages, Message(role="user", content="x" * 10_000))
+
+    found = Street()
+    found.add("device", "device", UNSURE)
+    found.add("cloud", "cloud", CLOUD, meter=ByLength())
+    found.lives["device"] = replace(found.lives["device"], here=True)
+    limited = replace(POLICY, limits=Limits(cost_usd=Decimal("1")))
+    one = replace(ask(), max_output_tokens=10)
+
+    assert found.run(limited, one).text == "The cloud knows"
+    found.transforms = (longer,)
+    ended = found.run(limited, one)
+
+    assert found.calls() == {"device": 2, "cloud": 1}
+    assert ended.text == "I guess it may be so"
+    cloud = ended.answer.hops[1]
+    assert (cloud.left, cloud.cost_usd) == ("failed: incapable", 0)
+    found.sink.check_pairs()
 
 
 def test_a_transform_that_raises_lets_nothing_leave() -> None:

@@ -405,7 +405,7 @@ def offers(*, fast: Price, strong: Price) -> list[Offer]:
         (GAIN, offers(fast=("0.001", None), strong=("0.01", None)), ["fast", "strong"]),
         (GAIN, offers(fast=("0.01", None), strong=("0.001", None)), ["strong", "fast"]),
         (GAIN, offers(fast=(None, 1), strong=("9", 1)), ["strong", "fast"]),
-        (GAIN, offers(fast=("0", None), strong=("0", None)), ["fast", "strong"]),
+        (GAIN, offers(fast=("0", None), strong=("0", None)), ["strong", "fast"]),
         (TIMED, offers(fast=("0.001", 9), strong=("0.002", 1)), ["strong", "fast"]),
         (TIMED, offers(fast=("0.001", 9), strong=("0.002", None)), ["fast", "strong"]),
     ],

@@ -1,0 +1,79 @@
+"""What goes over the two-way door of the street: a call, what was seen of it, and the verdict."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+
+from .hops import Cause, Status
+from .policy.predicates import Signals
+from .policy.rules import Early
+from .policy.trace import Check, Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """Ask this target now.
+
+    Attributes:
+        commits: The answer goes to the caller from its first token on, because nothing stronger
+            could replace it. Otherwise it is a draft that nobody sees until it is kept.
+        because: Why, in words.
+        early: When a draft is accepted before its end. None: it is held until it is whole.
+        draft: Index of the hop whose draft goes along. None: only the conversation does.
+    """
+
+    target: str
+    tier: str
+    cause: Cause
+    because: str
+    commits: bool
+    early: Early | None = None
+    draft: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What came of a call.
+
+    Attributes:
+        signals: Of the draft, together with the request's. None: there was no whole answer.
+        returnable: The draft could be shown: it says something, and no filter cut it.
+        presentable: It could be shown although it was not kept: it is no refusal either, and
+            does not break the form that was asked for.
+        early: What was said of the beginning of the draft; empty when nothing was asked.
+        failure: A `HopError.kind`. None: it ended well.
+        committed: Bytes of it have reached the caller.
+        elapsed_s: Seconds since the request arrived; at least the deadline when that is what
+            ended the call, however early its timer fired.
+        spent_usd: Dollars the request has cost; unknown costs counted at their worst case.
+        day_left_usd: Dollars left of the day, over all requests. None: the day has no limit.
+    """
+
+    signals: Signals | None = None
+    returnable: bool = False
+    presentable: bool = True
+    early: tuple[Check, ...] = ()
+    failure: str | None = None
+    committed: bool = False
+    elapsed_s: float = 0.0
+    spent_usd: Decimal = Decimal(0)
+    day_left_usd: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How the walk ended.
+
+    Attributes:
+        answered_by: Index of the hop whose answer the caller gets. None: none.
+        flags: What the reader of the answer should know.
+        limit: The limit but for which there might be another answer. None: no limit did it.
+        entries: Everything that was decided, in order.
+    """
+
+    status: Status
+    answered_by: int | None
+    flags: tuple[str, ...]
+    limit: str | None
+    entries: tuple[Entry, ...]
