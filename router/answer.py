@@ -59,6 +59,11 @@ class Answer:
         return self.outcome.cost_usd
 
     @property
+    def escalation_delay_s(self) -> float | None:
+        """Seconds lost before the hop that answered began. None: the first hop answered."""
+        return self.outcome.escalation_delay_s
+
+    @property
     def total_s(self) -> float:
         """Seconds from arrival to the end."""
         return self.outcome.total_s
@@ -102,6 +107,7 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
         "answered_by": outcome.answered_by,
         "flags": list(outcome.flags),
         "ttfb_s": outcome.ttfb_s,
+        "escalation_delay_s": outcome.escalation_delay_s,
         "total_s": outcome.total_s,
         "cost_usd": _money(outcome.cost_usd),
         "hops": [hop_json(hop) for hop in outcome.hops],

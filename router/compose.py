@@ -230,7 +230,8 @@ def _live(bound: Bound, config: Config, prices: PriceBook, clock: Clock) -> Live
         provider=provider,
         meter=PriceMeter(line),
         attempts=bound.attempts,
-        here=isinstance(provider, OnDevice),
+        image_tokens=bound.image_tokens,
+        here=getattr(provider, "here", False),
     )
 
 

@@ -29,12 +29,14 @@ class Bound:
     Attributes:
         price: Id of a price line, or a model's name in the price list. None: by `target.model`.
         attempts: Most calls of one hop.
+        image_tokens: Most input tokens that one frame of a picture takes. None: not known.
         place: Where it stands in the config.
     """
 
     target: Target
     price: str | None
     attempts: int
+    image_tokens: int | None
     place: Place
 
 
@@ -202,7 +204,7 @@ def _bound(
         ca_file=str(folder / _expanded(ca_file)) if ca_file else None,
         options=part.options,
     )
-    return Bound(target, values["price"], part.attempts, place)
+    return Bound(target, values["price"], part.attempts, part.image_tokens, place)
 
 
 def _filled(

@@ -89,6 +89,7 @@ class Hop:
         total_s: Seconds from the hop's start to its end, waits between attempts included.
         cost_usd: Sum over attempts; None as soon as one attempt's cost is not known.
         signals: What was measured of the draft, by signal name.
+        began_s: Seconds from the request's arrival to the hop's start. None: not known.
     """
 
     index: int
@@ -104,6 +105,7 @@ class Hop:
     total_s: float
     cost_usd: Decimal | None
     signals: Mapping[str, SignalValue] = field(default_factory=dict)
+    began_s: float | None = None
 
     @property
     def last(self) -> Attempt:
@@ -156,6 +158,14 @@ class Outcome:
     cost_usd: Decimal | None
     trace: Trace
     signals: Mapping[str, SignalValue] = field(default_factory=dict)
+
+    @property
+    def escalation_delay_s(self) -> float | None:
+        """Seconds between arrival and the start of the hop that answered, if another came first.
+
+        What the request lost against going straight there. None: the first hop answered, or none.
+        """
+        return self.hops[self.answered_by].began_s if self.answered_by else None
 
 
 def total_cost(parts: tuple[Decimal | None, ...]) -> Decimal | None:

@@ -189,8 +189,12 @@ def _show_totals(found: Totals) -> None:
     typer.echo(f"cost {usd(found.cost_usd)}{_unknown(found.cost_unknown)}")
     typer.echo(
         f"first byte p50 {seconds(found.ttfb_s.p50)}, p95 {seconds(found.ttfb_s.p95)}; "
-        f"whole answer p50 {seconds(found.total_s.p50)}, p95 {seconds(found.total_s.p95)}\n"
+        f"whole answer p50 {seconds(found.total_s.p50)}, p95 {seconds(found.total_s.p95)}"
     )
+    late = found.escalation_delay_s
+    if late.p50 is not None:
+        typer.echo(f"escalation delay p50 {seconds(late.p50)}, p95 {seconds(late.p95)}")
+    typer.echo()
     table(
         None,
         (

@@ -115,7 +115,9 @@ class Going:
                 raise
             finally:
                 took = (self.home.clock.now() if ended is None else ended) - started
-                self.keep(call, run, status, left, measured, took, cold=cold)
+                self.keep(
+                    call, run, status, left, measured, (started - self.arrived, took), cold=cold
+                )
                 self.home.senses.purse.settle(reserved, run.allowance.booked(run.attempts))
             seen = self.seen(run, error, {**self.signals, **measured})
         answered = self.verdict.answered_by
@@ -268,7 +270,7 @@ class Going:
         status: HopStatus,
         left: str,
         measured: Mapping[str, Value],
-        took_s: float,
+        times: tuple[float, float],
         *,
         cold: bool,
     ) -> None:
@@ -276,7 +278,7 @@ class Going:
         if run.attempts:
             name = run.live.target.name
             self.home.senses.saw(name, run.attempts, cold=cold, out_of_time=run.out_of_time)
-            self.so_far.add(call, run, status, left, measured, took_s)
+            self.so_far.add(call, run, status, left, measured, times)
 
     def seen(self, run: HopRun, error: HopError | None, signals: Mapping[str, Value]) -> Seen:
         """What the walk has to know."""

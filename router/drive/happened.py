@@ -49,10 +49,15 @@ class Happened:
         status: HopStatus,
         left: str,
         measured: Mapping[str, Value],
-        took_s: float,
+        times: tuple[float, float],
     ) -> None:
-        """Add a hop that has ended."""
+        """Add a hop that has ended.
+
+        Args:
+            times: Seconds from the request's arrival to its start, and from there to its end.
+        """
         target = run.live.target
+        began_s, took_s = times
         self.spent = EXACT.add(self.spent, run.allowance.spent(run.attempts))
         self.drafts.append(run.answer)
         self.hops.append(
@@ -70,6 +75,7 @@ class Happened:
                 total_s=took_s,
                 cost_usd=total_cost(tuple(a.cost_usd for a in run.attempts)),
                 signals=recorded(measured),
+                began_s=began_s,
             )
         )
 

@@ -49,6 +49,8 @@ class Live:
 
     Attributes:
         attempts: Most calls of one hop.
+        image_tokens: Most input tokens that one frame of a picture takes. None: not known, so what
+            a request with pictures costs at worst isn't either, unless the target is free.
         here: It runs on this device, so nothing leaves for it.
     """
 
@@ -56,6 +58,7 @@ class Live:
     provider: Provider
     meter: Meter
     attempts: int = 2
+    image_tokens: int | None = None
     here: bool = False
 
     @property

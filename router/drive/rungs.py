@@ -8,7 +8,7 @@ from decimal import Decimal
 from ..ladder import Rung
 from ..policy.rules import Policy
 from ..signals import prompt_bound
-from ..types import Ability, Ask, Request
+from ..types import Ability, Ask, Message, Request
 from .live import Live
 from .outgoing import outgoing_bound
 from .senses import Senses
@@ -41,18 +41,28 @@ def rungs_of(
 def worst_case(
     live: Live, request: Request, policy: Policy, targets: Mapping[str, Live]
 ) -> Decimal | None:
-    """Most dollars one call can cost. None: not known, as with pictures, unless it is free."""
+    """Most dollars one call can cost. None: not known."""
     drafts = [cap(other, request) for other in targets.values()] if policy.attach_draft else [0]
     bound = outgoing_bound(request, max(drafts) if policy.attach_draft else None)
-    worst = live.meter.worst_case(bound, cap(live, request))
-    return worst if worst == 0 or "images" not in request.needs else None
+    return _most(live, bound, request.messages, cap(live, request))
 
 
 def worst_case_of(ask: Ask, live: Live) -> Decimal | None:
     """The same of what really leaves."""
     bound = int(prompt_bound(ask.messages, ask.tools, ask.json_schema).bound)
-    worst = live.meter.worst_case(bound, ask.max_output_tokens)
-    return worst if worst == 0 or "images" not in ask.needs else None
+    return _most(live, bound, ask.messages, ask.max_output_tokens)
+
+
+def _most(
+    live: Live, text_tokens: int, messages: tuple[Message, ...], output_tokens: int
+) -> Decimal | None:
+    """Text, and frames times what the target is said to take for one. None: that is unknown."""
+    pictures = [image for message in messages for image in message.images]
+    frames = [image.frames for image in pictures if image.frames is not None]
+    known = live.image_tokens is not None and len(frames) == len(pictures)
+    tokens = text_tokens + (live.image_tokens or 0) * sum(frames)
+    worst = live.meter.worst_case(tokens, output_tokens)
+    return worst if known or not pictures or worst == 0 else None
 
 
 def dearest(a: Decimal | None, b: Decimal | None) -> Decimal | None:

@@ -112,6 +112,7 @@ class Close(msgspec.Struct, frozen=True, kw_only=True):
     hops: list[HopLeft] = []
     flags: msgspec.Raw = msgspec.Raw(b"[]")
     ttfb_s: float | None = None
+    escalation_delay_s: float | None = None
     total_s: float | None = None
     cost_usd: Decimal | None = None
     trace: msgspec.Raw = msgspec.Raw(b"[]")
@@ -199,6 +200,7 @@ def close_line(request: Closed, *, keep_text: bool) -> bytes:
         "hops": [_hop(hop, mask) for hop in outcome.hops],
         "flags": outcome.flags,
         "ttfb_s": outcome.ttfb_s,
+        "escalation_delay_s": outcome.escalation_delay_s,
         "total_s": outcome.total_s,
         "cost_usd": outcome.cost_usd,
         "trace": mask.value(outcome.trace.as_json()),

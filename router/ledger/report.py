@@ -99,6 +99,7 @@ class RequestRow:
         status: ``"running"``, ``"interrupted"``, or as `hops.Status` says.
         answered_by: Index of the hop whose answer was returned. None: none was.
         path: The targets tried, in order.
+        escalation_delay_s: Seconds before the hop that answered began. None: the first answered.
     """
 
     decision_id: str
@@ -112,6 +113,7 @@ class RequestRow:
     path: tuple[str, ...]
     flags: tuple[str, ...]
     ttfb_s: float | None
+    escalation_delay_s: float | None
     total_s: float | None
     cost_usd: Decimal | None
 

@@ -134,6 +134,10 @@ STEPS: tuple[Step, ...] = (
         # place for it, and for those that never ended.
         "ALTER TABLE requests ADD COLUMN signals TEXT NOT NULL DEFAULT '{}'",
     ),
+    (
+        # Seconds from arrival to the start of the hop that answered, if another came before it.
+        "ALTER TABLE requests ADD COLUMN escalation_delay_s REAL",
+    ),
 )
 
 

@@ -66,7 +66,7 @@ _REQUEST_CLOSED = _upsert(
     "requests",
     "decision_id",
     "decision_id run started_at status policy policy_revision label tags answered_by flags ttfb_s "
-    "total_s cost_usd cost_pico_usd trace signals",
+    "escalation_delay_s total_s cost_usd cost_pico_usd trace signals",
 )
 _HOP_LEFT = _upsert(
     "hops",
@@ -238,6 +238,7 @@ def _request_closed(run: str, line: Close) -> Row:
         line.answered_by,
         as_text(line.flags),
         line.ttfb_s,
+        line.escalation_delay_s,
         line.total_s,
         *money(line.cost_usd),
         as_text(line.trace),

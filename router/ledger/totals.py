@@ -92,6 +92,8 @@ class Totals:
         cost_usd: Sum of what is known, over all attempts.
         cost_unknown: Attempts that are over and whose cost is not known.
         ttfb_s: Seconds from arrival to the first byte given back, over requests.
+        escalation_delay_s: Seconds from arrival to the start of the hop that answered, over
+            requests for which another hop had been tried before.
         total_s: Seconds from arrival to the end, over requests.
         targets: In the order of their dollars, then of their names.
         torn: Pieces of journal that could not be read, ever.
@@ -104,6 +106,7 @@ class Totals:
     cost_usd: Decimal
     cost_unknown: int
     ttfb_s: Spread
+    escalation_delay_s: Spread
     total_s: Spread
     targets: tuple[TargetTotals, ...]
     torn: int
@@ -146,10 +149,12 @@ def totals(db: sqlite3.Connection, since: float) -> Totals:
     """Totals of the requests that started at or after `since`, in seconds since 1970."""
     values = {"since": since, "unknown": UNKNOWN}
     requests = db.execute(
-        "SELECT status, ttfb_s, total_s FROM requests WHERE started_at >= :since", values
+        "SELECT status, ttfb_s, escalation_delay_s, total_s FROM requests "
+        "WHERE started_at >= :since",
+        values,
     ).fetchall()
     by_status: dict[str, int] = defaultdict(int)
-    for status, _ttfb_s, _total_s in requests:
+    for status, *_times in requests:
         by_status[status] += 1
     over = len(requests) - by_status.get("running", 0)
     (deferred,) = db.execute(_DEFERRED, values).fetchone()
@@ -163,8 +168,9 @@ def totals(db: sqlite3.Connection, since: float) -> Totals:
         deferral_rate=deferred / over if over else None,
         cost_usd=dollars(pico),
         cost_unknown=sum(t.cost_unknown for t in targets),
-        ttfb_s=Spread.of([ttfb_s for _, ttfb_s, _ in requests if ttfb_s is not None]),
-        total_s=Spread.of([total_s for _, _, total_s in requests if total_s is not None]),
+        ttfb_s=Spread.of([first for _, first, _, _ in requests if first is not None]),
+        escalation_delay_s=Spread.of([late for _, _, late, _ in requests if late is not None]),
+        total_s=Spread.of([total for _, _, _, total in requests if total is not None]),
         targets=targets,
         torn=torn,
     )

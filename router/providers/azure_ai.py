@@ -20,6 +20,7 @@ DIALECT = Dialect(
     key_headers=("api-key",),
     cap_field="max_completion_tokens",
     logprobs=True,
+    abilities=frozenset({"tools", "json"}),
 )
 
 _EXAMPLE = "https://my-resource.openai.azure.com/openai/v1/"

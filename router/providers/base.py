@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from ..errors import Incapable
-from ..types import Ask, Chunk
+from ..types import Ability, Ask, Chunk
 
 Transport = Literal["sdk", "lean"]
+JsonFormat = Literal["json_object", "json_schema"]
+"""Types of `response_format`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +62,11 @@ class Dialect:
         cap_field: The body's field for the cap on output tokens.
         usage_in_stream: Whether `stream_options.include_usage` may be sent.
         logprobs: Whether token log-probabilities may be asked for.
+        abilities: What its targets take beside text; a target's options may say otherwise.
+        json_formats: How it may be asked for JSON.
+        strict_schema: Whether a schema is sent with `strict`. Services that heed it take a part of
+            JSON Schema only and refuse the rest, so it is for those who write for that part.
+        max_image_bytes: Most bytes that the `data:` URLs of one request may have together, as sent.
         retired: ISO date the service ended. None: it lives.
         successors: What to use instead, in words.
     """
@@ -72,22 +79,35 @@ class Dialect:
     cap_field: Literal["max_tokens", "max_completion_tokens"] = "max_tokens"
     usage_in_stream: bool = True
     logprobs: bool = False
+    abilities: frozenset[Ability] = frozenset()
+    json_formats: frozenset[JsonFormat] = frozenset({"json_object", "json_schema"})
+    strict_schema: bool = False
+    max_image_bytes: int = 20_000_000
     retired: str | None = None
     successors: str | None = None
 
 
+def honours(ask: Ask, abilities: Set[Ability]) -> None:
+    """Let an ask pass that needs no more than text and `abilities`.
+
+    Raises: Incapable for any other: nothing of an ask is silently dropped.
+    """
+    missing = sorted(ask.needs - abilities)
+    if missing:
+        takes = ", ".join(("text", *sorted(abilities))) if abilities else "text only"
+        raise Incapable(f"it takes {takes}; this needs: {', '.join(missing)}", reached=False)
+
+
 def text_only(ask: Ask) -> None:
-    """Raises Incapable for an ask that needs more than text: nothing of it is silently dropped."""
-    if ask.needs:
-        needs = ", ".join(sorted(ask.needs))
-        raise Incapable(f"it takes text only; this needs: {needs}", reached=False)
+    """`honours` for a provider without abilities."""
+    honours(ask, frozenset())
 
 
 class Provider(Protocol):
     """A place that can answer. Two methods; the second is housekeeping.
 
     One that takes more than text says so by `abilities`, a set of `Ability`; without it none of
-    them is asked of it.
+    them is asked of it. One for which nothing leaves this machine says so by `here`, a bool.
     """
 
     def stream(self, ask: Ask) -> AsyncIterator[Chunk]:

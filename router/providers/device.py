@@ -52,6 +52,8 @@ def build(target: Target) -> Provider:
 class Device:
     """Answers with the model of one worker. See `Provider`."""
 
+    here = True
+
     def __init__(self, target: Target, options: EngineOptions) -> None:
         self._target = target
         self._options = options

@@ -43,6 +43,12 @@ class Endpoint:
         """The chat-completions route."""
         return f"{self.base_url}/chat/completions"
 
+    @property
+    def loopback(self) -> bool:
+        """Whether it is on this machine, by its address."""
+        host = urlsplit(self.base_url).hostname or ""
+        return host == "localhost" or _is_loopback(host)
+
     def tls(self) -> ssl.SSLContext:
         """What to trust. Takes some 40 ms the first time; call it off the event loop.
 

@@ -15,6 +15,7 @@ DIALECT = Dialect(
     key_env=("GITHUB_TOKEN",),
     headers={"accept": "application/vnd.github+json", "x-github-api-version": "2022-11-28"},
     logprobs=True,
+    abilities=frozenset({"tools", "json"}),
     retired="2026-07-30",
     successors="azure_ai or nvidia_nim",
 )

@@ -15,6 +15,7 @@ DIALECT = Dialect(
     base_url="https://integrate.api.nvidia.com/v1",
     key_env=("NVIDIA_API_KEY",),
     logprobs=True,
+    abilities=frozenset({"tools", "json"}),
 )
 
 

@@ -1,39 +1,54 @@
-"""One `Ask` as the JSON body of a chat-completions request."""
+"""One `Ask` as the JSON body of a chat-completions request.
+
+Nothing of an ask is left out in silence: what the target can't take is refused here, before
+anything is sent.
+"""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from ..errors import Refused, TimedOut
-from ..types import Ask
-from .base import Dialect, Target, text_only
+from ..errors import Incapable, Refused, TimedOut
+from ..types import Ask, Message, Tool
+from .base import Dialect, Target, honours
 from .options import flag
 
 _ALTERNATIVES = 2  # the fewest that show a margin
+_SCHEMA_NAME = "answer"  # the wire wants one; the model may see it
+_ANY_OBJECT = {"type": "object"}
+_NO_PARAMETERS = {"type": "object", "properties": {}}
 
 
 def request_body(ask: Ask, target: Target, dialect: Dialect) -> dict[str, Any]:
     """The body; what isn't asked for isn't sent.
 
-    Raises: TimedOut when there is no time left to ask, Refused when the text can't be UTF-8,
-    Incapable when more than text is asked for.
+    Raises: TimedOut when there is no time left to ask, Refused when the text can't be UTF-8, a
+    schema is no JSON or a picture's address is of another kind than http(s) and data, Incapable
+    when more is asked for than the dialect's abilities, formats and sizes allow.
     """
     if ask.timeout_s is not None and ask.timeout_s <= 0:
         raise TimedOut("there was no time left to ask", reached=False)
-    text_only(ask)
+    honours(ask, dialect.abilities)
+    _check_images(ask, dialect)
     try:
-        for text in (*(message.content for message in ask.messages), *ask.stop):
+        for text in _texts(ask):
             text.encode()
+        body: dict[str, Any] = {
+            "model": target.model,
+            "messages": [_message(message) for message in ask.messages],
+            "stream": True,
+            dialect.cap_field: ask.max_output_tokens,
+        }
+        if ask.tools:
+            body["tools"] = [_tool(tool) for tool in ask.tools]
+        if ask.json or ask.json_schema is not None:
+            body["response_format"] = _response_format(ask.json_schema, dialect)
     except UnicodeEncodeError as exc:
         raise Refused(
             "the text holds half of a surrogate pair, which no wire carries", reached=False
         ) from exc
-    body: dict[str, Any] = {
-        "model": target.model,
-        "messages": [{"role": m.role, "content": m.content} for m in ask.messages],
-        "stream": True,
-        dialect.cap_field: ask.max_output_tokens,
-    }
     if dialect.usage_in_stream:
         body["stream_options"] = {"include_usage": True}
     if flag(target, "logprobs"):
@@ -45,3 +60,101 @@ def request_body(ask: Ask, target: Target, dialect: Dialect) -> dict[str, Any]:
     if ask.stop:
         body["stop"] = list(ask.stop)
     return body
+
+
+def _check_images(ask: Ask, dialect: Dialect) -> None:
+    inline_bytes = 0
+    for image in (image for message in ask.messages for image in message.images):
+        scheme = image.url[:8].partition(":")[0].lower()  # the rest may be megabytes
+        if scheme == "data":
+            inline_bytes += len(image.url)
+        elif scheme not in ("http", "https"):
+            raise Refused("a picture's address has to be http(s): or data:", reached=False)
+    if inline_bytes > dialect.max_image_bytes:
+        raise Incapable(
+            f"the pictures in the request have {inline_bytes:,} bytes; at most "
+            f"{dialect.max_image_bytes:,} are sent to it (`max_image_bytes`)",
+            reached=False,
+        )
+
+
+def _texts(ask: Ask) -> Iterator[str]:
+    """Every text of the ask, but for those inside its schemas."""
+    for message in ask.messages:
+        yield message.content
+        for image in message.images:
+            yield image.url
+        for call in message.tool_calls:
+            yield from (call.id, call.name, call.arguments)
+        if message.tool_call_id is not None:
+            yield message.tool_call_id
+    for tool in ask.tools:
+        yield from (tool.name, tool.description)
+    yield from ask.stop
+
+
+def _message(message: Message) -> dict[str, Any]:
+    said: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.images:
+        text = [{"type": "text", "text": message.content}] if message.content else []
+        said["content"] = text + [
+            {"type": "image_url", "image_url": {"url": image.url}} for image in message.images
+        ]
+    if message.tool_calls:
+        said["content"] = said["content"] or None
+        said["tool_calls"] = [
+            {
+                "id": call.id,
+                "type": "function",
+                "function": {"name": call.name, "arguments": call.arguments},
+            }
+            for call in message.tool_calls
+        ]
+    if message.tool_call_id is not None:
+        said["tool_call_id"] = message.tool_call_id
+    return said
+
+
+def _tool(tool: Tool) -> dict[str, Any]:
+    function: dict[str, Any] = {"name": tool.name}
+    if tool.description:
+        function["description"] = tool.description
+    # Always sent: to leave it out means the same, but some servers look for it.
+    function["parameters"] = _plain(_NO_PARAMETERS if tool.parameters is None else tool.parameters)
+    return {"type": "function", "function": function}
+
+
+def _response_format(schema: Mapping[str, Any] | None, dialect: Dialect) -> dict[str, Any]:
+    if schema is None and "json_object" in dialect.json_formats:
+        return {"type": "json_object"}
+    if "json_schema" not in dialect.json_formats:
+        raise Incapable("it takes no JSON Schema for its answer (`json_formats`)", reached=False)
+    wanted: dict[str, Any] = {
+        "name": _SCHEMA_NAME,
+        "schema": _plain(_ANY_OBJECT if schema is None else schema),
+    }
+    if dialect.strict_schema and schema is not None:
+        wanted["strict"] = True
+    return {"type": "json_schema", "json_schema": wanted}
+
+
+def _plain(schema: Mapping[str, Any]) -> Any:
+    """A schema as values that both transports write alike, whatever the caller built it from.
+
+    Raises: UnicodeEncodeError, or Refused when it is no JSON.
+    """
+    try:
+        text = json.dumps(dict(schema), ensure_ascii=False, allow_nan=False)
+        text.encode()
+        return json.loads(text, parse_int=_whole_number)
+    except UnicodeEncodeError:
+        raise
+    except (TypeError, ValueError, RecursionError) as exc:
+        raise Refused(f"a JSON Schema of the request is no JSON: {exc}", reached=False) from exc
+
+
+def _whole_number(digits: str) -> int:
+    number = int(digits)
+    if not -(2**63) <= number < 2**64:
+        raise ValueError("a whole number of more than 64 bits")
+    return number

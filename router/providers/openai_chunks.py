@@ -1,22 +1,23 @@
 """The chat-completions stream, event by event, into our `Chunk`s.
 
-Comes in: `Event`s of one answer. Goes out: text, token statistics, why the answer ended, who
+Comes in: `Event`s of one answer. Goes out: text, token statistics, tool calls, why it ended, who
 answered, and usage once everything has come. The wire's shapes live here for one event at a time;
 fields that are not listed are skipped unread.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, TypeVar
 
 import msgspec
 
 from ..errors import BadWire
-from ..types import Chunk, Finish, TokenStat, Usage
+from ..types import Chunk, Finish, ToolCall, Usage
+from .openai_calls import CallPiece, Calls, Function
 from .openai_errors import stream_error
 from .sse import Event
+from .token_stats import Token, token_stats
 
 T = TypeVar("T")
 
@@ -24,24 +25,19 @@ _FINISHES: Mapping[str, Finish] = {
     "stop": "stop",
     "length": "length",
     "content_filter": "content_filter",
+    "tool_calls": "tool_calls",
+    "function_call": "tool_calls",
 }
 
 
-class _Alternative(msgspec.Struct):
-    logprob: float | None = None
-
-
-class _Token(msgspec.Struct):
-    logprob: float | None = None
-    top_logprobs: list[_Alternative] | None = None
-
-
 class _Logprobs(msgspec.Struct):
-    content: list[_Token] | None = None
+    content: list[Token] | None = None
 
 
 class _Delta(msgspec.Struct):
     content: str | None = None
+    tool_calls: list[CallPiece] | None = None
+    function_call: Function | None = None  # a tool call, from before there could be several
 
 
 class _Choice(msgspec.Struct):
@@ -78,8 +74,9 @@ class ChunkReader:
         self._request_id = request_id
         self._model: str | None = None
         self._named_request = False
-        self._any_text = False
+        self._any_output = False
         self._usage: Mapping[str, Any] | None = None
+        self._calls = Calls()
 
     def read(self, event: Event) -> Chunk | None:
         """One event's worth of answer; None when the event says nothing we keep.
@@ -107,26 +104,57 @@ class ChunkReader:
         self._usage = piece.usage or self._usage
         choice = next((c for c in piece.choices or () if c.index == 0), None)
         text = (choice.delta.content or "") if choice and choice.delta else ""
-        tokens = _stats(choice.logprobs) if choice else ()
+        tokens = token_stats(choice.logprobs.content or ()) if choice and choice.logprobs else ()
+        if choice and choice.delta and not self.finished:
+            self._collect(choice.delta)
         finish: Finish | None = None
+        calls: tuple[ToolCall, ...] = ()
         if choice and choice.finish_reason and not self.finished:
+            finish, calls = self._ending(choice.finish_reason)
             self.finished = True
-            finish = _FINISHES.get(choice.finish_reason)
-        self._any_text = self._any_text or bool(text)
+        self._any_output = self._any_output or bool(text or self._calls)
         model, request_id = self._introduce(piece)
-        if not (text or tokens or finish or model or request_id):
+        if not (text or tokens or calls or finish or model or request_id):
             return None
-        return Chunk(text=text, tokens=tokens, finish=finish, model=model, request_id=request_id)
+        return Chunk(
+            text=text,
+            tokens=tokens,
+            tool_calls=calls,
+            finish=finish,
+            model=model,
+            request_id=request_id,
+        )
 
     def end(self) -> Chunk | None:
         """The stream is over. What is left to say: usage, where the target sent it.
 
-        Raises: BadWire when neither a finish reason nor the end mark has come.
+        Tool calls too, where only the end mark said that they are whole.
+
+        Raises: BadWire when neither a finish reason nor the end mark has come, or when a call that
+        is whole can't be one.
         """
         if not (self.finished or self.done):
             raise BadWire("the answer stopped in the middle: no finish reason and no end mark came")
-        usage = _usage(self._usage, any_text=self._any_text)
-        return None if usage is None else Chunk(usage=usage)
+        calls = () if self.finished else self._calls.complete()
+        usage = _usage(self._usage, any_output=self._any_output)
+        return Chunk(tool_calls=calls, usage=usage) if calls or usage is not None else None
+
+    def _collect(self, delta: _Delta) -> None:
+        for piece in delta.tool_calls or ():
+            self._calls.add(piece)
+        if delta.function_call is not None:
+            self._calls.add(CallPiece(function=delta.function_call))
+
+    def _ending(self, reason: str) -> tuple[Finish | None, tuple[ToolCall, ...]]:
+        """Why the answer ended, and the calls that are whole by that.
+
+        Calls that were cut off are not given out: half an argument may still be JSON, of another
+        meaning. A service that says `stop` after calls means that it waits for their results.
+        """
+        finish = _FINISHES.get(reason)
+        if not self._calls or finish in ("length", "content_filter"):
+            return finish, ()
+        return "tool_calls" if finish == "stop" else finish, self._calls.complete()
 
     def _introduce(self, piece: _Piece) -> tuple[str | None, str | None]:
         """Model and request id, each the first time it is known."""
@@ -150,41 +178,17 @@ def _decode(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
         raise BadWire(f"an event of the answer is not JSON: {exc}") from exc
 
 
-def _stats(logprobs: _Logprobs | None) -> tuple[TokenStat, ...]:
-    """Statistics of the tokens in one event.
-
-    A token outside the alternatives a service looks at comes with its sentinel, -9999.0. It is
-    passed on: it stands for "very unlikely", and a mean that holds one accepts no draft.
-    """
-    if logprobs is None or not logprobs.content:
-        return ()
-    return tuple(
-        TokenStat(logprob=min(token.logprob, 0.0), margin=_margin(token.top_logprobs))
-        for token in logprobs.content
-        if token.logprob is not None
-    )
-
-
-def _margin(alternatives: list[_Alternative] | None) -> float | None:
-    """Probability of the first choice less that of the second; None: fewer than two are shown."""
-    shown = sorted((a.logprob for a in alternatives or () if a.logprob is not None), reverse=True)
-    if len(shown) < 2:
-        return None
-    first, second = (math.exp(min(logprob, 0.0)) for logprob in shown[:2])
-    return first - second
-
-
-def _usage(sent: Mapping[str, Any] | None, *, any_text: bool) -> Usage | None:
+def _usage(sent: Mapping[str, Any] | None, *, any_output: bool) -> Usage | None:
     """Tokens as counted. None, also for a part: not said, or said in a way that can't be true.
 
-    No prompt has zero tokens and no text is made of none: such a zero means "not counted".
+    No prompt has zero tokens and no output is made of none: such a zero means "not counted".
     """
     if not sent:
         return None
     output_tokens = _count(sent, "completion_tokens")
     return Usage(
         input_tokens=_count(sent, "prompt_tokens") or None,
-        output_tokens=None if output_tokens == 0 and any_text else output_tokens,
+        output_tokens=None if output_tokens == 0 and any_output else output_tokens,
         cached_input_tokens=_count(sent.get("prompt_tokens_details"), "cached_tokens"),
         reasoning_tokens=_count(sent.get("completion_tokens_details"), "reasoning_tokens"),
     )

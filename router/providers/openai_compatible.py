@@ -2,7 +2,7 @@
 
 Status: as good as the server; `base_url` has to be given. Its habits are told by `options`:
 `cap_field` (``max_tokens`` or ``max_completion_tokens``), `usage_in_stream` (false where the server
-stumbles over `stream_options`), `logprobs`.
+stumbles over `stream_options`), `logprobs`, and those of `abilities.py`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from .base import Dialect, Provider, Target
 from .openai_wire import OpenAIWire
 from .options import flag
 
-DIALECT = Dialect(name="openai_compatible", logprobs=True)
+DIALECT = Dialect(name="openai_compatible", logprobs=True, abilities=frozenset({"tools", "json"}))
 
 
 def build(target: Target) -> Provider:

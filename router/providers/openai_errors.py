@@ -34,7 +34,16 @@ _LONGEST_MESSAGE = 300
 _FILTERED = {"content_filter", "responsibleaipolicyviolation", "content_policy_violation"}
 _INCAPABLE = {"context_length_exceeded", "unsupported_parameter", "unsupported_value"}
 _NO_MONEY = {"insufficient_quota", "billing_hard_limit_reached", "insufficient_balance"}
+_SAYS_LACKS = {400, 404, 422, 500, 501}
 _TOO_LONG = re.compile(r"maximum context length|context length exceeded|context window", re.I)
+_LACKS = re.compile(
+    r"\b(tools?|tool choice|function calling|images?|image_url|response_format|json_\w+)\b"
+    r".{0,60}?\b(not supported|only supported|requires --)"
+    r"|(not|n't|no endpoints found that) support "
+    r"(tools?|function calling|images?|vision|json|response_format)\b"
+    r"|is not a multimodal model|at most 0 image",
+    re.I,
+)
 _PER_DAY = re.compile(r"by ?day\b|per day|\bdaily\b|\b[RT]PD\b|per 86400 ?s", re.I)
 _STATUS = re.compile(r"[45][0-9][0-9]")
 
@@ -136,6 +145,9 @@ def stream_error(payload: object) -> HopError:
 
 
 def _by_status(status: int, fault: Fault, said: str, headers: Mapping[str, str]) -> HopError:
+    filtered = bool(fault.words & _FILTERED)
+    if status in _SAYS_LACKS and not filtered and _LACKS.search(fault.message):
+        return Incapable(said)
     match status:
         case 401 | 403:
             return AuthFailed(said)
@@ -161,7 +173,7 @@ def _by_status(status: int, fault: Fault, said: str, headers: Mapping[str, str])
         return Unavailable(said)
     if status < 400:
         return BadWire(f"{said}; expected 200")
-    if fault.words & _FILTERED:
+    if filtered:
         return Filtered(said)
     if fault.words & _INCAPABLE or _TOO_LONG.search(fault.message):
         return Incapable(said)

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from io import BytesIO
 from typing import Any
 
 import aiohttp
@@ -25,6 +26,8 @@ from .transport import (
     proxy_error,
 )
 
+_PLAIN_BYTES = 1 << 20  # more at once would hold up the event loop, and aiohttp warns of it
+
 
 class LeanTransport:
     """A `Transport` over one aiohttp session."""
@@ -34,14 +37,23 @@ class LeanTransport:
         self._tls = tls
         self._session: aiohttp.ClientSession | None = None
 
+    def post(
+        self, body: dict[str, Any], headers: Mapping[str, str]
+    ) -> AbstractAsyncContextManager[Reply]:
+        return self.send("POST", self._endpoint.chat_url, headers, msgspec.json.encode(body))
+
     @asynccontextmanager
-    async def post(self, body: dict[str, Any], headers: Mapping[str, str]) -> AsyncIterator[Reply]:
+    async def send(
+        self, method: str, url: str, headers: Mapping[str, str], data: bytes | None
+    ) -> AsyncIterator[Reply]:
+        """As `post`, for any other call to the same host. Raises `HopError` and nothing else."""
         if self._session is None:
             self._session = self._new_session()
         try:
-            response = await self._session.post(
-                self._endpoint.chat_url,
-                data=msgspec.json.encode(body),
+            response = await self._session.request(
+                method,
+                url,
+                data=data if data is None or len(data) <= _PLAIN_BYTES else BytesIO(data),
                 headers=headers,
                 proxy=self._endpoint.proxy,
                 allow_redirects=False,

@@ -140,7 +140,7 @@ def _on_the_wire(tool: Tool) -> dict[str, Any]:
     function = {
         "name": tool.name,
         "description": tool.description,
-        "parameters": dict(tool.parameters or {}),
+        "parameters": dict(tool.parameters or {"type": "object", "properties": {}}),
     }
     return {"type": "function", "function": function}
 

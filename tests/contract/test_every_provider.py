@@ -10,7 +10,6 @@ import inspect
 import time
 import traceback
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -21,7 +20,7 @@ from contract.replay import Recording, Replay, recordings
 from router import providers
 from router.errors import HopError
 from router.providers.base import Dialect, Transport
-from router.types import Ask, Image, Message, Tool, Usage
+from router.types import Ask, Usage
 
 HTTP_PROVIDERS = [name for name in providers.names() if providers.dialect(name) is not None]
 EVERY = [pytest.param(name, t, id=f"{name}-{t}") for name in HTTP_PROVIDERS for t in TRANSPORTS]
@@ -74,6 +73,7 @@ def test_a_recorded_exchange_becomes_what_it_stands_for(
         check_error(heard.error, expect)
         assert heard.text == expect.get("text", "")
         assert heard.only("usage") is None
+        check_calls(heard, [])
 
 
 def check_answer(heard: Heard, expect: Any) -> None:
@@ -86,11 +86,25 @@ def check_answer(heard: Heard, expect: Any) -> None:
     assert usage is None or heard.chunks[-1].usage is usage
     assert heard.only("model") == expect["model"]
     assert heard.only("request_id") == expect["request_id"]
+    check_calls(heard, expect.get("tool_calls", []))
     tokens = [token for chunk in heard.chunks for token in chunk.tokens]
     assert [t.logprob for t in tokens] == pytest.approx([t[0] for t in expect.get("tokens", [])])
     for token, (_, margin) in zip(tokens, expect.get("tokens", []), strict=True):
         assert token.margin == (None if margin is None else pytest.approx(margin))
         assert token.entropy is None
+
+
+def check_calls(heard: Heard, expected: list[list[str | None]]) -> None:
+    """All calls come at once, not after the finish reason; an id of None is made up."""
+    with_calls = [number for number, chunk in enumerate(heard.chunks) if chunk.tool_calls]
+    ends = [number for number, chunk in enumerate(heard.chunks) if chunk.finish]
+    calls = [call for chunk in heard.chunks for call in chunk.tool_calls]
+    assert len(with_calls) <= 1
+    assert not ends or all(number <= ends[0] for number in with_calls)
+    assert [[c.name, c.arguments] for c in calls] == [wanted[1:] for wanted in expected]
+    assert len({call.id for call in calls}) == len(calls)
+    for call, (call_id, *_) in zip(calls, expected, strict=True):
+        assert call.id if call_id is None else call.id == call_id
 
 
 def check_error(error: HopError, expect: Any) -> None:
@@ -104,39 +118,6 @@ def check_error(error: HopError, expect: Any) -> None:
     assert expect.get("says", "") in error.message
     shown = "".join(traceback.format_exception(error)) + repr(error) + str(error.code)
     assert KEY not in shown
-
-
-MORE_THAN_TEXT = {
-    "tools": replace(ASK, tools=(Tool(name="look_up"),)),
-    "json": replace(ASK, json=True),
-    "images": replace(
-        ASK,
-        messages=(Message(role="user", content="?", images=(Image(url="https://a.example/b"),)),),
-    ),
-}
-
-
-@pytest.mark.parametrize("need", list(MORE_THAN_TEXT))
-@pytest.mark.parametrize(("name", "transport"), EVERY)
-def test_what_it_can_not_honour_is_refused_and_nothing_is_sent(
-    name: str, transport: Transport, need: str
-) -> None:
-    async def main() -> tuple[Heard, Replay, object]:
-        async with (
-            Replay([next(iter(RECORDED.values()))]) as replay,
-            opened(providers.build(target(name, replay.url(), transport))) as provider,
-        ):
-            able = getattr(provider, "abilities", frozenset())
-            return await listen(provider, MORE_THAN_TEXT[need]), replay, able
-
-    heard, replay, able = asyncio.run(main())
-
-    assert able == frozenset()
-    assert heard.error is not None
-    assert heard.error.kind == "incapable"
-    assert need in heard.error.message
-    assert not heard.error.reached
-    assert replay.sent == []
 
 
 @pytest.mark.parametrize(("name", "transport"), EVERY)

@@ -84,6 +84,7 @@ def hop(
         "total_s": 2.0,
         "cost_usd": total_cost(tuple(a.cost_usd for a in tried)),
         "signals": {"draft.confidence": 0.48} if signals is None else signals,
+        "began_s": 2.5 * index,
     }
     return Hop(index=index, status=status, attempts=tried, **(values | other))
 

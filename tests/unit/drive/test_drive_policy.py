@@ -419,3 +419,37 @@ def test_signals_of_the_request_are_part_of_the_outcome() -> None:
 
     assert ended.text == "The cloud knows"
     assert ended.answer.signals["request.tags.team"] == "search"
+
+
+def test_what_a_request_lost_on_the_way_is_measured() -> None:
+    found = street([1.0, *UNSURE, 2.0], [0.5, *CLOUD])
+
+    late = found.run(POLICY).answer
+    assert [hop.began_s for hop in late.hops] == [0.0, 3.0]
+    assert late.escalation_delay_s == 3.0
+    assert street(SURE).run(POLICY).answer.escalation_delay_s is None
+    kept = street(UNSURE).run(POLICY, replace(ask(), label="pii")).answer
+    assert kept.escalation_delay_s is None
+
+
+def test_pictures_have_a_price_where_somebody_said_what_they_take() -> None:
+    picture = Message(role="user", content="What is it?", images=(Image(url="data:image/png;x"),))
+    one = replace(ask(), messages=(picture,), max_output_tokens=10)
+    limited = replace(POLICY, limits=Limits(cost_usd=Decimal("2")))
+
+    def ended(image_tokens: int | None, frames: int | None = 1) -> str:
+        found = Street()
+        found.add("device", "device", UNSURE)
+        found.add("cloud", "cloud", CLOUD, meter=ByLength())
+        for player in found.players.values():
+            player.abilities = frozenset({"images"})
+        found.lives["cloud"] = replace(found.lives["cloud"], image_tokens=image_tokens)
+        images = (replace(picture.images[0], frames=frames),)
+        asked = replace(one, messages=(replace(picture, images=images),))
+        return found.run(limited, asked).text
+
+    assert ended(1000) == "The cloud knows"
+    assert ended(1800) == "I guess it may be so"  # with the text, more than two dollars
+    assert ended(None) == "I guess it may be so"
+    assert ended(1000, frames=None) == "I guess it may be so"
+    assert ended(1000, frames=5) == "I guess it may be so"

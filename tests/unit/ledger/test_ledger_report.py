@@ -73,6 +73,7 @@ def test_the_last_requests_come_newest_first_with_their_path(
     assert [r.decision_id for r in (first, *others)] == ["d2", "d3", "d1"]
     assert others[0].path == ("device", "cloud")
     assert (others[0].answered_by, others[0].flags) == (1, ("uncertain",))
+    assert [r.escalation_delay_s for r in (first, others[0])] == [None, 2.5]
     assert others[0].cost_usd is None, "one attempt's cost is not known"
     assert first.tags == {"team": "search"}
     assert len(report.recent(1)) == 1
@@ -133,6 +134,7 @@ def test_totals_count_known_and_unknown_apart(ledger: Ledger, report: Report) ->
     totals = report.totals()
     assert totals.by_status == {"answered": 3, "running": 1}
     assert totals.deferral_rate == 2 / 3
+    assert totals.escalation_delay_s == Spread(2, 2.5, 2.5)
     assert totals.cost_usd == Decimal("0.00004")
     assert totals.cost_unknown == 2
     cloud, device = totals.targets

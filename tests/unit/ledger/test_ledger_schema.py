@@ -42,7 +42,7 @@ def test_an_older_ledger_goes_through_the_missing_steps_in_order_and_keeps_its_r
 def test_a_newer_ledger_is_refused_and_left_alone(tmp_path: Path) -> None:
     connect(tmp_path, steps=LATER).close()
     before = (tmp_path / "ledger.sqlite3").read_bytes()
-    with pytest.raises(LedgerError, match=r"has schema 4, .*up to 2: upgrade firsthop") as caught:
+    with pytest.raises(LedgerError, match=r"has schema 5, .*up to 3: upgrade firsthop") as caught:
         connect(tmp_path)
     assert caught.value.folder == str(tmp_path)
     assert (tmp_path / "ledger.sqlite3").read_bytes() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import ssl
 
@@ -186,3 +187,39 @@ def test_causes_end_even_when_they_go_in_a_ring() -> None:
     one.__context__, two.__context__ = two, one
 
     assert set(causes(one)) == {one, two}
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "kind"),
+    [
+        (400, "registry.ollama.ai/library/phi:latest does not support tools", "incapable"),
+        (400, "'auto' tool choice requires --enable-auto-tool-choice to be set", "incapable"),
+        (500, "tools param requires --jinja flag", "incapable"),
+        (500, "image input is not supported - hint: provide the mmproj", "incapable"),
+        (404, "No endpoints found that support tool use.", "incapable"),
+        (400, "image_url is only supported by certain models.", "incapable"),
+        (400, "At most 0 image(s) may be provided in one request.", "incapable"),
+        (400, "some-model is not a multimodal model", "incapable"),
+        (422, "This model doesn't support response_format", "incapable"),
+        (400, "'response_format' of type 'json_schema' is not supported", "incapable"),
+        (400, "Invalid schema for response_format 'answer'", "refused"),
+        (400, "tools[0].function.name has a wrong form", "refused"),
+        (404, "The model `tools` does not exist", "gone"),
+        (500, "The tools are broken", "unavailable"),
+        (401, "This key does not support tools", "auth_failed"),
+        (429, "Calls with images are not supported at this rate", "rate_limited"),
+    ],
+)
+def test_a_model_that_lacks_something_is_incapable_and_not_asked_again(
+    status: int, message: str, kind: str
+) -> None:
+    found = error(status, json.dumps({"error": {"message": message}}))
+
+    assert found.kind == kind
+    assert found.retryable is (kind in ("unavailable", "rate_limited"))
+
+
+def test_a_content_filter_stays_one_whatever_its_message_says() -> None:
+    body = {"error": {"code": "content_filter", "message": "Images like this are not supported"}}
+
+    assert error(400, json.dumps(body)).kind == "filtered"

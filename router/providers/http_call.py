@@ -1,0 +1,191 @@
+"""A provider's calls over HTTP, each kept within its time.
+
+What is sent and what an answer means is the provider's to say; here are the one connection pool,
+the deadline at each step, how much of an error is read, and that no secret shows in one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from typing import Generic, Protocol, TypeVar
+
+from ..errors import BadWire, ConfigError, HopError, TimedOut, Unavailable
+from .base import Target
+from .endpoint import Endpoint
+from .transport import ERROR_BODY_BYTES, ERROR_BODY_S, Reply, causes
+
+
+class Pool(Protocol):
+    """Connections to one endpoint."""
+
+    async def aclose(self) -> None:
+        """Close them all."""
+        ...
+
+
+T = TypeVar("T")
+P = TypeVar("P", bound=Pool)
+
+_SHORTEST_KEY = 8
+_AFTER_END_S = 0.1
+_PIECES_AFTER_END = 16
+
+
+class Answer:
+    """An answer whose head is here. Every read ends with the call's time.
+
+    Attributes:
+        status: HTTP status.
+        headers: Names in lower case.
+    """
+
+    def __init__(self, reply: Reply, deadline: float, timeout_s: float) -> None:
+        self._reply = reply
+        self._deadline = deadline
+        self._timeout_s = timeout_s
+        self.status = reply.status
+        self.headers = reply.headers
+
+    async def read(self) -> bytes:
+        """The next bytes; empty at the end. Raises: HopError."""
+        return await within(self._reply.read(), self._deadline, self._timeout_s)
+
+    def shorten(self, seconds: float) -> None:
+        """Wait no longer than `seconds` for all that is still to come."""
+        self._deadline = min(self._deadline, _in(seconds))
+
+    async def whole(self, most_bytes: int) -> bytes:
+        """The body to its end. Raises: HopError, and BadWire for one of more than `most_bytes`."""
+        body = bytearray()
+        while piece := await self.read():
+            body += piece
+            if len(body) > most_bytes:
+                raise BadWire(f"the answer is longer than {most_bytes} bytes")
+        return bytes(body)
+
+    async def start(self) -> bytes:
+        """Enough of an error's body; what doesn't come soon or breaks off is left out."""
+        body = bytearray()
+        self.shorten(ERROR_BODY_S)
+        with suppress(HopError):
+            while len(body) < ERROR_BODY_BYTES and (piece := await self.read()):
+                body += piece
+        return bytes(body[:ERROR_BODY_BYTES])
+
+    async def drain(self) -> None:
+        """Read to the end, if it is near: only then can the connection serve again."""
+        self._deadline = _in(_AFTER_END_S)
+        with suppress(HopError):
+            for _ in range(_PIECES_AFTER_END):
+                if not await self.read():
+                    return
+
+
+class Caller(Generic[P]):
+    """The way from one target to its endpoint.
+
+    Made without touching the network; the pool appears with the first call and belongs to the event
+    loop of that call. Safe for many calls at once on that loop.
+    """
+
+    def __init__(
+        self, target: Target, endpoint: Endpoint, make: Callable[[ssl.SSLContext], P]
+    ) -> None:
+        """`make` gives the pool; it runs in a thread, for it may import what a call needs."""
+        self._target = target
+        self._endpoint = endpoint
+        self._make = make
+        self._secrets = _secrets(target.api_key, endpoint.proxy)
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._pool: P | None = None
+        self._closed = False
+
+    def deadline(self) -> float:
+        """When a call that begins now has to be over, by the running loop's time."""
+        return _in(self._target.timeout_s)
+
+    @asynccontextmanager
+    async def call(
+        self, begin: Callable[[P], AbstractAsyncContextManager[Reply]], deadline: float
+    ) -> AsyncIterator[Answer]:
+        """One call, as `begin` makes it of the pool.
+
+        Leaving the context before the body has ended cuts the connection. Raises `HopError` and
+        nothing else.
+        """
+        pool = await self._ready()
+        timeout_s = self._target.timeout_s
+        async with AsyncExitStack() as stack:
+            sent = stack.enter_async_context(begin(pool))
+            yield Answer(await within(sent, deadline, timeout_s), deadline, timeout_s)
+
+    def seal(self, error: HopError) -> None:
+        """Name the target and keep secrets out, which servers and libraries may have written in."""
+        error.target = self._target.name
+        for secret in self._secrets:
+            error.message = error.message.replace(secret, "[secret]")
+            error.code = error.code and error.code.replace(secret, "[secret]")
+            if any(secret in str(cause) for cause in causes(error)):
+                error.__cause__ = error.__context__ = None
+        error.args = (error.message,)
+
+    async def aclose(self) -> None:
+        """Close the connections. Calls after this one fail."""
+        self._closed = True
+        if self._pool is not None:
+            await self._pool.aclose()
+
+    async def _ready(self) -> P:
+        loop = asyncio.get_running_loop()
+        self._loop = self._loop or loop
+        if self._loop is not loop:
+            raise Unavailable(
+                "its connections belong to another event loop; build a router for each loop",
+                retryable=False,
+                reached=False,
+            )
+        if self._pool is None and not self._closed:
+            made = await asyncio.to_thread(self._open)
+            self._pool = self._pool or made
+        if self._pool is None or self._closed:
+            raise Unavailable("this provider has been closed", retryable=False, reached=False)
+        return self._pool
+
+    def _open(self) -> P:
+        """Load what to trust and make the pool: a second at worst, so in a thread."""
+        try:
+            return self._make(self._endpoint.tls())
+        except ConfigError as exc:
+            raise Unavailable(str(exc), retryable=False, reached=False) from exc
+
+
+async def within(step: Awaitable[T], deadline: float, timeout_s: float) -> T:
+    """Wait for one step, no longer than until `deadline` by the running loop's time.
+
+    A timeout around each step, for one around them all would span the points where a generator is
+    left, and there it could strike the caller's own code.
+
+    Args:
+        timeout_s: The whole call's time, to name it.
+
+    Raises: TimedOut.
+    """
+    try:
+        async with asyncio.timeout_at(deadline):
+            return await step
+    except TimeoutError as exc:
+        raise TimedOut(f"no complete answer within {timeout_s:g} s") from exc
+
+
+def _secrets(key: str | None, proxy: str | None) -> tuple[str, ...]:
+    """What no error may show. A key of a few letters guards nothing, and is part of many words."""
+    found = [key] if key and len(key) >= _SHORTEST_KEY else []
+    credentials, at, _ = (proxy or "").partition("://")[2].rpartition("@")
+    return (*found, credentials) if at else tuple(found)
+
+
+def _in(seconds: float) -> float:
+    return asyncio.get_running_loop().time() + seconds
