@@ -67,18 +67,23 @@ def test_forbidden_is_said_only_when_a_guard_or_the_policy_did_it(
 
 
 @given(policies(), requests, ladders(), replies())
-def test_tiers_only_go_up_and_begin_where_the_policy_says(
+def test_tiers_go_up_from_where_the_policy_says_and_down_only_for_want_of_any_answer(
     policy: Policy, signals: dict[str, Value], rungs: Ladder, reply: Reply
 ) -> None:
     walked = Walked(policy, signals, rungs, reply)
     visited = [TIERS.index(call.tier) for call in walked.calls]
+    if not visited:
+        return
+    start = TIERS.index(walked.first.start or "")
+    up = [tier for tier in visited if tier >= start]
+    down = visited[len(up) :]
 
-    assert visited == sorted(visited)
-    if visited:
-        start = TIERS.index(walked.first.start or "")
-        served = [t for t in walked.first.permitted if rungs.get(t)]
-        stronger = [t for t in served if TIERS.index(t) >= start]
-        assert min(visited) >= start or (not stronger and TIERS[visited[0]] == served[-1])
+    assert visited == up + down
+    assert up == sorted(up)
+    assert down == sorted(down, reverse=True)
+    assert all(tier < start for tier in down)
+    if down:
+        assert all(seen.signals is None for seen in walked.seen[: len(up)])
 
 
 @given(policies(), requests, ladders(), replies())
@@ -121,7 +126,8 @@ def test_the_last_permitted_tier_commits_and_no_other_does(
     served = [tier for tier in walked.first.permitted if rungs.get(tier)]
 
     for call in walked.calls:
-        assert call.commits == (asked is not None or call.tier == served[-1])
+        below = TIERS.index(call.tier) < TIERS.index(walked.first.start or "")
+        assert call.commits == (asked is not None or call.tier == served[-1] or below)
 
 
 @given(policies(), requests, ladders(), replies(), targets)
