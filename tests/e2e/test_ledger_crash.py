@@ -109,7 +109,9 @@ def check(folder: Path, log: Path, *, kills: int) -> Found:
     assert found.requests["interrupted"] <= THREADS * kills
     assert found.requests["running"] == found.hops["running"] == 0
     assert set(found.labels.values()) <= {1}
-    assert found.torn == 0
+    # Linux stops a killed process's `write` at a page's border too: of the one line that was being
+    # written, of an attempt nobody was served, a piece may be left. It is noted and costs no other.
+    assert found.torn <= kills
     assert found.journals == 0
     assert list((folder / "journal").iterdir()) == []
     return found
