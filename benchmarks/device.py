@@ -62,6 +62,9 @@ def _arguments() -> argparse.Namespace:
     made = parser(__doc__.partition("\n")[0])
     made.add_argument("--model", default="smollm2-135m", help="a name of the store, or a folder")
     made.add_argument("--rounds", type=int, default=15, help="repetitions of each comparison")
+    made.add_argument(
+        "--reads", type=int, default=60, help="repetitions of each comparison of first tokens"
+    )
     made.add_argument("--tokens", type=int, default=128, help="tokens of each answer")
     made.add_argument("--threads", type=int, help="inside one operator")
     made.add_argument("--spinning", action="store_true", help="let idle threads spin")
@@ -197,25 +200,34 @@ async def _decode(
 async def _first_token(
     args: argparse.Namespace, device: Device, bare: Bare, control: Bare, prompt: str
 ) -> dict[str, Any]:
-    rounds = await _rounds(
-        args.rounds,
-        {
-            "worker": lambda: _through(device, prompt, 1),
-            "bare": lambda: _alone(bare, prompt, 1),
-            "control": lambda: _alone(control, prompt, 1),
-            "at_once": lambda: _alone(control, prompt, 1, WHOLE),
-        },
+    ms = _ttft_ms(
+        await _rounds(
+            args.reads,
+            {
+                "worker": lambda: _through(device, prompt, 1),
+                "bare": lambda: _alone(bare, prompt, 1),
+                "control": lambda: _alone(control, prompt, 1),
+            },
+        )
     )
-    ms = {who: [r[who].ttft_s * 1e3 for r in rounds] for who in rounds[0]}
+    whole = _ttft_ms(
+        await _rounds(
+            args.rounds,
+            {
+                "worker": lambda: _through(device, prompt, 1),
+                "at_once": lambda: _alone(control, prompt, 1, WHOLE),
+            },
+        )
+    )
     both = [statistics.fmean(pair) for pair in zip(ms["bare"], ms["control"], strict=True)]
     later = _differences(ms["worker"], both)
     control_later = _differences(ms["control"], ms["bare"])
-    than_at_once = _differences(ms["worker"], ms["at_once"])
+    than_at_once = _differences(whole["worker"], whole["at_once"])
     return {
         "prompt_tokens": await device.count_tokens((Message(role="user", content=prompt),)),
         "worker_ms": statistics.median(ms["worker"]),
         "bare_ms": statistics.median(ms["bare"]),
-        "bare_at_once_ms": statistics.median(ms["at_once"]),
+        "bare_at_once_ms": statistics.median(whole["at_once"]),
         "later_ms": statistics.median(later),
         "later_interval_ms": _interval(later),
         "control_later_ms": statistics.median(control_later),
@@ -224,6 +236,10 @@ async def _first_token(
         "later_than_at_once_interval_ms": _interval(than_at_once),
         "all_later_ms": later,
     }
+
+
+def _ttft_ms(rounds: list[dict[str, Run]]) -> dict[str, list[float]]:
+    return {who: [r[who].ttft_s * 1e3 for r in rounds] for who in rounds[0]}
 
 
 async def _added(args: argparse.Namespace, link: DeviceLink, prompt: str) -> dict[str, Any]:

@@ -98,6 +98,20 @@ class Bounds:
             )
         return True
 
+    def against_both(self, rung: Rung, rival: Rung, seen: Seen) -> str:
+        """Why `rung` and beside it `rival` don't fit the limits; empty: they do. Stops nothing."""
+        limits, worst = self.limits, rung.worst_case_usd
+        if limits.hops is not None and self.hops + 2 > limits.hops:
+            return f"it would be a second hop, {limits.hops} allowed"
+        left = [] if limits.cost_usd is None else [EXACT.subtract(limits.cost_usd, seen.spent_usd)]
+        left += [] if seen.day_left_usd is None else [seen.day_left_usd]
+        if not left:
+            return ""
+        if worst is None or rival.worst_case_usd is None:
+            return "what both may cost is not known"
+        both = EXACT.add(worst, rival.worst_case_usd)
+        return f"both may cost ${both}, ${min(left)} is left" if both > min(left) else ""
+
     def _stop(self, limit: str, why: str) -> bool:
         self.stopped_by = limit
         self._note(f"limit {limit}: {why}")

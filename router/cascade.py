@@ -7,15 +7,16 @@ returns a `Verdict`. The orchestrator drives it with real targets, tests drive i
 from __future__ import annotations
 
 from collections.abc import Generator
+from dataclasses import replace
 from decimal import Decimal
 
 from .bounds import Bounds
 from .hops import Cause, Status
 from .ladder import Ladder, Rung, Rungs
 from .policy.decide import Before, after
-from .policy.race import Raced
 from .policy.rules import Limits, Policy
 from .policy.trace import Entry, Note, Taken
+from .rivals import Rivals
 from .steps import Call, Seen, Verdict
 
 __all__ = ["Call", "Rung", "Seen", "Verdict", "Walk", "walk"]
@@ -59,40 +60,40 @@ def walk(
     """
     entries = [] if trace is None else trace
     entries.extend(first.checks)
-    if first.race is not None and asked is None and stay is None:
-        entries.append(Note(f"race: {_raced(policy, first.race, rungs)}"))
     ladder = Ladder(policy, first, rungs, entries)
     seen = Seen(elapsed_s=elapsed_s, day_left_usd=day_left_usd)
-    return (yield from _Walker(policy, ladder, limits, entries, seen).run(asked, stay))
-
-
-def _raced(policy: Policy, raced: Raced, rungs: Rungs) -> str:
-    """What is said of a race: who would start, within the policy's cap on dollars."""
-    if raced.tier is None or policy.race is None:
-        return raced.because
-    rung = next((r for r in rungs.get(raced.tier, ()) if not r.unable), None)
-    if rung is None:
-        return f"no race: no target serves {raced.tier}"
-    worst, most = rung.worst_case_usd, policy.race.cost_usd
-    if worst is None or worst > most:
-        price = "has no known price" if worst is None else f"may cost ${worst}"
-        return f"no race: {rung.name} {price}, ${most} is allowed"
-    return f"{rung.name} would start at once ({raced.because}); this version starts none"
+    bounds = Bounds(limits, entries)
+    rivals = Rivals(policy, first, ladder, bounds, entries)
+    return (yield from _Walker(policy, ladder, bounds, rivals, entries, seen).run(asked, stay))
 
 
 class _Walker:
-    """State of one walk."""
+    """State of one walk.
+
+    Attributes:
+        best: Index of the hop whose draft is given back when nothing better comes.
+        drafted: Index of the hop whose draft goes along.
+        answered: Somebody gave a whole answer, kept or not, when asked last.
+    """
 
     def __init__(
-        self, policy: Policy, ladder: Ladder, limits: Limits, entries: list[Entry], seen: Seen
+        self,
+        policy: Policy,
+        ladder: Ladder,
+        bounds: Bounds,
+        rivals: Rivals,
+        entries: list[Entry],
+        seen: Seen,
     ) -> None:
         self.policy = policy
         self.ladder = ladder
-        self.bounds = Bounds(limits, entries)
+        self.bounds = bounds
+        self.rivals = rivals
         self.entries = entries
         self.seen = seen
         self.best: int | None = None
         self.drafted: int | None = None
+        self.answered = False
         self.because = ladder.because
         self.cause: Cause = "start"
 
@@ -162,36 +163,85 @@ class _Walker:
         rungs = self.ladder.take(tier)
         commits = self.ladder.is_last(tier)
         for rung in rungs:
-            hops = self.bounds.hops
+            if rung not in self.ladder.open(tier):  # it was the rival of another
+                continue
             verdict = yield from self.ask(rung, commits=commits)
             if verdict is not None or self.bounds.are_over(self.seen):
                 return verdict
-            if self.bounds.hops > hops and self.seen.signals is not None:
-                return None  # it answered, and its draft was not kept
+            if self.answered:
+                return None  # its draft was not kept
         return None
 
     def ask(self, rung: Rung, *, commits: bool) -> _Step:
-        """One hop, if the limits leave room for it."""
+        """One hop, if the limits leave room for it, and whoever is asked beside it."""
+        self.answered = False
         if not self.bounds.leave_room(rung, self.cause, self.seen):
             return None
+        loose = self.cause not in ("asked", "loop")
+        rival = self.rivals.beside(rung, commits=commits, seen=self.seen) if loose else None
         index = self.bounds.hops
-        self.bounds.hops += 1
-        self.entries.append(Taken(index, self.cause, self.because, commits))
         early = None if commits else self.policy.early_on(rung.tier)
         draft = self.drafted if self.policy.attach_draft else None
-        self.seen = yield Call(
-            rung.name, rung.tier, self.cause, self.because, commits, early, draft
+        call = Call(
+            rung.name,
+            rung.tier,
+            self.cause,
+            self.because,
+            commits,
+            early,
+            draft,
+            hop=index,
+            rival=rival,
         )
+        self.taken(call)
+        self.seen = yield call
         self.entries.extend(self.seen.early)
-        if self.seen.signals is None:
-            return self.failed(rung)
-        return self.judge(index, rung.tier, commits=commits or self.seen.committed)
+        if not self.seen.rivaled:
+            return self.ended(call, shown=commits)
+        return (yield from self.both(call))
 
-    def failed(self, rung: Rung) -> Verdict | None:
-        self.note(f"{rung.name} failed: {self.seen.failure}")
+    def both(self, call: Call) -> _Step:
+        """Two hops beside each other, one of which has ended: until one is kept or both are over.
+
+        A hop that is under way and not resumed is stopped by whoever drives the walk.
+        """
+        beside = call.of_rival()
+        self.taken(beside)
+        self.ladder.use_up(beside.target)
+        first, other = (beside, call) if self.seen.by_rival else (call, beside)
+        verdict = self.ended(first, shown=self.seen.returnable and self.may_show(first))
+        if verdict is not None:
+            return verdict
+        if self.seen.returnable and beside.cause == "hedge":
+            return None  # another answer of the tier is not what is wanted now
+        self.note(f"{other.target} is still under way")
+        commits = self.may_show(other)
+        self.seen = yield replace(other, commits=commits, resumed=True, rival=None)
+        self.entries.extend(self.seen.early)
+        return self.ended(other, shown=commits)
+
+    def may_show(self, call: Call) -> bool:
+        """Whether its answer goes to the caller whatever is said of it."""
+        return call.commits or self.ladder.is_last(call.tier)
+
+    def taken(self, call: Call) -> None:
+        self.bounds.hops += 1
+        self.entries.append(Taken(call.hop, call.cause, call.because, call.commits))
+
+    def ended(self, call: Call, *, shown: bool) -> Verdict | None:
+        """What follows from the end of a hop. `shown`: its answer is given whatever it is like."""
+        if self.seen.signals is None:
+            return self.failed(call.target)
+        self.answered = True
+        if call.cause == "race":
+            self.ladder.take(call.tier)
+        return self.judge(call.hop, call.tier, commits=shown or self.seen.committed)
+
+    def failed(self, target: str) -> Verdict | None:
+        self.note(f"{target} failed: {self.seen.failure}")
         if self.seen.committed:
             return self.verdict("no_answer", None, "cut")
-        self.cause, self.because = "fallback", f"{rung.name} failed: {self.seen.failure}"
+        self.cause, self.because = "fallback", f"{target} failed: {self.seen.failure}"
         return None
 
     def judge(self, index: int, tier: str, *, commits: bool) -> Verdict | None:
@@ -213,9 +263,9 @@ class _Walker:
         if kept or (commits and not instead):
             return self.verdict("answered", index, *([] if kept else ["uncertain"]))
         if self.seen.returnable:
-            self.drafted = index
+            self.drafted = max(index, self.drafted or 0)
             if self.seen.presentable:
-                self.best = index
+                self.best = max(index, self.best or 0)
             else:
                 self.note(f"hop {index + 1}: {UNPRESENTABLE}")
         self.cause, self.because = "escalation", because

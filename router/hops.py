@@ -14,14 +14,15 @@ from typing import Any, Literal, Protocol
 from .money import EXACT
 from .types import Finish, Usage
 
-Cause = Literal["start", "fallback", "escalation", "asked", "loop"]
+Cause = Literal["start", "fallback", "escalation", "asked", "loop", "race", "hedge"]
 """Why a hop was taken: the policy began there; another target of the tier, or the next tier,
 after a *failure*; the next tier because of *quality*; the caller named the target; it made the
-tool call whose result this request brings."""
+tool call whose result this request brings; a stronger tier beside a draft that takes long; another
+target of the tier beside one that is late."""
 
 HopStatus = Literal["answered", "deferred", "failed", "cancelled"]
-"""How a hop was left: its answer was returned; its draft was not kept; it gave none; the caller
-went away."""
+"""How a hop was left: its answer was returned; its draft was not kept; it gave none; it was
+stopped, because the caller went away or another hop beside it was first."""
 
 Status = Literal["answered", "forbidden", "limit_reached", "no_answer", "cancelled"]
 

@@ -23,6 +23,7 @@ class Rung:
             None: its price is not known.
         expected_s: Seconds until its answer would be whole, by its own measured speed.
             None: not known.
+        first_token_p95_s: Seconds in which 19 of 20 of its first tokens come. None: not known.
         unable: Why it can't be asked this at all, such as ``"it takes no images"``. Empty: it can.
     """
 
@@ -30,6 +31,7 @@ class Rung:
     tier: str
     worst_case_usd: Decimal | None
     expected_s: float | None = None
+    first_token_p95_s: float | None = None
     unable: str = ""
 
 
@@ -91,16 +93,18 @@ class Ladder:
         """The targets to try of that tier, which is gone from the ladder with it."""
         if tier in self._left:
             self._left.remove(tier)
-        return self._open(tier)
+        return self.open(tier)
 
-    def _open(self, tier: str) -> tuple[Rung, ...]:
-        return tuple(r for r in self._rungs[tier] if not r.unable and r.name not in self._gone)
+    def open(self, tier: str) -> tuple[Rung, ...]:
+        """The targets of a tier that can be asked and were not used up, in the order to try."""
+        of_tier = self._rungs.get(tier, ())
+        return tuple(r for r in of_tier if not r.unable and r.name not in self._gone)
 
     def use_up(self, target: str) -> None:
-        """Never offer that target again, nor a tier that has no other."""
+        """Never offer that target again, nor a tier that has no other left."""
         self._gone.add(target)
-        self._left = [tier for tier in self._left if self._open(tier)]
-        self._below = [tier for tier in self._below if self._open(tier)]
+        self._left = [tier for tier in self._left if self.open(tier)]
+        self._below = [tier for tier in self._below if self.open(tier)]
 
     def is_last(self, tier: str) -> bool:
         """Whether nothing stronger than `tier` is left, so that it commits at its first token."""
@@ -125,7 +129,7 @@ class Ladder:
         return self._below.pop() if self._below else None
 
     def _offer(self, tier: str) -> Offer:
-        rung = self._open(tier)[0]
+        rung = self.open(tier)[0]
         return Offer(tier, rung.worst_case_usd, rung.expected_s)
 
     def named(self, target: str) -> Rung | None:

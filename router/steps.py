@@ -4,11 +4,34 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal
 
 from .hops import Cause, Status
 from .policy.predicates import Signals
 from .policy.rules import Early
 from .policy.trace import Check, Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Rival:
+    """A second target, asked while the first is under way: its hop has the next index.
+
+    Attributes:
+        because: Why, in words.
+        commits: As of a `Call`. A race's never does while both are under way.
+        after_s: Seconds after the first's start. It is not asked when by then what `unless` names
+            has come of the first.
+        most_usd: Most dollars its hop may cost, retries at their worst case.
+    """
+
+    target: str
+    tier: str
+    cause: Cause
+    because: str
+    commits: bool
+    after_s: float
+    unless: Literal["first_token", "end"]
+    most_usd: Decimal
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +44,9 @@ class Call:
         because: Why, in words.
         early: When a draft is accepted before its end. None: it is held until it is whole.
         draft: Index of the hop whose draft goes along. None: only the conversation does.
+        hop: Index of this hop.
+        rival: Who is asked beside it. What ends first is seen first; the other stays under way.
+        resumed: The hop is under way already, and now the only one: see how it ends.
     """
 
     target: str
@@ -30,6 +56,22 @@ class Call:
     commits: bool
     early: Early | None = None
     draft: int | None = None
+    hop: int = 0
+    rival: Rival | None = None
+    resumed: bool = False
+
+    def of_rival(self) -> Call:
+        """The call of the hop beside this one."""
+        rival = self.rival
+        assert rival is not None
+        return Call(
+            rival.target,
+            rival.tier,
+            rival.cause,
+            rival.because,
+            rival.commits,
+            hop=self.hop + 1,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +90,8 @@ class Seen:
             ended the call, however early its timer fired.
         spent_usd: Dollars the request has cost; unknown costs counted at their worst case.
         day_left_usd: Dollars left of the day, over all requests. None: the day has no limit.
+        rivaled: The call had a rival and it was asked.
+        by_rival: It is the rival that ended, and all else here is about it.
     """
 
     signals: Signals | None = None
@@ -59,6 +103,8 @@ class Seen:
     elapsed_s: float = 0.0
     spent_usd: Decimal = Decimal(0)
     day_left_usd: Decimal | None = None
+    rivaled: bool = False
+    by_rival: bool = False
 
 
 @dataclass(frozen=True, slots=True)

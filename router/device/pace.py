@@ -11,7 +11,7 @@ from __future__ import annotations
 AIM_S = 0.12
 SMALLEST = 64
 LARGEST = 256
-_STEP = 16
+_STEP = 16  # also the most tokens that a chunk may have above its size
 _TELLING = 16  # fewest tokens whose reading says something about speed
 _WEIGHT = 0.5  # of the newest measurement in the running mean
 
@@ -25,11 +25,12 @@ class Pace:
     def chunk(self, left: int) -> int:
         """Tokens to read next when `left` are still unread, at least 1.
 
-        The rest is shared out evenly: a last chunk of a few tokens would cost a whole pass.
+        A rest of a few tokens goes along with the last chunk: alone it would cost a whole pass. The
+        others are whole multiples of 16, which the kernels read best: with SmolLM2 in chunks of 61 a
+        token takes a tenth longer than in chunks of 60 or 64.
         """
         most = self._most()
-        chunks = -(-left // most)
-        return -(-left // chunks)
+        return left if left <= most + _STEP else most
 
     def saw(self, tokens: int, seconds: float) -> None:
         """A chunk was read. One too small to tell a speed from is not counted."""

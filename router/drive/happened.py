@@ -21,15 +21,15 @@ class Happened:
     """Grows hop by hop.
 
     Attributes:
-        hops: Those of which at least one call could be booked.
-        drafts: What each of them answered, in the same order.
+        hops: Those of which at least one call could be booked, by index.
+        drafts: What each of them answered, by the same index.
         text: What the caller was shown.
         first_byte: When that began, on the clock. None: nothing was shown.
         spent: Dollars so far; unknown costs counted at their worst case.
     """
 
-    hops: list[Hop] = field(default_factory=list)
-    drafts: list[Completion] = field(default_factory=list)
+    hops: dict[int, Hop] = field(default_factory=dict)
+    drafts: dict[int, Completion] = field(default_factory=dict)
     errors: list[HopError] = field(default_factory=list)
     text: list[str] = field(default_factory=list)
     first_byte: float | None = None
@@ -59,31 +59,29 @@ class Happened:
         target = run.live.target
         began_s, took_s = times
         self.spent = EXACT.add(self.spent, run.allowance.spent(run.attempts))
-        self.drafts.append(run.answer)
-        self.hops.append(
-            Hop(
-                index=len(self.hops),
-                target=target.name,
-                tier=target.tier,
-                provider=target.provider,
-                model=target.model,
-                cause=call.cause,
-                because=call.because,
-                status=status,
-                left=left,
-                attempts=tuple(run.attempts),
-                total_s=took_s,
-                cost_usd=total_cost(tuple(a.cost_usd for a in run.attempts)),
-                signals=recorded(measured),
-                began_s=began_s,
-            )
+        self.drafts[call.hop] = run.answer
+        self.hops[call.hop] = Hop(
+            index=call.hop,
+            target=target.name,
+            tier=target.tier,
+            provider=target.provider,
+            model=target.model,
+            cause=call.cause,
+            because=call.because,
+            status=status,
+            left=left,
+            attempts=tuple(run.attempts),
+            total_s=took_s,
+            cost_usd=total_cost(tuple(a.cost_usd for a in run.attempts)),
+            signals=recorded(measured),
+            began_s=began_s,
         )
 
     def hops_with(self, answered: int | None) -> tuple[Hop, ...]:
         """All hops, the one whose answer was returned marked as such."""
         return tuple(
             replace(hop, status="answered", left="answered") if hop.index == answered else hop
-            for hop in self.hops
+            for _, hop in sorted(self.hops.items())
         )
 
 

@@ -32,6 +32,7 @@ def rungs_of(
             tier=tier,
             worst_case_usd=worst_case(live, request, policy, targets),
             expected_s=senses.speeds.end_s(name, None),
+            first_token_p95_s=senses.speeds.first_token_p95_s(name) if policy.hedge else None,
             unable=_unable(live, request, senses),
         )
         found[tier] = (*found.get(tier, ()), rung)

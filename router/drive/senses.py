@@ -100,7 +100,13 @@ class Senses:
         return {name: found.get(name) for name in sorted(names)}
 
     def saw(
-        self, target: str, attempts: Sequence[Attempt], *, cold: bool, out_of_time: bool
+        self,
+        target: str,
+        attempts: Sequence[Attempt],
+        *,
+        cold: bool,
+        out_of_time: bool,
+        overtaken: bool = False,
     ) -> None:
         """Learn from the attempts of a hop.
 
@@ -108,10 +114,12 @@ class Senses:
             cold: The device had to be started for it, which says nothing of its speed.
             out_of_time: The request's own deadline ended the last one, which says nothing
                 against the target.
+            overtaken: The last one was stopped because another hop was first.
         """
         for attempt in attempts:
             if not cold:
-                self.speeds.saw(target, attempt)
+                lost = overtaken and attempt is attempts[-1]
+                self.speeds.saw(target, attempt, overtaken=lost)
             if not (out_of_time and attempt is attempts[-1]):
                 self.breakers.saw(target, attempt.error_kind)
 
@@ -134,7 +142,8 @@ class Senses:
         if calls and outcome.answered_by is not None:
             self.loops.remember(calls, request.tenant, outcome.hops[outcome.answered_by].target)
         drafted = first.cause == "start" and first.tier == policy.tiers[0]
-        if drafted and first.status != "failed" and isinstance(score, float):
+        ended = first.status in ("answered", "deferred")  # of one that was stopped nobody knows
+        if drafted and ended and isinstance(score, float):
             self.chances.saw(policy.revision, score, kept=kept)
 
     def _load_detector(self, wanted: frozenset[str]) -> None:

@@ -7,6 +7,7 @@ become quick again.
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass, field
 
 from ..clock import Clock
@@ -17,6 +18,10 @@ STALE_S = 600.0
 KEPT = 0.9
 """What a call's weight becomes with each later one: the last ten calls hold 65 % of the weight, and
 a target that changes is half believed after seven."""
+LAST = 64
+"""First tokens of which the 95th percentile is taken."""
+LEAST = 20
+"""First tokens before there is one: below, the 95th percentile is the slowest of all."""
 LEAST_FITTED = 4
 """Calls before a line is drawn through them."""
 LEAST_SPREAD_TOKENS = 16.0
@@ -95,6 +100,7 @@ class Pace:
     by_tokens: Line = field(default_factory=Line)
     rest: Mean = field(default_factory=Mean)
     end: Mean = field(default_factory=Mean)
+    firsts: deque[float] = field(default_factory=lambda: deque(maxlen=LAST))
 
 
 class Speeds:
@@ -104,14 +110,24 @@ class Speeds:
         self._clock = clock
         self._paces: dict[str, Pace] = {}
 
-    def saw(self, target: str, attempt: Attempt) -> None:
+    def saw(self, target: str, attempt: Attempt, *, overtaken: bool = False) -> None:
         """Learn from a call.
 
         Its first token counts if one came. Its end counts only if it ended well: a call that
         failed, was cancelled or was stopped by a filter says nothing of how long answers take.
         Prompt tokens read from a cache took no time, so they are left out of the line, which
         then speaks of prompts that are read anew.
+
+        Args:
+            overtaken: It was stopped because another was first. If it had said nothing by then,
+                so long is the least its first token took, and counts as such among the slow ones;
+                left out, each call that a hedge stopped would make the next hedge come sooner.
         """
+        if overtaken and attempt.ttft_s is None:
+            pace = self._known(target)
+            if pace is not None:
+                pace.firsts.append(attempt.total_s)
+            return
         ended_well = attempt.error_kind is None and attempt.finish not in (
             "content_filter",
             "cancelled",
@@ -124,6 +140,7 @@ class Speeds:
         pace.at = self._clock.now()
         if attempt.ttft_s is not None:
             pace.first.saw(attempt.ttft_s)
+            pace.firsts.append(attempt.ttft_s)
             tokens = attempt.usage.input_tokens
             if tokens is not None:
                 cached = attempt.usage.cached_input_tokens or 0
@@ -145,6 +162,13 @@ class Speeds:
             return None
         fitted = None if input_tokens is None else pace.by_tokens.at(input_tokens)
         return pace.first.known() if fitted is None else fitted
+
+    def first_token_p95_s(self, target: str) -> float | None:
+        """Seconds in which 19 of 20 of the last 64 first tokens came. None: fewer than 20 seen."""
+        pace = self._known(target)
+        if pace is None or len(pace.firsts) < LEAST:
+            return None
+        return sorted(pace.firsts)[-(-19 * len(pace.firsts) // 20) - 1]
 
     def end_s(self, target: str, input_tokens: int | None) -> float | None:
         """Expected seconds to the end of an answer as long as its answers have been.

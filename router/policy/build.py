@@ -11,7 +11,7 @@ from ..errors import PolicyError
 from ..signals.catalogue import CATALOGUE, FAMILIES, Signal, find_signal
 from .document import AcceptPart, EarlyPart, PolicyDocument
 from .predicates import All, AnyOf, Not, Op, Predicate, Test, tests_in
-from .rules import Early, Gain, Guard, Limits, Policy, Race, Requirement, Route, Sample
+from .rules import Early, Gain, Guard, Hedge, Limits, Policy, Race, Requirement, Route, Sample
 
 NUMBER_OPS = ("gt", "gte", "lt", "lte", "is", "is_not")
 WORD_OPS = ("is", "is_not", "in", "not_in")
@@ -61,6 +61,7 @@ class _Builder:
             gain=self.gain(),
             attach_draft=shape.attach_draft,
             race=self.race(),
+            hedge=self.hedge(),
             sample=self.sample(),
             default_label=shape.default_label,
             record_signals=shape.record_signals,
@@ -179,7 +180,19 @@ class _Builder:
             return None
         if len(self.known_tiers) < 2:
             raise self.fail("needs a second tier to race", ("race",))
-        return Race(over_s=part.over_s, cost_usd=part.cost_usd)
+        if part.over_s is None and part.after_s == 0:
+            raise self.fail(
+                "would start with every request, and a draft would be for nothing",
+                ("race",),
+                "set over_s, after_s, or both",
+            )
+        return Race(over_s=part.over_s, cost_usd=part.cost_usd, after_s=part.after_s)
+
+    def hedge(self) -> Hedge | None:
+        part = self.shape.hedge
+        if part is None:
+            return None
+        return Hedge(on=frozenset(self.tiers(part.on, ("hedge", "on"))), cost_usd=part.cost_usd)
 
     def sample(self) -> Sample | None:
         part = self.shape.sample

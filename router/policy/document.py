@@ -137,8 +137,24 @@ class GainPart(_Part):
 class RacePart(_Part):
     """When the next tier starts beside the device."""
 
-    over_s: Seconds = Field(description="Predicted draft seconds times chance of escalation.")
+    over_s: Seconds | None = Field(
+        default=None, description="Only when predicted draft seconds times chance are more."
+    )
+    after_s: float = Field(
+        default=0.0,
+        strict=True,
+        ge=0,
+        allow_inf_nan=False,
+        description="Seconds of drafting before it starts; a draft that is done stops it.",
+    )
     cost_usd: Dollars = Field(description="Most dollars, at the worst case, it may cost.")
+
+
+class HedgePart(_Part):
+    """When a second target of a tier is asked beside one that is late."""
+
+    on: list[StrictStr] = Field(min_length=1)
+    cost_usd: Dollars = Field(description="Most dollars, at the worst case, the second may cost.")
 
 
 class SamplePart(_Part):
@@ -174,6 +190,7 @@ class PolicyDocument(_Part):
         default=False, description="Whether the draft goes along when the question goes on."
     )
     race: RacePart | None = None
+    hedge: HedgePart | None = None
     sample: SamplePart | None = None
     default_label: Label = Field(
         default="public", description="Label of a request whose caller said nothing."

@@ -38,14 +38,17 @@ class PolicyTrace:
 
     def lines(self, hops: tuple[Hop, ...]) -> list[str]:
         found: list[str] = []
+        left = {hop.index: hop for hop in hops}
         for entry in self.entries:
             if isinstance(entry, Check):
                 found.append(_check_line(entry))
             elif isinstance(entry, Taken):
-                found += _hop_lines(hops[entry.hop]) if entry.hop < len(hops) else []
+                hop = left.pop(entry.hop, None)
+                found += [] if hop is None else _hop_lines(hop)
             else:
                 found.append(f" note   {entry.text}")
-        return found
+        # Of a rival that was under way when the caller left the walk has said nothing.
+        return found + [line for hop in left.values() for line in _hop_lines(hop)]
 
     def as_json(self) -> list[dict[str, Any]]:
         found: list[dict[str, Any]] = []

@@ -16,7 +16,6 @@ Recorded = Literal["policy", "cheap", "all"]
 
 
 NOT_RUN = {
-    "race": "this version starts none; whether it would is in the trace",
     "sample": "this version asks nobody again; which requests it would is in the trace",
 }
 """Parts of a policy that are decided but not acted on yet, and what to say of them."""
@@ -124,10 +123,26 @@ class Race:
 
     Attributes:
         over_s: It starts when predicted draft seconds times the chance of escalation are more.
+            None: whatever is predicted, so that only `after_s` decides.
         cost_usd: Most dollars, at the worst case, it may cost.
+        after_s: It starts so many seconds after the draft, if the draft is not there by then.
     """
 
-    over_s: float
+    over_s: float | None
+    cost_usd: Decimal
+    after_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hedge:
+    """When a second target of a tier is asked beside one that is late.
+
+    Attributes:
+        on: Tiers in which that is done.
+        cost_usd: Most dollars, at the worst case, the second may cost.
+    """
+
+    on: frozenset[str]
     cost_usd: Decimal
 
 
@@ -176,6 +191,7 @@ class Policy:
     gain: Gain | None = None
     attach_draft: bool = False
     race: Race | None = None
+    hedge: Hedge | None = None
     sample: Sample | None = None
     default_label: Label = "public"
     record_signals: Recorded = "policy"
@@ -196,7 +212,7 @@ class Policy:
         found = {test.signal for p in self.predicates() for test in tests_in(p)}
         if any(requirement.near_budget for requirement in self.accept):
             found.add("world.budget_used")
-        if self.race is not None:
+        if self.race is not None and self.race.over_s is not None:
             found |= {"device.end_s", "prompt.escalation_chance", "complexity.score"}
         return frozenset(found)
 

@@ -6,8 +6,9 @@ called like the tier.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
 from ..cascade import Call, Rung, Seen, Verdict, walk
@@ -16,7 +17,6 @@ from ..money import EXACT
 from ..signals.catalogue import Value, find_signal
 from .decide import Before, after, before, early
 from .predicates import Signals
-from .race import Finish, run_race
 from .rules import Policy
 from .trace import Check, Entry
 
@@ -33,7 +33,8 @@ class Reply:
         returnable: It says something, and no filter cut it.
         presentable: It could be shown although it was not kept: it is no refusal and does not
             break the form asked for.
-        seconds: Until it is whole, or has failed. None: not known; the deadline then counts none.
+        seconds: Until it is whole, or has failed. None: not known; the deadline then counts none,
+            and in a race the draft comes first.
         usd: What it costs. None: not known; limits then count its price at worst.
     """
 
@@ -79,13 +80,11 @@ class Played:
         status: How it ended. None: not known, for the reply of `missing` is not.
         flags: What the reader of the answer should know.
         limit: The limit but for which there might be another answer.
-        race: The tier that would start beside the first. None: nobody.
-        finish: How that race would end. None: there is none, or its seconds are not known.
-        missing: The tier that was asked and has no reply: the last of `path`. What would have
-            followed is not known.
+        race: The tier that starts beside the first. None: nobody.
+        missing: The tier that was asked and has no reply. What would have followed is not known.
         entries: Everything that was decided, in order.
-        seconds: Seconds of all replies. None: those of one are not known.
-        usd: Dollars of all replies. None: those of one are not known.
+        seconds: From the start to the end. None: those of a reply are not known.
+        usd: Dollars of all replies. None: those of one are not known, or it was stopped half-way.
         first: What the policy said before any model had run.
     """
 
@@ -95,7 +94,6 @@ class Played:
     flags: tuple[str, ...]
     limit: str | None
     race: str | None
-    finish: Finish | None
     missing: str | None
     entries: tuple[Entry, ...]
     seconds: float | None
@@ -117,22 +115,76 @@ def simulate(policy: Policy, given: Given) -> Played:
         day_left_usd=day_left_usd(policy, given.signals),
         trace=entries,
     )
-    path: list[str] = []
-    seen = Seen(day_left_usd=day_left_usd(policy, given.signals))
+    play = _Play(policy, given)
     verdict: Verdict | None = None
     try:
         call = next(steps)
-        while True:
-            path.append(call.tier)
-            reply = given.replies.get(call.tier)
-            if reply is None:
-                steps.close()
-                break
-            seen = _seen(policy, given, call, reply, seen)
+        while (seen := play.ended(call)) is not None:
             call = steps.send(seen)
+        steps.close()
     except StopIteration as stop:
         verdict = stop.value
-    return _played(policy, given, first, tuple(path), tuple(entries), verdict)
+    return _played(policy, given, first, play, tuple(entries), verdict)
+
+
+class _Play:
+    """The replies of one request as they come, by their seconds.
+
+    Attributes:
+        path: Tiers asked, by the index of their hop.
+        replied: Indexes of the hops that came to their end.
+        missing: A tier whose reply is wanted and not given. None: none was.
+        raced: The tier that was asked beside the first. None: none was.
+    """
+
+    def __init__(self, policy: Policy, given: Given) -> None:
+        self._policy = policy
+        self._given = given
+        self._last = Seen(day_left_usd=day_left_usd(policy, given.signals))
+        self._under_way: dict[int, tuple[Call, float]] = {}
+        self.path: dict[int, str] = {}
+        self.replied: set[int] = set()
+        self.missing: str | None = None
+        self.raced: str | None = None
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds until the last reply that was waited for."""
+        return self._last.elapsed_s
+
+    def ended(self, call: Call) -> Seen | None:
+        """What comes of a call. None: its reply is not given."""
+        now = self._last.elapsed_s
+        if call.resumed:
+            self._under_way[call.hop] = (call, self._under_way[call.hop][1])
+        else:
+            self._under_way = {}
+            self._begin(call, now)
+        if call.rival is not None and self._under_way[call.hop][1] >= now + call.rival.after_s:
+            self._begin(call.of_rival(), now + call.rival.after_s)
+            self.raced = call.rival.tier
+        rivaled = len(self._under_way) > 1
+        hop = min(self._under_way, key=lambda hop: (self._under_way[hop][1], hop))
+        of, at = self._under_way.pop(hop)
+        reply = self._given.replies.get(of.tier)
+        if reply is None:
+            self.missing = of.tier
+            return None
+        self.replied.add(hop)
+        seen = _seen(self._policy, self._given, of, reply, self._last)
+        at = now if at == math.inf else at
+        self._last = replace(seen, elapsed_s=at, rivaled=rivaled, by_rival=hop != call.hop)
+        return self._last
+
+    def _begin(self, call: Call, at: float) -> None:
+        """Put it under way. Where seconds are not known, the rival's end is after the first's."""
+        self.path[call.hop] = call.tier
+        reply = self._given.replies.get(call.tier)
+        if reply is not None and reply.seconds is not None:
+            ends = at + reply.seconds
+        else:
+            ends = math.inf if call.cause == "race" else at
+        self._under_way[call.hop] = (call, ends)
 
 
 def day_left_usd(policy: Policy, signals: Signals) -> Decimal | None:
@@ -166,7 +218,7 @@ def _rungs(policy: Policy, given: Given) -> dict[str, tuple[Rung, ...]]:
 
 
 def _seen(policy: Policy, given: Given, call: Call, reply: Reply, last: Seen) -> Seen:
-    """What the walk is told of a reply; seconds and dollars add up."""
+    """What the walk is told of a reply; dollars add up."""
     usd = reply.usd if reply.usd is not None else given.prices.get(call.tier, Decimal(0))
     day = last.day_left_usd
     looked = _beginning(policy, given, call, reply)
@@ -179,7 +231,6 @@ def _seen(policy: Policy, given: Given, call: Call, reply: Reply, last: Seen) ->
         early=() if looked is None else (looked,),
         failure=reply.fails,
         committed=shown and reply.returnable and not failed,
-        elapsed_s=last.elapsed_s + (reply.seconds or 0.0),
         spent_usd=EXACT.add(last.spent_usd, usd),
         day_left_usd=None if day is None else EXACT.subtract(day, usd),
     )
@@ -204,47 +255,28 @@ def _played(
     policy: Policy,
     given: Given,
     first: Before,
-    path: tuple[str, ...],
+    play: _Play,
     entries: tuple[Entry, ...],
     verdict: Verdict | None,
 ) -> Played:
+    path = tuple(tier for _, tier in sorted(play.path.items()))
     answered = None if verdict is None else verdict.answered_by
-    replies = [given.replies.get(tier) for tier in path]
-    seconds = [None if reply is None else reply.seconds for reply in replies]
-    usd = [None if reply is None else reply.usd for reply in replies]
+    replies = {hop: given.replies.get(tier) for hop, tier in play.path.items()}
+    known = all(reply is not None and reply.seconds is not None for reply in replies.values())
+    usd = [
+        reply.usd if reply is not None and hop in play.replied else None
+        for hop, reply in replies.items()
+    ]
     return Played(
         path=path,
         answer=None if answered is None else path[answered],
         status=None if verdict is None else verdict.status,
         flags=() if verdict is None else verdict.flags,
         limit=None if verdict is None else verdict.limit,
-        race=None if first.race is None else first.race.tier,
-        finish=_finish(policy, given, first),
-        missing=path[-1] if verdict is None else None,
+        race=play.raced,
+        missing=play.missing,
         entries=entries,
-        seconds=None if None in seconds else sum(s for s in seconds if s is not None),
+        seconds=play.elapsed_s if known else None,
         usd=total_cost(tuple(usd)),
         first=first,
     )
-
-
-def _finish(policy: Policy, given: Given, first: Before) -> Finish | None:
-    """How the race ends that the policy would start. None: there is none, or it is not known."""
-    if first.race is None or first.race.tier is None or first.start is None:
-        return None
-    draft, rival = given.replies.get(first.start), given.replies.get(first.race.tier)
-    if draft is None or rival is None:
-        return None
-    if any(reply.seconds is None and reply.fails is None for reply in (draft, rival)):
-        return None
-    last = first.race.tier == first.permitted[-1]
-    return run_race(
-        draft_s=None if draft.fails else draft.seconds,
-        kept=_kept(policy, given, first.start, draft),
-        rival_s=None if rival.fails else rival.seconds,
-        rival_kept=last or _kept(policy, given, first.race.tier, rival),
-    )
-
-
-def _kept(policy: Policy, given: Given, tier: str, reply: Reply) -> bool:
-    return reply.returnable and after(policy, tier, {**given.signals, **reply.signals}).accepted

@@ -1,0 +1,131 @@
+"""Two hops of a request at once, each in a task of its own: a race, or a hedge."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import replace
+
+from ..cascade import Call, Seen
+from ..types import Chunk
+from .underway import Context, UnderWay
+
+STOP_S = 1.0
+"""Longest that is waited for a loser to let go of its connection. It is booked either way."""
+
+log = logging.getLogger("firsthop")
+
+
+class Lanes:
+    """The hops of one request that run beside each other.
+
+    Attributes:
+        ended: The one that ended last. None: none has.
+    """
+
+    def __init__(self, context: Context) -> None:
+        self.ended: UnderWay | None = None
+        self._context = context
+        self._under_way: dict[int, UnderWay] = {}
+        self._rivaled = False
+        self._hops: dict[asyncio.Task[None], UnderWay] = {}
+        self._timer: asyncio.Task[None] | None = None
+        self._happened: asyncio.Queue[tuple[UnderWay, Chunk | Exception | None]] = asyncio.Queue()
+
+    async def chunks(self, call: Call) -> AsyncGenerator[Chunk, None]:
+        """What goes on to the caller, until one hop has ended, which is `ended`.
+
+        Args:
+            call: One with a rival begins both; one that is resumed is under way.
+        """
+        if call.resumed:
+            self._under_way[call.hop].commits = call.commits
+        else:
+            self._begin(call)
+        while True:
+            hop, came = await self._happened.get()
+            if hop.call.hop not in self._under_way:
+                continue  # it was stopped, and this is the last of it
+            if isinstance(came, Chunk):
+                self.stop(but=hop)
+                yield came
+                continue
+            del self._under_way[hop.call.hop]
+            self._stop_timer()
+            if came is not None:
+                raise came
+            self.ended = hop
+            return
+
+    def seen(self, call: Call) -> Seen:
+        """What the walk has to know of what ended."""
+        hop = self.ended
+        assert hop is not None
+        return replace(hop.seen(), rivaled=self._rivaled, by_rival=hop.call.hop != call.hop)
+
+    def stop(self, but: UnderWay | None = None) -> None:
+        """Stop all that are under way, or all but one; what they cost is booked."""
+        self._stop_timer()
+        for index in [i for i, hop in self._under_way.items() if hop is not but]:
+            hop = self._under_way.pop(index)
+            hop.overtaken = True
+            self._cancel(hop)
+
+    async def aclose(self) -> None:
+        """Wait until nothing is left of those that were stopped; the rest is stopped too."""
+        self._stop_timer()
+        for hop in self._under_way.values():
+            self._cancel(hop)
+        self._under_way.clear()
+        if self._hops:
+            _, late = await asyncio.wait(self._hops, timeout=STOP_S)
+            for hop in [self._hops[task] for task in late]:
+                hop.give_up()
+                log.warning("target %s has not stopped after %g s", hop.call.target, STOP_S)
+
+    def _begin(self, call: Call) -> None:
+        rival = call.rival
+        assert rival is not None
+        first = UnderWay(self._context, call)
+        self._start(first)
+        if rival.after_s:
+            self._timer = asyncio.create_task(self._begin_later(first, rival.after_s))
+        else:
+            self._begin_rival(first)
+
+    async def _begin_later(self, first: UnderWay, after_s: float) -> None:
+        await self._context.home.clock.sleep(after_s)
+        rival = first.call.rival
+        assert rival is not None
+        if not (rival.unless == "first_token" and first.begun):
+            self._begin_rival(first)
+
+    def _begin_rival(self, first: UnderWay) -> None:
+        self._rivaled = True
+        self._start(UnderWay(self._context, first.call.of_rival(), beside=first))
+
+    def _start(self, hop: UnderWay) -> None:
+        self._under_way[hop.call.hop] = hop
+        self._hops[asyncio.create_task(self._run(hop))] = hop
+
+    async def _run(self, hop: UnderWay) -> None:
+        """The top of a task: what goes wrong is handed to whoever waits for the hop."""
+        wrong: Exception | None = None
+        try:
+            async with aclosing(hop.chunks()) as chunks:
+                async for chunk in chunks:
+                    self._happened.put_nowait((hop, chunk))
+        except Exception as exc:
+            wrong = exc
+        self._happened.put_nowait((hop, wrong))
+
+    def _cancel(self, hop: UnderWay) -> None:
+        for task in [task for task, its in self._hops.items() if its is hop]:
+            task.cancel()
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

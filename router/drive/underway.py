@@ -1,0 +1,269 @@
+"""One hop of a request, from its beginning to its booking: made ready, run, measured, kept."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from ..cascade import Call, Seen
+from ..clock import Deadline
+from ..errors import HopError
+from ..hops import HopStatus
+from ..money import EXACT
+from ..policy.decide import early
+from ..policy.predicates import tests_in
+from ..policy.rules import Limits, Policy
+from ..policy.trace import Check, Entry, Note
+from ..signals import draft_signals, presentable
+from ..signals.catalogue import Value
+from ..types import Ask, Chunk, Label, Request
+from .attempt import HopRun
+from .booking import HopBooking
+from .call import Reading
+from .happened import Happened, says_something
+from .home import Home
+from .live import Allowance, Live
+from .outgoing import attachable, outgoing
+from .purse import Reservation
+from .rungs import cap, dearest, worst_case, worst_case_of
+
+OVERTAKEN = "another hop was first"
+
+
+@dataclass(slots=True)
+class Context:
+    """What the hops of one request share.
+
+    Attributes:
+        limits: The policy's, tightened by the caller's.
+        label: The caller's, or what the policy says where the caller said nothing.
+        arrived: When the request came, on the clock.
+        wanted: Names of the signals that are measured.
+        signals: Of the request.
+        out_of_time: A timer for the deadline has fired, however early by the clock.
+    """
+
+    home: Home
+    request: Request
+    policy: Policy
+    decision_id: str
+    limits: Limits
+    label: Label
+    arrived: float
+    deadline: Deadline
+    wanted: frozenset[str]
+    so_far: Happened
+    trace: list[Entry]
+    signals: dict[str, Value] = field(default_factory=dict)
+    out_of_time: bool = False
+
+    def elapsed_s(self) -> float:
+        """Seconds since arrival; at least the deadline once its timer has fired."""
+        gone = self.home.clock.now() - self.arrived
+        return max(gone, self.limits.deadline_s or 0.0) if self.out_of_time else gone
+
+    def day_left(self) -> Decimal | None:
+        """Dollars left of the day. None: the day has no limit."""
+        day = self.limits.day_usd
+        if day is None:
+            return None
+        return EXACT.subtract(day, self.home.senses.purse.spent_usd())
+
+
+class UnderWay:
+    """One hop. Read `chunks` to the end or close it; it is booked by then.
+
+    Attributes:
+        call: What the walk asked for.
+        commits: What it says goes to the caller from its first word on. May become true.
+        begun: A first token has come.
+        overtaken: Set before it is stopped because another hop was first.
+        early: What was said of the beginning of its draft.
+        error: Why it failed. None: it did not, or has not ended.
+    """
+
+    def __init__(self, context: Context, call: Call, beside: UnderWay | None = None) -> None:
+        """Make it ready and set its dollars aside; nothing is sent.
+
+        Args:
+            beside: The hop that is under way beside it.
+        """
+        self.context = context
+        self.call = call
+        self.commits = call.commits
+        self.begun = False
+        self.overtaken = False
+        self.early: tuple[Check, ...] = ()
+        self.error: HopError | None = None
+        self._looked_at: Reading | None = None
+        self._measured: dict[str, Value] = {}
+        self._kept = False
+        self.live = context.home.targets[call.target]
+        self._cold = self.live.cold
+        self._started = context.home.clock.now()
+        ask = self._ask()
+        # A transform may have made it longer than the walk could know.
+        priced = worst_case(
+            self.live, context.request, context.policy, context.home.targets
+        )
+        self._worst = dearest(priced, worst_case_of(ask, self.live))
+        self.run = HopRun(
+            self.live,
+            ask,
+            clock=context.home.clock,
+            deadline=context.deadline,
+            booking=HopBooking(
+                ledger=context.home.ledger,
+                decision_id=context.decision_id,
+                request=context.request,
+                label=context.label,
+                policy=context.policy,
+                target=self.live.target,
+                call=call,
+                hop=call.hop,
+            ),
+            allowance=Allowance(self._most_usd(beside), self._worst),
+        )
+        most = EXACT.multiply(self._worst or Decimal(0), self.live.attempts)
+        self._reserved: Reservation = context.home.senses.purse.reserve(most)
+
+    def _most_usd(self, beside: UnderWay | None) -> Decimal | None:
+        """Most dollars it may spend. None: there is no limit."""
+        context = self.context
+        bounds: list[Decimal] = []
+        if context.limits.cost_usd is not None:
+            left = EXACT.subtract(context.limits.cost_usd, context.so_far.spent)
+            bounds.append(left if beside is None else EXACT.subtract(left, beside.may_spend))
+        day_left = context.day_left()
+        if day_left is not None:
+            bounds.append(day_left)
+        if beside is not None and beside.call.rival is not None:
+            bounds.append(beside.call.rival.most_usd)
+        return min(bounds, default=None)
+
+    @property
+    def may_spend(self) -> Decimal:
+        """Dollars set aside for it."""
+        return self._reserved.usd
+
+    def _ask(self) -> Ask:
+        context, live = self.context, self.live
+        request = context.request
+        return Ask(
+            attempt_id="",
+            messages=outgoing(
+                request.messages,
+                self._attached(),
+                live.target,
+                () if live.here else context.home.transforms,
+            ),
+            max_output_tokens=cap(live, request),
+            temperature=request.temperature,
+            seed=request.seed,
+            stop=request.stop,
+            tools=request.tools,
+            json=request.json,
+            json_schema=request.json_schema,
+        )
+
+    def _attached(self) -> str | None:
+        """The draft that goes along. None: none does."""
+        context, index = self.context, self.call.draft
+        if index is None:
+            return None
+        draft = context.so_far.drafts[index].text
+        author = context.home.targets[context.so_far.hops[index].target]
+        if attachable(draft, cap(author, context.request)):
+            return draft
+        context.trace.append(Note(f"hop {index + 1}'s draft is too long to go along"))
+        return None
+
+    async def chunks(self) -> AsyncGenerator[Chunk, None]:
+        """What goes on to the caller, as it comes. A failure is no exception but `error`."""
+        context = self.context
+        ended: float | None = None
+        status: HopStatus = "failed"
+        left = "stopped by an error of our own"
+        try:
+            async with aclosing(self.run.chunks(self._release)) as chunks:
+                async for chunk in chunks:
+                    if self.run.released and (chunk.text or chunk.tool_calls):
+                        yield chunk
+            ended = context.home.clock.now()
+            await context.home.senses.ready(context.request)
+            self._measured = draft_signals(
+                self.run.answer, context.request, context.wanted, context.signals
+            )
+            status, left = "deferred", "not kept"
+        except HopError as exc:
+            self.error, left = exc, f"failed: {exc.kind}"
+            context.so_far.errors.append(exc)
+        except (asyncio.CancelledError, GeneratorExit):
+            status, left = "cancelled", OVERTAKEN if self.overtaken else "the caller went away"
+            raise
+        finally:
+            took = (context.home.clock.now() if ended is None else ended) - self._started
+            self._keep(status, left, took)
+
+    def _release(self, reading: Reading) -> bool:
+        """Whether what it has said goes on to the caller from now on."""
+        self.begun = self.begun or reading.first is not None
+        if self.commits:
+            return reading.says_something
+        rule, context = self.call.early, self.context
+        if rule is None:
+            return False
+        if reading is not self._looked_at:  # a retry's is another draft
+            self._looked_at, self.early = reading, ()
+        if self.early or len(reading.tokens) < rule.tokens:
+            return False
+        asked = frozenset(test.signal for test in tests_in(rule.require))
+        so_far = draft_signals(reading.completion(), context.request, asked, context.signals)
+        check = early(context.policy, self.call.tier, {**context.signals, **so_far})
+        assert check is not None
+        self.early = (check,)
+        return check.truth is True
+
+    def _keep(self, status: HopStatus, left: str, took_s: float) -> None:
+        """Add it to what has happened, unless not one call of it could be booked."""
+        if self._kept:
+            return
+        self._kept = True
+        context, run = self.context, self.run
+        senses = context.home.senses
+        if run.attempts:
+            senses.saw(
+                self.call.target,
+                run.attempts,
+                cold=self._cold,
+                out_of_time=run.out_of_time,
+                overtaken=self.overtaken,
+            )
+            times = (self._started - context.arrived, took_s)
+            context.so_far.add(self.call, run, status, left, self._measured, times)
+        senses.purse.settle(self._reserved, run.allowance.booked(run.attempts))
+
+    def give_up(self) -> None:
+        """Book it as stopped although its target has not let go."""
+        self._keep("cancelled", OVERTAKEN, self.context.home.clock.now() - self._started)
+
+    def seen(self) -> Seen:
+        """What the walk has to know of it."""
+        context, run = self.context, self.run
+        context.out_of_time = context.out_of_time or run.out_of_time
+        answer = run.answer
+        failed = self.error is not None
+        return Seen(
+            signals=None if failed else {**context.signals, **self._measured},
+            returnable=says_something(answer) and answer.finish != "content_filter",
+            presentable=not failed and presentable(answer, context.request),
+            early=self.early,
+            failure=self.error.kind if self.error else None,
+            committed=run.committed,
+            elapsed_s=context.elapsed_s(),
+            spent_usd=context.so_far.spent,
+            day_left_usd=context.day_left(),
+        )
