@@ -15,7 +15,7 @@ from .hops import Cause, Status
 from .ladder import Ladder, Rung, Rungs
 from .policy.decide import Before, after
 from .policy.rules import Limits, Policy
-from .policy.trace import Entry, Note, Taken
+from .policy.trace import Ended, Entry, Note, Taken
 from .rivals import Rivals
 from .steps import Call, Seen, Verdict
 
@@ -209,14 +209,16 @@ class _Walker:
         self.taken(beside)
         self.ladder.use_up(beside.target)
         first, other = (beside, call) if self.seen.by_rival else (call, beside)
-        verdict = self.ended(first, shown=self.seen.returnable and self.may_show(first))
+        stronger = first is beside and self.may_show(beside)  # than any that could still come
+        self.entries.append(Ended(f"{first.target} ended first", first.hop))
+        verdict = self.ended(first, shown=self.seen.returnable and (first.commits or stronger))
         if verdict is not None:
             return verdict
         if self.seen.returnable and beside.cause == "hedge":
             return None  # another answer of the tier is not what is wanted now
-        self.note(f"{other.target} is still under way")
         commits = self.may_show(other)
         self.seen = yield replace(other, commits=commits, resumed=True, rival=None)
+        self.entries.append(Ended(f"{other.target} ended too", other.hop))
         self.entries.extend(self.seen.early)
         return self.ended(other, shown=commits)
 
@@ -273,7 +275,7 @@ class _Walker:
 
     def shown_because(self) -> str:
         """Why what was said goes to the caller whatever requirements say of it."""
-        if self.seen.early:
+        if any(check.kind == "early" for check in self.seen.early):
             return "it was accepted early"
         if self.cause == "asked":
             return "the caller named this target"

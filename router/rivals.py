@@ -37,7 +37,7 @@ class Rivals:
         if self._first.race is not None and self._bounds.hops == 0:
             found = self._race(rung, seen)
             if isinstance(found, Rival):
-                self._note(f"race: {found.target} starts: {found.because}")
+                self._note(f"race: {found.target}: {found.because}")
                 return found
             self._note(f"race: {found}")
         found = self._hedge(rung, commits, seen)
@@ -68,9 +68,10 @@ class Rivals:
             "race",
             raced.because,
             commits=False,
-            after_s=rule.after_s,
+            after_s=0.0 if rule.at_once else rule.after_s,
             unless="end",
             most_usd=rule.cost_usd,
+            doubt=rule.doubt,
         )
 
     def _hedge(self, rung: Rung, commits: bool, seen: Seen) -> Rival | str:

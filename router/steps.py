@@ -8,7 +8,7 @@ from typing import Literal
 
 from .hops import Cause, Status
 from .policy.predicates import Signals
-from .policy.rules import Early
+from .policy.rules import Doubt, Early
 from .policy.trace import Check, Entry
 
 
@@ -20,7 +20,8 @@ class Rival:
         because: Why, in words.
         commits: As of a `Call`. A race's never does while both are under way.
         after_s: Seconds after the first's start. It is not asked when by then what `unless` names
-            has come of the first.
+            has come of the first. None: time alone doesn't start it.
+        doubt: What of the first's draft so far starts it sooner. None: nothing does.
         most_usd: Most dollars its hop may cost, retries at their worst case.
     """
 
@@ -29,9 +30,10 @@ class Rival:
     cause: Cause
     because: str
     commits: bool
-    after_s: float
+    after_s: float | None
     unless: Literal["first_token", "end"]
     most_usd: Decimal
+    doubt: Doubt | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,8 @@ class Seen:
         returnable: The draft could be shown: it says something, and no filter cut it.
         presentable: It could be shown although it was not kept: it is no refusal either, and
             does not break the form that was asked for.
-        early: What was said of the beginning of the draft; empty when nothing was asked.
+        early: What was said of the beginning of the draft, whether it is shown and whether a race
+            starts; empty when nothing was asked.
         failure: A `HopError.kind`. None: it ended well.
         committed: Bytes of it have reached the caller.
         elapsed_s: Seconds since the request arrived; at least the deadline when that is what

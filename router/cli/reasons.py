@@ -15,7 +15,7 @@ from ..policy.counterfactual import Flip, after_flips, before_flips, early_flips
 from ..policy.explain import PolicyTrace, plain
 from ..policy.predicates import tests_in
 from ..policy.rules import Policy
-from ..policy.trace import Check, Entry, Taken
+from ..policy.trace import Check, Ended, Entry, Taken
 
 INDENT = " " * 8
 _COMMITTED = {"kept": "not flagged", "not kept": "flagged"}
@@ -56,6 +56,9 @@ def decisions(policy: Policy, entries: Sequence[Entry], tiers: Sequence[str]) ->
         if isinstance(entry, Taken):
             tier = tiers[entry.hop] if entry.hop < len(tiers) else ""
             commits = entry.commits
+        if isinstance(entry, Ended):
+            tier = tiers[entry.hop] if entry.hop < len(tiers) else ""
+            commits = False
         yield Decision("", (entry,), ())
     if group:
         yield _decision(policy, tier, group, commits=commits)
@@ -64,7 +67,7 @@ def decisions(policy: Policy, entries: Sequence[Entry], tiers: Sequence[str]) ->
 def _kind(check: Check) -> str:
     """Rules of a kind decide together."""
     kinds = {"guard": "start", "route": "start", "accept": "accept", "early": "early"}
-    return kinds[check.kind]
+    return kinds.get(check.kind, "")  # a race is no decision about an answer
 
 
 def _decision(policy: Policy, tier: str, group: list[Check], *, commits: bool) -> Decision:

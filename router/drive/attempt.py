@@ -59,6 +59,12 @@ class HopRun:
         self.released = False
         self.committed = False
         self.out_of_time = False
+        self._current: OneCall | None = None
+
+    def give_up(self) -> None:
+        """Book the call under way as cancelled without waiting for its target to let go."""
+        if self._current is not None:
+            self._current.give_up()
 
     async def chunks(self, release: Callable[[Reading], bool]) -> AsyncGenerator[Chunk, None]:
         """Call until a call gets through, then hand on what it gives.
@@ -106,6 +112,7 @@ class HopRun:
         number = len(self.attempts) + 1
         one = OneCall(self.live, self.ask, number, self.clock, self.deadline, self._book)
         self.booking.begin(one.attempt_id, number, one.started_at)
+        self._current = one
         try:
             if number == 1 and not self.allowance.covers_one_more([]):
                 await one.refuse(Incapable("what leaves for it may cost more than is left"))

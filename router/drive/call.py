@@ -201,9 +201,13 @@ class OneCall:
 
     async def close(self) -> None:
         """Stop the work behind it; books it as cancelled if it was still going on."""
+        self.give_up()
+        await self._stop()
+
+    def give_up(self) -> None:
+        """Book it as cancelled without waiting for the target to let go."""
         if not self.ended:
             self._end(None, cancelled=True)
-        await self._stop()
 
     async def _fail(self, error: HopError) -> None:
         error.target = error.target or self.live.target.name

@@ -63,7 +63,11 @@ class Lanes:
         """What the walk has to know of what ended."""
         hop = self.ended
         assert hop is not None
-        return replace(hop.seen(), rivaled=self._rivaled, by_rival=hop.call.hop != call.hop)
+        seen, by_rival = hop.seen(), hop.call.hop != call.hop
+        drafting = self._under_way.get(call.hop)
+        if by_rival and drafting is not None:  # why the rival was asked stands in its draft
+            seen = replace(seen, early=drafting.tell())
+        return replace(seen, rivaled=self._rivaled, by_rival=by_rival)
 
     def stop(self, but: UnderWay | None = None) -> None:
         """Stop all that are under way, or all but one; what they cost is booked."""
@@ -88,11 +92,13 @@ class Lanes:
     def _begin(self, call: Call) -> None:
         rival = call.rival
         assert rival is not None
+        self._rivaled = False
         first = UnderWay(self._context, call)
+        first.on_doubt = self._begin_rival
         self._start(first)
         if rival.after_s:
             self._timer = asyncio.create_task(self._begin_later(first, rival.after_s))
-        else:
+        elif rival.after_s is not None:
             self._begin_rival(first)
 
     async def _begin_later(self, first: UnderWay, after_s: float) -> None:
@@ -103,6 +109,8 @@ class Lanes:
             self._begin_rival(first)
 
     def _begin_rival(self, first: UnderWay) -> None:
+        if self._rivaled or first.call.hop not in self._under_way:
+            return
         self._rivaled = True
         self._start(UnderWay(self._context, first.call.of_rival(), beside=first))
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -13,8 +13,8 @@ from ..clock import Deadline
 from ..errors import HopError
 from ..hops import HopStatus
 from ..money import EXACT
-from ..policy.decide import early
-from ..policy.predicates import tests_in
+from ..policy.decide import doubt, early
+from ..policy.predicates import Predicate, tests_in
 from ..policy.rules import Limits, Policy
 from ..policy.trace import Check, Entry, Note
 from ..signals import draft_signals, presentable
@@ -25,7 +25,7 @@ from .booking import HopBooking
 from .call import Reading
 from .happened import Happened, says_something
 from .home import Home
-from .live import Allowance, Live
+from .live import Allowance
 from .outgoing import attachable, outgoing
 from .purse import Reservation
 from .rungs import cap, dearest, worst_case, worst_case_of
@@ -80,6 +80,7 @@ class UnderWay:
         call: What the walk asked for.
         commits: What it says goes to the caller from its first word on. May become true.
         begun: A first token has come.
+        on_doubt: Called when what it has said so far starts a race.
         overtaken: Set before it is stopped because another hop was first.
         early: What was said of the beginning of its draft.
         error: Why it failed. None: it did not, or has not ended.
@@ -96,8 +97,10 @@ class UnderWay:
         self.commits = call.commits
         self.begun = False
         self.overtaken = False
+        self.on_doubt: Callable[[UnderWay], None] = lambda hop: None
         self.early: tuple[Check, ...] = ()
         self.error: HopError | None = None
+        self._told = 0
         self._looked_at: Reading | None = None
         self._measured: dict[str, Value] = {}
         self._kept = False
@@ -106,9 +109,7 @@ class UnderWay:
         self._started = context.home.clock.now()
         ask = self._ask()
         # A transform may have made it longer than the walk could know.
-        priced = worst_case(
-            self.live, context.request, context.policy, context.home.targets
-        )
+        priced = worst_case(self.live, context.request, context.policy, context.home.targets)
         self._worst = dearest(priced, worst_case_of(ask, self.live))
         self.run = HopRun(
             self.live,
@@ -213,18 +214,32 @@ class UnderWay:
         self.begun = self.begun or reading.first is not None
         if self.commits:
             return reading.says_something
-        rule, context = self.call.early, self.context
-        if rule is None:
-            return False
         if reading is not self._looked_at:  # a retry's is another draft
-            self._looked_at, self.early = reading, ()
-        if self.early or len(reading.tokens) < rule.tokens:
+            self._looked_at, self.early, self._told = reading, (), 0
+        looked = {check.kind for check in self.early}
+        shown = self.call.early
+        if shown is not None and "early" not in looked and len(reading.tokens) >= shown.tokens:
+            signals = self._so_far(reading, shown.require)
+            if self._looked(early(self.context.policy, self.call.tier, signals)):
+                return True
+        rival = self.call.rival
+        starts = None if rival is None else rival.doubt
+        if starts is None or "race" in looked or len(reading.tokens) < starts.tokens:
             return False
-        asked = frozenset(test.signal for test in tests_in(rule.require))
-        so_far = draft_signals(reading.completion(), context.request, asked, context.signals)
-        check = early(context.policy, self.call.tier, {**context.signals, **so_far})
+        if self._looked(doubt(self.context.policy, self._so_far(reading, starts.when))):
+            self.on_doubt(self)
+        return False
+
+    def _so_far(self, reading: Reading, asked: Predicate) -> dict[str, Value]:
+        """The signals that `asked` is about, of what has come."""
+        context, names = self.context, frozenset(test.signal for test in tests_in(asked))
+        found = draft_signals(reading.completion(), context.request, names, context.signals)
+        return {**context.signals, **found}
+
+    def _looked(self, check: Check | None) -> bool:
+        """Keep what was said of the beginning; whether it holds."""
         assert check is not None
-        self.early = (check,)
+        self.early = (*self.early, check)
         return check.truth is True
 
     def _keep(self, status: HopStatus, left: str, took_s: float) -> None:
@@ -248,7 +263,13 @@ class UnderWay:
 
     def give_up(self) -> None:
         """Book it as stopped although its target has not let go."""
+        self.run.give_up()
         self._keep("cancelled", OVERTAKEN, self.context.home.clock.now() - self._started)
+
+    def tell(self) -> tuple[Check, ...]:
+        """What was said of its beginning, once."""
+        told, self._told = self._told, len(self.early)
+        return self.early[told:]
 
     def seen(self) -> Seen:
         """What the walk has to know of it."""
@@ -260,7 +281,7 @@ class UnderWay:
             signals=None if failed else {**context.signals, **self._measured},
             returnable=says_something(answer) and answer.finish != "content_filter",
             presentable=not failed and presentable(answer, context.request),
-            early=self.early,
+            early=self.tell(),
             failure=self.error.kind if self.error else None,
             committed=run.committed,
             elapsed_s=context.elapsed_s(),

@@ -11,7 +11,19 @@ from ..errors import PolicyError
 from ..signals.catalogue import CATALOGUE, FAMILIES, Signal, find_signal
 from .document import AcceptPart, EarlyPart, PolicyDocument
 from .predicates import All, AnyOf, Not, Op, Predicate, Test, tests_in
-from .rules import Early, Gain, Guard, Hedge, Limits, Policy, Race, Requirement, Route, Sample
+from .rules import (
+    Doubt,
+    Early,
+    Gain,
+    Guard,
+    Hedge,
+    Limits,
+    Policy,
+    Race,
+    Requirement,
+    Route,
+    Sample,
+)
 
 NUMBER_OPS = ("gt", "gte", "lt", "lte", "is", "is_not")
 WORD_OPS = ("is", "is_not", "in", "not_in")
@@ -132,15 +144,18 @@ class _Builder:
         return tuple(found)
 
     def early_rule(self, part: EarlyPart, on: frozenset[str], place: Place) -> Early:
-        spot: Place = (*place, "require")
-        require = self.predicate(part.require, spot, known=("request", "draft"))
-        for test in tests_in(require):
+        return Early(on, part.tokens, self.of_a_beginning(part.require, (*place, "require")))
+
+    def of_a_beginning(self, value: Any, place: Place) -> Predicate:
+        """A predicate over a draft that is not whole yet."""
+        found = self.predicate(value, place, known=("request", "draft"))
+        for test in tests_in(found):
             signal = find_signal(test.signal)
             if signal is not None and signal.whole_draft:
                 raise self.fail(
-                    f"{test.signal} is known only of a whole draft", spot, "move it to accept"
+                    f"{test.signal} is known only of a whole draft", place, "move it to accept"
                 )
-        return Early(on, part.tokens, require)
+        return found
 
     def limits(self) -> Limits:
         part = self.shape.limits
@@ -180,13 +195,17 @@ class _Builder:
             return None
         if len(self.known_tiers) < 2:
             raise self.fail("needs a second tier to race", ("race",))
-        if part.over_s is None and part.after_s == 0:
+        if part.over_s is None and part.after_s is None and part.doubt is None:
             raise self.fail(
-                "would start with every request, and a draft would be for nothing",
+                "would start with every request, and the draft would be for nothing",
                 ("race",),
-                "set over_s, after_s, or both",
+                "set over_s, after_s or doubt",
             )
-        return Race(over_s=part.over_s, cost_usd=part.cost_usd, after_s=part.after_s)
+        doubt = None
+        if part.doubt is not None:
+            when = self.of_a_beginning(part.doubt.when, ("race", "doubt", "when"))
+            doubt = Doubt(part.doubt.tokens, when)
+        return Race(cost_usd=part.cost_usd, over_s=part.over_s, after_s=part.after_s, doubt=doubt)
 
     def hedge(self) -> Hedge | None:
         part = self.shape.hedge

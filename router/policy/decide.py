@@ -122,6 +122,19 @@ def early(policy: Policy, tier: str, signals: Signals) -> Check | None:
     return Check("early", tier, truth, effect, rule.require, signals)
 
 
+def doubt(policy: Policy, signals: Signals) -> Check | None:
+    """Hold the beginning of the first draft against what starts a race. None: nothing does.
+
+    Only a check that is true starts one: a race is a convenience, not a safeguard.
+    """
+    rule = None if policy.race is None else policy.race.doubt
+    if rule is None:
+        return None
+    truth = rule.when.truth(signals)
+    effect = "the race starts" if truth is True else ""
+    return Check("race", "doubt", truth, effect, rule.when, signals)
+
+
 def pace(policy: Policy, signals: Signals) -> float:
     """How far the bars have moved from their own place (0) to `near_budget` (1).
 

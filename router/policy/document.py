@@ -134,19 +134,23 @@ class GainPart(_Part):
     )
 
 
+class DoubtPart(_Part):
+    """A look at the draft so far that starts a race."""
+
+    tokens: StrictInt = Field(ge=1, le=100_000)
+    when: Predicate
+
+
 class RacePart(_Part):
     """When the next tier starts beside the device."""
 
     over_s: Seconds | None = Field(
         default=None, description="Only when predicted draft seconds times chance are more."
     )
-    after_s: float = Field(
-        default=0.0,
-        strict=True,
-        ge=0,
-        allow_inf_nan=False,
-        description="Seconds of drafting before it starts; a draft that is done stops it.",
+    after_s: Seconds | None = Field(
+        default=None, description="Seconds of drafting after which it starts."
     )
+    doubt: DoubtPart | None = None
     cost_usd: Dollars = Field(description="Most dollars, at the worst case, it may cost.")
 
 

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, cast
 
 from ..document import Document, Place
 from ..errors import PolicyError
 from ..signals.catalogue import Signal, find_signal
 from .explain import show
 from .implied import implied_by, never_false, never_true, opposite, spread
-from .predicates import Predicate, Test, tests_in
+from .lintparts import Part, in_order, parts_of, placed_tests
+from .predicates import Test, tests_in
 from .rules import NOT_RUN, Early, Guard, Policy, Requirement, Route
 
 MOST_COMPARED = 100_000
@@ -81,28 +81,6 @@ def lint(document: Document, policy: Policy, served: Served | None) -> tuple[War
     return tuple(sorted(found.values(), key=lambda w: (w.line or 0, w.column or 0)))
 
 
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A rule's predicate and where it stands.
-
-    Attributes:
-        what: What kind of rule it is.
-        never: What follows when it is never true.
-        tiers: Whose drafts it is about; empty for a rule about the request.
-    """
-
-    what: str
-    place: Place
-    key: str
-    predicate: Predicate
-    never: str
-    tiers: tuple[str, ...] = ()
-
-    @property
-    def spot(self) -> Place:
-        return (*self.place, self.key)
-
-
 class _Linter:
     def __init__(self, document: Document, policy: Policy, served: Served | None) -> None:
         self.document = document
@@ -111,7 +89,7 @@ class _Linter:
         self.last = policy.tiers[-1]
 
     def warnings(self) -> Iterator[Warning]:
-        for part in self.parts():
+        for part in parts_of(self.policy):
             yield from self.condition(part)
             if self.served is not None and part.key != "near_budget":
                 yield from self.lacking(part, self.served)
@@ -144,35 +122,10 @@ class _Linter:
         at = self.document.error(PolicyError, message, place, hint=hint)
         return Warning(message, place, self.document.file, at.line, at.column, at.field, at.hint)
 
-    def parts(self) -> Iterator[_Part]:
-        """Every predicate of the policy."""
-        for i, guard in enumerate(self.policy.guards):
-            never = "it never forbids"
-            if any(_may_be_unknown(test) for test in tests_in(guard.when)):
-                never = "it forbids only where a signal is unknown"
-            yield _Part("guard", ("guards", i), "when", guard.when, never)
-        for i, rule in enumerate(self.policy.route):
-            yield _Part("route", ("route", i), "when", rule.when, "it never matches")
-        for i, wanted in enumerate(self.policy.accept):
-            tiers = self.in_order(wanted.on)
-            held = self.in_order(wanted.on - {self.last})
-            never = f"no draft of {' or '.join(held)} is ever kept" if held else "it always flags"
-            place: Place = ("accept", i)
-            yield _Part("requirement", place, "require", wanted.require, never, tiers)
-            if wanted.near_budget is not None:
-                yield _Part("requirement", place, "near_budget", wanted.near_budget, never, tiers)
-        for i, early in enumerate(self.policy.early):
-            tiers = self.in_order(early.on)
-            never = "nothing is ever shown early"
-            yield _Part("early commit", ("early", i), "require", early.require, never, tiers)
-
-    def in_order(self, tiers: frozenset[str]) -> tuple[str, ...]:
-        return tuple(tier for tier in self.policy.tiers if tier in tiers)
-
-    def condition(self, part: _Part) -> Iterator[Warning]:
+    def condition(self, part: Part) -> Iterator[Warning]:
         """Thresholds that a signal can't be on both sides of, and parts that exclude each other."""
         odd = False
-        for test, spot in _placed_tests(self.document.data, part):
+        for test, spot in placed_tests(self.document.data, part):
             signal = find_signal(test.signal)
             if signal is None:
                 continue
@@ -188,12 +141,12 @@ class _Linter:
                 f"the {part.what}'s conditions contradict each other, so {part.never}", part.spot
             )
 
-    def lacking(self, part: _Part, served: Served) -> Iterator[Warning]:
+    def lacking(self, part: Part, served: Served) -> Iterator[Warning]:
         """Signals that are unknown with the configured targets, and what follows."""
         here = served.lacking.get("", frozenset())
         of_tier = {t: here | served.lacking.get(t, frozenset()) for t in part.tiers}
         places: dict[str, Place] = {}
-        for test, spot in _placed_tests(self.document.data, part):
+        for test, spot in placed_tests(self.document.data, part):
             places.setdefault(test.signal, spot[:-1])
         for name, place in places.items():
             if name in here:
@@ -207,7 +160,7 @@ class _Linter:
                     follows = self.so(part, dark, tier)
                     yield self.warn(f"no target of {tier} produces {name}{follows}", place)
 
-    def so(self, part: _Part, dark: frozenset[str], tier: str | None = None) -> str:
+    def so(self, part: Part, dark: frozenset[str], tier: str | None = None) -> str:
         if part.what == "guard":
             if never_false(part.predicate, unknown=dark):
                 return ", so it always forbids: unknown in a guard does"
@@ -267,7 +220,7 @@ class _Linter:
                 f"{self.last} is the last tier: it is shown from its first token on anyway",
                 (*place, "on"),
             )
-        for tier in self.in_order(early.on - {self.last}):
+        for tier in in_order(self.policy, early.on - {self.last}):
             late = [r.id for r in self.policy.accept if tier in r.on and _needs_whole(r)]
             if late:
                 need, flag = ("this requirement needs", "flags")
@@ -280,9 +233,9 @@ class _Linter:
                 )
 
     def not_run(self) -> Iterator[Warning]:
-        for name in ("race", "sample"):
+        for name, said in NOT_RUN.items():
             if getattr(self.policy, name) is not None:
-                yield self.warn(NOT_RUN[name], (name,))
+                yield self.warn(said, (name,))
 
     def unserved(self, served: Served) -> Iterator[Warning]:
         for i, tier in enumerate(self.policy.tiers):
@@ -293,17 +246,21 @@ class _Linter:
                     "give a target of the config this tier",
                 )
         dark = served.lacking.get("", frozenset())
-        if self.policy.race is not None and "device.end_s" in dark:
+        race = self.policy.race
+        if race is not None and race.over_s is not None and "device.end_s" in dark:
             yield self.warn("device.end_s can't be known, so nothing is ever raced", ("race",))
+        for tier in in_order(
+            self.policy, self.policy.hedge.on if self.policy.hedge else frozenset()
+        ):
+            if len(served.tiers.get(tier, ())) == 1:
+                yield self.warn(
+                    f"tier {tier} has one target, so there is no second to ask", ("hedge", "on")
+                )
 
 
-def _never_of(part: _Part, tier: str) -> str:
-    return part.never if part.what == "early commit" else f"no draft of {tier} is ever kept"
-
-
-def _may_be_unknown(test: Test) -> bool:
-    signal = find_signal(test.signal)
-    return signal is None or signal.may_be_unknown
+def _never_of(part: Part, tier: str) -> str:
+    said = part.what in ("early commit", "doubt")
+    return part.never if said else f"no draft of {tier} is ever kept"
 
 
 def _needs_whole(requirement: Requirement) -> bool:
@@ -329,24 +286,3 @@ def _range(signal: Signal) -> str | None:
     if signal.high is not None:
         return f"it is {kind} of at most {signal.high:g}"
     return f"it is {kind}" if signal.whole else None
-
-
-def _placed_tests(data: Any, part: _Part) -> list[tuple[Test, Place]]:
-    """Each test of a predicate with the place of its comparison in the document."""
-    for key in part.spot:
-        data = data[key]
-    return list(zip(tests_in(part.predicate), _places(data, part.spot), strict=True))
-
-
-def _places(data: Any, place: Place) -> Iterator[Place]:
-    """Where each comparison stands, in the order in which `build` makes tests of them."""
-    for key, value in cast("dict[str, Any]", data).items():
-        spot = (*place, key)
-        if key in ("all", "any"):
-            for i, part in enumerate(value):
-                yield from _places(part, (*spot, i))
-        elif key == "not":
-            yield from _places(value, spot)
-        else:
-            for op in value:
-                yield (*spot, op)

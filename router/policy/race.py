@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from .predicates import Signals
-from .rules import Policy
+from .rules import Policy, Race
 
 
 class Raced(NamedTuple):
@@ -37,9 +37,9 @@ def race(policy: Policy, permitted: tuple[str, ...], start: str | None, signals:
     above = permitted[permitted.index(start) + 1 :]
     if not above:
         return Raced(None, "no race: no stronger tier is permitted")
-    later = f", unless the draft is there after {rule.after_s:g} s" if rule.after_s else ""
+    later = _when(rule)
     if rule.over_s is None:
-        return Raced(above[0], f"whatever is predicted{later}")
+        return Raced(above[0], f"whatever is predicted, {later}")
     seconds, chance = signals.get("device.end_s"), signals.get("prompt.escalation_chance")
     if not isinstance(seconds, int | float) or not isinstance(chance, int | float):
         name = "prompt.escalation_chance" if isinstance(seconds, int | float) else "device.end_s"
@@ -48,4 +48,11 @@ def race(policy: Policy, permitted: tuple[str, ...], start: str | None, signals:
     said = f"{seconds:.3g} s of drafting x {chance:.2g} chance of escalation = {lost:.3g} s"
     if lost <= rule.over_s:
         return Raced(None, f"no race: {said}, not over {rule.over_s:g} s")
-    return Raced(above[0], f"{said}, over {rule.over_s:g} s{later}")
+    return Raced(above[0], f"{said}, over {rule.over_s:g} s; {later}")
+
+
+def _when(rule: Race) -> str:
+    """What starts the race, in words."""
+    said = [] if rule.doubt is None else [f"at token {rule.doubt.tokens} if that is in doubt"]
+    said += [] if rule.after_s is None else [f"after {rule.after_s:g} s"]
+    return " or ".join(said) or "at once"

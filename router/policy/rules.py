@@ -117,20 +117,43 @@ class Gain:
     second_usd: Decimal = Decimal(0)
 
 
+@dataclass(frozen=True, slots=True)
+class Doubt:
+    """A look at the draft so far that starts a race.
+
+    Attributes:
+        tokens: Tokens that have to be there before it is looked at; it is looked at once.
+        when: What has to hold of it.
+    """
+
+    tokens: int
+    when: Predicate
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Race:
     """When the next tier starts beside the device instead of after it.
 
+    What starts it is the first of `after_s` and `doubt`; with neither it starts at once.
+
     Attributes:
-        over_s: It starts when predicted draft seconds times the chance of escalation are more.
-            None: whatever is predicted, so that only `after_s` decides.
         cost_usd: Most dollars, at the worst case, it may cost.
-        after_s: It starts so many seconds after the draft, if the draft is not there by then.
+        over_s: Only when predicted draft seconds times the chance of escalation are more.
+            None: whatever is predicted.
+        after_s: Seconds of drafting after which it starts, if the draft is not there by then.
+            None: time alone doesn't start it.
+        doubt: What of the draft so far starts it. None: nothing does.
     """
 
-    over_s: float | None
     cost_usd: Decimal
-    after_s: float = 0.0
+    over_s: float | None = None
+    after_s: float | None = None
+    doubt: Doubt | None = None
+
+    @property
+    def at_once(self) -> bool:
+        """Whether it starts with the draft."""
+        return (not self.after_s and self.doubt is None) or self.after_s == 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +229,8 @@ class Policy:
             yield requirement.require
         for early in self.early:
             yield early.require
+        if self.race is not None and self.race.doubt is not None:
+            yield self.race.doubt.when
 
     def signals(self) -> frozenset[str]:
         """Names of the signals it has to know to decide."""

@@ -48,6 +48,7 @@ def json_schema() -> Schema:
         ("AcceptPart", "require", "DraftPredicate"),
         ("AcceptPart", "near_budget", "DraftPredicate"),
         ("EarlyPart", "require", "EarlyPredicate"),
+        ("DoubtPart", "when", "EarlyPredicate"),
     ):
         _point(parts[part]["properties"], field, predicate)
     for part in ("GuardPart", "RoutePart", "AcceptPart"):

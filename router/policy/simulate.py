@@ -15,7 +15,7 @@ from ..cascade import Call, Rung, Seen, Verdict, walk
 from ..hops import Status, total_cost
 from ..money import EXACT
 from ..signals.catalogue import Value, find_signal
-from .decide import Before, after, before, early
+from .decide import Before, before, doubt, early
 from .predicates import Signals
 from .rules import Policy
 from .trace import Check, Entry
@@ -145,6 +145,7 @@ class _Play:
         self.path: dict[int, str] = {}
         self.replied: set[int] = set()
         self.missing: str | None = None
+        self._doubted: Check | None = None
         self.raced: str | None = None
 
     @property
@@ -160,8 +161,9 @@ class _Play:
         else:
             self._under_way = {}
             self._begin(call, now)
-        if call.rival is not None and self._under_way[call.hop][1] >= now + call.rival.after_s:
-            self._begin(call.of_rival(), now + call.rival.after_s)
+        starts_s = self._rival_starts_s(call)
+        if call.rival is not None and self._under_way[call.hop][1] >= now + starts_s:
+            self._begin(call.of_rival(), now + starts_s)
             self.raced = call.rival.tier
         rivaled = len(self._under_way) > 1
         hop = min(self._under_way, key=lambda hop: (self._under_way[hop][1], hop))
@@ -172,9 +174,27 @@ class _Play:
             return None
         self.replied.add(hop)
         seen = _seen(self._policy, self._given, of, reply, self._last)
+        if self._doubted is not None and hop == call.hop:
+            seen = replace(seen, early=(*seen.early, self._doubted))
         at = now if at == math.inf else at
         self._last = replace(seen, elapsed_s=at, rivaled=rivaled, by_rival=hop != call.hop)
         return self._last
+
+    def _rival_starts_s(self, call: Call) -> float:
+        """Seconds after the first's start; infinity: it doesn't.
+
+        How many seconds into the draft it is looked at is not known; it counts as at once.
+        """
+        rival, reply = call.rival, self._given.replies.get(call.tier)
+        self._doubted = None
+        if rival is None:
+            return math.inf
+        if rival.doubt is not None and reply is not None and reply.fails is None:
+            signals = _so_far(self._given, reply, rival.doubt.tokens)
+            self._doubted = None if signals is None else doubt(self._policy, signals)
+            if self._doubted is not None and self._doubted.truth is True:
+                return 0.0
+        return math.inf if rival.after_s is None else rival.after_s
 
     def _begin(self, call: Call, at: float) -> None:
         """Put it under way. Where seconds are not known, the rival's end is after the first's."""
@@ -240,15 +260,21 @@ def _beginning(policy: Policy, given: Given, call: Call, reply: Reply) -> Check 
     """The look at a draft's beginning. None: nobody looks, or it ends or fails before that."""
     if call.early is None or reply.fails is not None:
         return None
+    signals = _so_far(given, reply, call.early.tokens)
+    return None if signals is None else early(policy, call.tier, signals)
+
+
+def _so_far(given: Given, reply: Reply, needed: int) -> dict[str, Value] | None:
+    """Signals when that many tokens are there. None: the draft ends before."""
     tokens = reply.signals.get("draft.tokens")
-    if isinstance(tokens, int | float) and tokens < call.early.tokens:
+    if isinstance(tokens, int | float) and tokens < needed:
         return None
-    signals = reply.beginning or {
+    beginning = reply.beginning or {
         name: value
         for name, value in reply.signals.items()
         if (signal := find_signal(name)) is None or not signal.whole_draft
     }
-    return early(policy, call.tier, {**given.signals, **signals})
+    return {**given.signals, **beginning}
 
 
 def _played(

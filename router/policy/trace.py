@@ -21,7 +21,7 @@ class Check(NamedTuple):
         signals: What it was asked of.
     """
 
-    kind: Literal["guard", "route", "early", "accept"]
+    kind: Literal["guard", "route", "early", "race", "accept"]
     id: str
     truth: Truth
     effect: str
@@ -53,6 +53,17 @@ class Note:
 @dataclass(frozen=True, slots=True)
 class Skipped(Note):
     """A target that can't be asked this at all, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Ended(Note):
+    """One of two hops beside each other has ended: what follows is about it.
+
+    Attributes:
+        hop: Its index.
+    """
+
+    hop: int
 
 
 Entry = Check | Taken | Note

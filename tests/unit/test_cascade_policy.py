@@ -300,6 +300,6 @@ def test_a_race_keeps_within_its_dollars_and_is_no_matter_for_a_loop() -> None:
         next(steps)
         return "\n".join(entry.text for entry in trace if isinstance(entry, Note))
 
-    assert "race: cloud-fast would start at once (10 s of drafting x 0.5" in said("1")
+    assert "race: cloud-fast: 10 s of drafting x 0.5" in said("1")
     assert "race: no race: cloud-fast may cost $0.01, $0.001 is allowed" in said("0.001")
     assert "race" not in said("1", stay="device")

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import pytest
+
 from router.device.pace import AIM_S, LARGEST, SMALLEST, Pace
 
 
@@ -35,14 +37,25 @@ def test_chunks_below_the_smallest_size_teach_it_too():
     assert pace.chunk(LARGEST) == LARGEST
 
 
-def test_no_chunk_of_a_few_tokens_is_left_for_the_end():
+@pytest.mark.parametrize(
+    ("prompt", "expected"),
+    [
+        (65, [65]),
+        (80, [80]),
+        (81, [64, 17]),
+        (208, [64, 64, 80]),
+        (64, [64]),
+        (901, [64] * 13 + [69]),
+    ],
+)
+def test_no_chunk_of_a_few_tokens_is_left_for_the_end(prompt: int, expected: list[int]):
     pace = Pace()
-    left, sizes = 65, []
+    left, sizes = prompt, []
     while left:
         sizes.append(pace.chunk(left))
         left -= sizes[-1]
 
-    assert sizes == [33, 32]
+    assert sizes == expected
 
 
 def test_a_handful_of_tokens_says_nothing_about_speed():

@@ -382,7 +382,7 @@ def test_a_target_too_slow_for_the_deadline_is_passed_over() -> None:
     assert "cloud needs about 5.00 s" in lines(second)
 
 
-def test_a_race_is_decided_and_not_run() -> None:
+def test_a_race_of_which_nothing_is_known_is_not_started() -> None:
     raced = replace(POLICY, race=Race(over_s=0.5, cost_usd=Decimal(1)))
     ended = street(SURE).run(raced)
 

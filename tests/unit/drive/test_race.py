@@ -18,7 +18,7 @@ from router.policy.rules import Early, Hedge, Limits, Policy, Race, Requirement
 from router.types import Chunk
 
 BAR: predicates.Predicate = predicates.Test("draft.mean_logprob", "gte", -0.5)
-RACE = Race(over_s=None, cost_usd=Decimal("1"), after_s=1.0)
+RACE = Race(cost_usd=Decimal("1"), after_s=1.0)
 POLICY = Policy(
     name="tested",
     revision="0" * 12,
@@ -27,7 +27,9 @@ POLICY = Policy(
     accept=(Requirement("sure-enough", frozenset({"device", "cloud"}), BAR),),
     race=RACE,
 )
-TWO = replace(POLICY, tiers=("device", "cloud"), accept=(replace(POLICY.accept[0], on=frozenset({"device"})),))
+TWO = replace(
+    POLICY, tiers=("device", "cloud"), accept=(replace(POLICY.accept[0], on=frozenset({"device"})),)
+)
 PENNY = Fixed(Decimal("0.001"))
 
 

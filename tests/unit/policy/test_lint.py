@@ -330,15 +330,11 @@ def test_an_early_commit_on_the_last_tier_is_idle() -> None:
     assert "is shown from its first token on anyway" in told(body)[0]
 
 
-def test_race_and_sample_are_told_to_be_decided_only() -> None:
-    body = (
-        'race: {over_s: 2.0, cost_usd: "0.005"}\n'
-        'sample: {share: 0.1, tier: cloud-fast, day_usd: "1"}\n'
-    )
+def test_a_sample_is_told_to_be_decided_only() -> None:
+    body = 'sample: {share: 0.1, tier: cloud-fast, day_usd: "1"}\n'
 
     assert told(body) == [
-        "p.yaml:4:1: race: this version starts none; whether it would is in the trace",
-        "p.yaml:5:1: sample: this version asks nobody again; which requests it would is in the "
+        "p.yaml:4:1: sample: this version asks nobody again; which requests it would is in the "
         "trace",
     ]
 

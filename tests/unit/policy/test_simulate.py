@@ -8,7 +8,6 @@ from decimal import Decimal
 import pytest
 
 from router.policy.predicates import Test as OneTest
-from router.policy.race import Finish
 from router.policy.rules import Early, Gain, Guard, Limits, Policy, Race, Requirement
 from router.policy.simulate import Given, Played, Reply, day_left_usd, simulate
 from router.policy.trace import Note
@@ -282,36 +281,63 @@ SLOW: dict[str, Value] = {
 
 
 @pytest.mark.parametrize(
-    ("draft", "rival", "finish"),
+    ("draft", "rival", "answer", "seconds"),
     [
-        (replace(SURE, seconds=6.0), replace(SURE, seconds=2.0), Finish("rival", 2.0, "stopped")),
-        (replace(SURE, seconds=1.0), replace(SURE, seconds=2.0), Finish("draft", 1.0, "stopped")),
-        (
-            replace(UNSURE, seconds=1.0),
-            replace(SURE, seconds=2.0),
-            Finish("rival", 2.0, "not kept"),
-        ),
-        (
-            replace(SURE, seconds=6.0),
-            replace(UNSURE, seconds=2.0),
-            Finish("draft", 6.0, "not kept"),
-        ),
-        (replace(SURE, seconds=6.0), Reply(fails="gone"), Finish("draft", 6.0, "failed")),
-        (SURE, replace(SURE, seconds=2.0), None),
+        (replace(SURE, seconds=6.0), replace(SURE, seconds=2.0), "cloud-fast", 2.0),
+        (replace(SURE, seconds=1.0), replace(SURE, seconds=2.0), "device", 1.0),
+        (replace(UNSURE, seconds=1.0), replace(SURE, seconds=2.0), "cloud-fast", 2.0),
+        (replace(SURE, seconds=6.0), replace(UNSURE, seconds=2.0), "device", 6.0),
+        (replace(SURE, seconds=6.0), Reply(fails="gone", seconds=1.0), "device", 6.0),
+        (Reply(fails="unavailable", seconds=1.0), replace(SURE, seconds=3.0), "cloud-fast", 3.0),
+        (replace(SURE, seconds=2.0), replace(SURE, seconds=2.0), "device", 2.0),
     ],
 )
-def test_how_a_race_ends_is_told_when_both_times_are_known(
-    draft: Reply, rival: Reply, finish: Finish | None
-) -> None:
+def test_who_wins_a_race(draft: Reply, rival: Reply, answer: str, seconds: float) -> None:
     found = played(draft, rival, SURE, policy=RACING, signals=SLOW)
 
-    assert (found.race, found.finish) == ("cloud-fast", finish)
+    assert (found.path, found.race) == (("device", "cloud-fast"), "cloud-fast")
+    assert (found.answer, found.seconds) == (answer, seconds)
 
 
-def test_where_nobody_races_there_is_no_finish() -> None:
-    found = played(replace(SURE, seconds=1.0), replace(SURE, seconds=2.0), policy=RACING)
+def test_where_seconds_are_not_known_the_draft_comes_first() -> None:
+    found = played(SURE, replace(SURE, seconds=2.0), policy=RACING, signals=SLOW)
 
-    assert (found.race, found.finish) == (None, None)
+    assert (found.race, found.answer, found.seconds) == ("cloud-fast", "device", None)
+
+
+def test_two_that_are_not_kept_go_on_past_the_rivals_tier() -> None:
+    found = played(
+        replace(UNSURE, seconds=6.0),
+        replace(UNSURE, seconds=2.0),
+        replace(SURE, seconds=1.0),
+        policy=RACING,
+        signals=SLOW,
+    )
+
+    assert found.path == ("device", "cloud-fast", "cloud-strong")
+    assert (found.answer, found.seconds) == ("cloud-strong", 7.0)
+
+
+def test_a_rival_whose_reply_is_wanted_and_not_given_is_missing() -> None:
+    found = played(replace(UNSURE, seconds=1.0), policy=RACING, signals=SLOW)
+
+    assert (found.path, found.missing) == (("device", "cloud-fast"), "cloud-fast")
+
+
+def test_a_draft_that_is_there_in_time_starts_no_rival() -> None:
+    policy = replace(RACING, race=Race(over_s=None, cost_usd=Decimal("0.1"), after_s=3.0))
+
+    soon = played(replace(SURE, seconds=2.0), SURE, policy=policy)
+    late = played(replace(SURE, seconds=9.0), replace(SURE, seconds=1.0), policy=policy)
+
+    assert (soon.path, soon.race) == (("device",), None)
+    assert (late.path, late.answer, late.seconds) == (("device", "cloud-fast"), "cloud-fast", 4.0)
+
+
+def test_where_nobody_races_there_is_no_race() -> None:
+    assert (
+        played(replace(SURE, seconds=1.0), replace(SURE, seconds=2.0), policy=RACING).race is None
+    )
 
 
 def test_the_last_tier_wins_a_race_whatever_its_answer_looks_like() -> None:
@@ -321,4 +347,4 @@ def test_the_last_tier_wins_a_race_whatever_its_answer_looks_like() -> None:
         replace(SURE, seconds=6.0), replace(UNSURE, seconds=2.0), policy=policy, signals=SLOW
     )
 
-    assert found.finish == Finish("rival", 2.0, "stopped")
+    assert (found.answer, found.flags) == ("cloud-fast", ("uncertain",))
