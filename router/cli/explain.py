@@ -110,7 +110,7 @@ def _show(policy: Policy, outcome: Outcome, text: str | None, *, as_json: bool) 
         return
 
     def hop_lines(taken: Taken) -> list[str]:
-        return PolicyTrace((taken,)).lines(outcome.hops)
+        return PolicyTrace((taken,)).lines(tuple(h for h in outcome.hops if h.index == taken.hop))
 
     head, *_, end = explain_outcome(outcome).splitlines()
     typer.echo(head)
