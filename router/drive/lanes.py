@@ -80,9 +80,9 @@ class Lanes:
     async def aclose(self) -> None:
         """Wait until nothing is left of those that were stopped; the rest is stopped too."""
         self._stop_timer()
-        for hop in self._under_way.values():
-            self._cancel(hop)
         self._under_way.clear()
+        for task in self._hops:
+            task.cancel()
         if self._hops:
             _, late = await asyncio.wait(self._hops, timeout=STOP_S)
             for hop in [self._hops[task] for task in late]:
@@ -102,11 +102,16 @@ class Lanes:
             self._begin_rival(first)
 
     async def _begin_later(self, first: UnderWay, after_s: float) -> None:
+        """The top of a task: what goes wrong is handed to whoever waits."""
         await self._context.home.clock.sleep(after_s)
         rival = first.call.rival
         assert rival is not None
-        if not (rival.unless == "first_token" and first.begun):
+        if rival.unless == "first_token" and first.begun:
+            return
+        try:
             self._begin_rival(first)
+        except Exception as exc:  # a transform of the app's
+            self._happened.put_nowait((first, exc))
 
     def _begin_rival(self, first: UnderWay) -> None:
         if self._rivaled or first.call.hop not in self._under_way:

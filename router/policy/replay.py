@@ -195,7 +195,8 @@ class _Walked:
                 return self.so_far(why="best_gain weighs worst-case prices: they are not recorded")
             self.calls.append(call)
             hop = self.hops.get(call.target)
-            if hop is None or hop.seconds is None or not (hop.answered or hop.error_kind):
+            told = hop is not None and (hop.answered or hop.error_kind not in (None, "cancelled"))
+            if hop is None or hop.seconds is None or not told:
                 return self.unanswered(call)
             self.elapsed_s += hop.seconds
             self.costs.append(hop.cost_usd)

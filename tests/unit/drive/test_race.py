@@ -14,10 +14,12 @@ from support.virtual import LoopClock, run_virtual
 from router.errors import NoAnswer, Unavailable
 from router.hops import Attempt, Outcome
 from router.policy import predicates
-from router.policy.rules import Early, Hedge, Limits, Policy, Race, Requirement
-from router.types import Chunk
+from router.policy.rules import Doubt, Early, Hedge, Limits, Policy, Race, Requirement
+from router.providers.base import Target
+from router.types import Chunk, Message
 
 BAR: predicates.Predicate = predicates.Test("draft.mean_logprob", "gte", -0.5)
+LOW = predicates.Test("draft.mean_logprob", "lt", -0.5)
 RACE = Race(cost_usd=Decimal("1"), after_s=1.0)
 POLICY = Policy(
     name="tested",
@@ -266,6 +268,66 @@ def test_a_loser_that_clings_delays_the_end_by_a_second_and_is_booked() -> None:
     assert ended.answer.total_s == pytest.approx(3.0)
     assert hops(ended.answer)[1] == ("cloud-0", "race", "another hop was first")
     assert len(found.sink.ended) == 2
+
+
+@pytest.mark.parametrize(
+    "race", [RACE, Race(cost_usd=Decimal(1), over_s=None, doubt=Doubt(1, LOW))]
+)
+def test_a_transform_that_raises_ends_the_request_and_leaves_nothing_running(race: Race) -> None:
+    def broken(messages: tuple[Message, ...], target: Target) -> tuple[Message, ...]:
+        raise RuntimeError("no model for names")
+
+    found = street(slow(DOUBT, 10), CLOUD)
+    found.lives["device"] = replace(found.lives["device"], here=True)
+    found.transforms = (broken,)
+
+    with pytest.raises(RuntimeError, match="no model for names"):
+        run(found, replace(TWO, race=race))
+    assert found.calls() == {"device": 1, "cloud-0": 0}
+    assert found.players["device"].closed == 1
+
+
+# Doubt
+
+
+def doubting(tokens: int, after_s: float | None = None) -> Policy:
+    return replace(TWO, race=Race(cost_usd=Decimal(1), doubt=Doubt(tokens, LOW), after_s=after_s))
+
+
+def test_a_draft_in_doubt_starts_its_rival_at_the_token_where_it_is_looked_at() -> None:
+    words = says("one two three four five", logprob=-2.0)
+    found = street([words[0], 1.0, words[1], 1.0, words[2], 20.0, *words[3:]], slow(CLOUD, 3))
+    ended = run(found, doubting(3))
+
+    assert ended.text == "the cloud answers"
+    assert ended.answer.escalation_delay_s == pytest.approx(2.0)
+    lines = ended.answer.trace.lines(ended.answer.hops)
+    assert [line for line in lines if "the race starts" in line] == [
+        f" race   {'doubt':<24} yes      draft.mean_logprob -2 < -0.5   -> the race starts"
+    ]
+
+
+def test_a_draft_that_is_not_in_doubt_is_left_to_itself() -> None:
+    found = street([*DEVICE[:3], 30.0, *DEVICE[3:]], CLOUD)
+    ended = run(found, doubting(2))
+
+    assert ended.text == "the device draft is sure"
+    assert found.calls()["cloud-0"] == 0
+
+
+def test_time_starts_what_doubt_does_not() -> None:
+    found = street([*DEVICE[:3], 30.0, *DEVICE[3:]], CLOUD)
+    ended = run(found, doubting(2, after_s=5.0))
+
+    assert ended.text == "the cloud answers"
+    assert ended.answer.escalation_delay_s == pytest.approx(5.0)
+
+
+def test_doubt_and_time_together_start_one_rival() -> None:
+    found = street([*DOUBT[:3], 9.0, *DOUBT[3:]], slow(CLOUD, 30))
+    run(found, doubting(2, after_s=5.0))
+
+    assert found.calls()["cloud-0"] == 1
 
 
 # Hedges

@@ -309,13 +309,18 @@ RACING = replace(PACED, race=Race(over_s=2.0, cost_usd=Decimal("0.01")))
             {"device.end_s": 6.0, "prompt.escalation_chance": 0.5},
             TIERS,
             "device",
-            Raced("cloud-fast", "6 s of drafting x 0.5 chance of escalation = 3 s, over 2 s; at once"),
+            Raced(
+                "cloud-fast", "6 s of drafting x 0.5 chance of escalation = 3 s, over 2 s; at once"
+            ),
         ),
         (
             {"device.end_s": 6.0, "prompt.escalation_chance": 0.5},
             ("device", "cloud-strong"),
             "device",
-            Raced("cloud-strong", "6 s of drafting x 0.5 chance of escalation = 3 s, over 2 s; at once"),
+            Raced(
+                "cloud-strong",
+                "6 s of drafting x 0.5 chance of escalation = 3 s, over 2 s; at once",
+            ),
         ),
         (
             {"device.end_s": 4.0, "prompt.escalation_chance": 0.5},
