@@ -189,3 +189,43 @@ def test_what_was_seen_long_ago_is_not_believed() -> None:
 
     speeds.saw("device", call(1.0, 2.0))
     assert speeds.end_s("device", None) == 2.0
+
+
+# How late is late
+
+
+def test_nothing_is_called_late_before_twenty_first_tokens_were_seen() -> None:
+    speeds = Speeds(ManualClock())
+    for _ in range(19):
+        speeds.saw("cloud", call(0.5, 10.0))
+    assert speeds.first_token_p95_s("cloud") is None
+
+    speeds.saw("cloud", call(0.5, 10.0))
+    assert speeds.first_token_p95_s("cloud") == 0.5
+
+
+def test_nineteen_of_twenty_first_tokens_come_sooner() -> None:
+    speeds = Speeds(ManualClock())
+    for ms in range(1, 41):
+        speeds.saw("cloud", call(ms / 1000, 10.0))
+
+    assert speeds.first_token_p95_s("cloud") == 0.038
+
+
+def test_only_the_last_first_tokens_count() -> None:
+    speeds = Speeds(ManualClock())
+    for ttft_s in [9.0] * 50 + [0.2] * 64:
+        speeds.saw("cloud", call(ttft_s, 10.0))
+
+    assert speeds.first_token_p95_s("cloud") == 0.2
+
+
+def test_a_call_that_was_overtaken_before_its_first_token_took_at_least_so_long() -> None:
+    speeds = Speeds(ManualClock())
+    for _ in range(20):
+        speeds.saw("cloud", call(0.2, 10.0))
+    for _ in range(4):
+        speeds.saw("cloud", call(None, 3.0, error_kind="cancelled"), overtaken=True)
+
+    assert speeds.first_token_p95_s("cloud") == 3.0
+    assert speeds.first_token_s("cloud", None) == 0.2
