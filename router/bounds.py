@@ -83,6 +83,9 @@ class Bounds:
         worst = rung.worst_case_usd
         if limit is None and day is None:
             return True
+        if worst is None and rung.unpriced:
+            self._note(f"{rung.name}: its price is not known, and the config lets it pass")
+            return True
         if worst is None:
             which = "day_usd" if limit is None else "cost_usd"
             return self._stop(which, f"{rung.name} has no known price")

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from . import config as configs
 from . import providers
+from .catalogue.prices import Prices
+from .catalogue.target import facts_of
 from .clock import Clock, SystemClock
 from .config import Bound, Config
 from .drive.attempt import Live
@@ -30,7 +32,6 @@ from .drive.toolloops import ToolLoops
 from .errors import ConfigError
 from .hops import Outcome
 from .ledger import Ledger
-from .ledger.pricing import PriceBook
 from .policy import load as policies
 from .policy.reload import Watched
 from .policy.rules import NOT_RUN, Policy
@@ -176,7 +177,7 @@ def fit(
 
 
 def _targets(config: Config, clock: Clock) -> dict[str, Live]:
-    prices = PriceBook.load(config.prices)
+    prices = price_lists(config)
     return {b.target.name: _live(b, config, prices, clock) for b in config.targets}
 
 
@@ -200,31 +201,36 @@ def _senses(targets: dict[str, Live], clock: Clock) -> Senses:
     )
 
 
-def _live(bound: Bound, config: Config, prices: PriceBook, clock: Clock) -> Live:
+def price_lists(config: Config) -> Prices:
+    """The config's own price list and the shipped one. Raises: ConfigError."""
+    return Prices.load(config.prices, configs.shipped("configs") / "prices.yaml")
+
+
+def today(clock: Clock) -> datetime.date:
+    """The day by which prices and life dates are looked up."""
+    return datetime.datetime.fromtimestamp(clock.wall(), datetime.UTC).date()
+
+
+def _live(bound: Bound, config: Config, prices: Prices, clock: Clock) -> Live:
     target = bound.target
     try:
         provider: Provider = providers.build(target)
     except ConfigError as exc:
         raise _placed(exc, bound, config) from exc
-    on = datetime.datetime.fromtimestamp(clock.wall(), datetime.UTC).date()
-    line = prices.find(target.provider, bound.price or target.model, on)
+    on = today(clock)
+    facts = facts_of(target, bound.price, prices, on)
+    line = facts.line
     anyone = line is None or (line.model == "*" and line.id != bound.price)
     if bound.price is not None and anyone:  # a word misspelt must not become the price for all
         raise config.document.error(
             ConfigError,
             f"no price line is called {bound.price!r}",
             (*bound.place, "price"),
-            hint=f"the prices are in {config.prices}",
+            hint=f"the prices are in {', '.join(str(file) for file in prices.files)}; "
+            "`firsthop prices` shows what is known",
         )
-    retired = providers.dialect(target.provider)
-    if retired is not None and retired.retired:
-        log.warning(
-            "target %s: %s was retired on %s; %s",
-            target.name,
-            target.provider,
-            retired.retired,
-            retired.successors or "choose another",
-        )
+    for warning in facts.warnings(on):
+        log.warning("target %s: %s", target.name, warning)
     return Live(
         target=target,
         provider=provider,
@@ -232,6 +238,8 @@ def _live(bound: Bound, config: Config, prices: PriceBook, clock: Clock) -> Live
         attempts=bound.attempts,
         image_tokens=bound.image_tokens,
         here=getattr(provider, "here", False),
+        unknown_price=bound.unknown_price,
+        max_input_tokens=facts.max_input_tokens,
     )
 
 
@@ -276,11 +284,13 @@ def _check_prices(policy: Policy, config: Config, targets: dict[str, Live], *, l
     """A dollar limit means nothing over a price nobody knows, so it is refused."""
     for bound in config.targets:
         target = bound.target
-        if target.tier in policy.tiers and targets[target.name].meter.price is None:
+        unknown = targets[target.name].meter.price is None and not bound.unknown_price
+        if target.tier in policy.tiers and unknown:
             raise config.document.error(
                 ConfigError,
-                f"{limit} can't be kept: no price is known for model {target.model!r} "
-                f"of {target.provider}",
-                bound.place,
-                hint="name a price line with `price:`, or use a policy without a dollar limit",
+                f"{limit} can't be kept: no price is known for target {target.name}, "
+                f"model {target.model!r} of {target.provider}",
+                (*bound.place, "price"),
+                hint="name its model or a price line with `price:`, declare a price in a file "
+                "under `prices:`, or write `unknown_price: allow` to let the limit pass it by",
             )

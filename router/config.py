@@ -28,6 +28,7 @@ class Bound:
 
     Attributes:
         price: Id of a price line, or a model's name in the price list. None: by `target.model`.
+        unknown_price: Whether it may be asked under a dollar limit although its price is unknown.
         attempts: Most calls of one hop.
         image_tokens: Most input tokens that one frame of a picture takes. None: not known.
         place: Where it stands in the config.
@@ -38,6 +39,7 @@ class Bound:
     attempts: int
     image_tokens: int | None
     place: Place
+    unknown_price: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,7 @@ class Config:
         skipped: Optional targets that are left out, and why.
         ledger_folder: Where the ledger lies.
         keep_text: Whether prompts and answers are written into it.
-        prices: The price list.
+        prices: The price list that counts before the shipped one; may be the shipped one.
         policy_folders: Where a policy's name is looked for, first found first.
         document: The file itself, for complaints that come later.
     """
@@ -204,7 +206,14 @@ def _bound(
         ca_file=str(folder / _expanded(ca_file)) if ca_file else None,
         options=part.options,
     )
-    return Bound(target, values["price"], part.attempts, part.image_tokens, place)
+    return Bound(
+        target,
+        values["price"],
+        part.attempts,
+        part.image_tokens,
+        place,
+        unknown_price=part.unknown_price == "allow",
+    )
 
 
 def _filled(

@@ -48,6 +48,7 @@ class TargetPart(_Part):
     base_url: Text | FromEnv | None = None
     api_key: FromEnv | None = None
     price: Text | FromEnv | None = None
+    unknown_price: Literal["refuse", "allow"] = "refuse"
     transport: Literal["sdk", "lean"] = "sdk"
     optional: StrictBool = False
     attempts: StrictInt = Field(default=2, ge=1, le=10)

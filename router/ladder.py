@@ -24,6 +24,7 @@ class Rung:
         expected_s: Seconds until its answer would be whole, by its own measured speed.
             None: not known.
         first_token_p95_s: Seconds in which 19 of 20 of its first tokens come. None: not known.
+        unpriced: Its price is not known, and limits of dollars let it pass all the same.
         unable: Why it can't be asked this at all, such as ``"it takes no images"``. Empty: it can.
     """
 
@@ -33,6 +34,7 @@ class Rung:
     expected_s: float | None = None
     first_token_p95_s: float | None = None
     unable: str = ""
+    unpriced: bool = False
 
 
 Rungs = Mapping[str, tuple[Rung, ...]]

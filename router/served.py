@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import datetime
 
-from .config import Config
-from .ledger.pricing import PriceBook
+from .catalogue.prices import Prices
+from .catalogue.target import address
+from .config import Config, shipped
 from .policy.lint import Served
 from .providers.base import Target
 
@@ -40,12 +41,14 @@ def served(config: Config) -> Served:
     }
     if not any(bound.target.provider == "device" for bound in config.targets):
         lacking[""] = _OF_A_DEVICE
-    prices = PriceBook.load(config.prices)
+    prices = Prices.load(config.prices, shipped("configs") / "prices.yaml")
     today = datetime.datetime.now(datetime.UTC).date()
     unpriced: dict[str, tuple[str, ...]] = {}
     for bound in config.targets:
         target = bound.target
-        if prices.find(target.provider, bound.price or target.model, today) is None:
+        name = bound.price or target.model
+        known = prices.find(target.provider, name, today, address(target)) is not None
+        if not known and not bound.unknown_price:
             unpriced[target.tier] = (*unpriced.get(target.tier, ()), target.name)
     return Served(
         unpriced=unpriced,

@@ -62,6 +62,7 @@ def rehearse(
             case,
             signals={name: signals.get(name) for name in {*chosen.signals(), *named}},
             prices=_prices(request, chosen, targets),
+            unpriced=frozenset(live.target.tier for live in _first(targets) if live.unpriced),
             unserved=frozenset(chosen.tiers) - {live.target.tier for live in targets.values()},
             asked=asked,
         ),
@@ -81,11 +82,18 @@ def _of_text(request: Request, policy: Policy, targets: Mapping[str, Live]) -> d
     return request_signals(request, request.label or policy.default_label, wanted, given)
 
 
+def _first(targets: Mapping[str, Live]) -> list[Live]:
+    """The first target of each tier."""
+    found: dict[str, Live] = {}
+    for live in targets.values():
+        found.setdefault(live.target.tier, live)
+    return list(found.values())
+
+
 def _prices(request: Request, policy: Policy, targets: Mapping[str, Live]) -> dict[str, Decimal]:
     """By tier, what a call of its first target costs at worst, where that is known."""
-    found: dict[str, Decimal | None] = {}
-    for live in targets.values():
-        found.setdefault(live.target.tier, worst_case(live, request, policy, targets))
+    first = _first(targets)
+    found = {live.target.tier: worst_case(live, request, policy, targets) for live in first}
     return {tier: usd for tier, usd in found.items() if usd is not None}
 
 

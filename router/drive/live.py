@@ -52,6 +52,8 @@ class Live:
         image_tokens: Most input tokens that one frame of a picture takes. None: not known, so what
             a request with pictures costs at worst isn't either, unless the target is free.
         here: It runs on this device, so nothing leaves for it.
+        unknown_price: Should its price not be known, limits of dollars let it pass.
+        max_input_tokens: Most tokens its model takes as a prompt. None: not known.
     """
 
     target: Target
@@ -60,12 +62,19 @@ class Live:
     attempts: int = 2
     image_tokens: int | None = None
     here: bool = False
+    unknown_price: bool = False
+    max_input_tokens: int | None = None
 
     @property
     def cold(self) -> bool:
         """Whether a call would have to wait for the device's start."""
         up: Callable[[], bool] | None = getattr(self.provider, "up", None)
         return self.here and up is not None and not up()
+
+    @property
+    def unpriced(self) -> bool:
+        """Whether its price is unknown, and limits of dollars let it pass."""
+        return self.unknown_price and self.meter.price is None
 
     @property
     def abilities(self) -> frozenset[Ability]:

@@ -26,9 +26,7 @@ class PriceMeter:
     @property
     def free(self) -> bool:
         """Declared to cost nothing, with a basis."""
-        return self.line is not None and not any(
-            (self.line.input_usd_per_1m, self.line.output_usd_per_1m)
-        )
+        return self.line is not None and self.line.free
 
     def cost(self, usage: Usage) -> Decimal | None:
         if self.free:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from ..ladder import Rung
 from ..policy.rules import Policy
 from ..signals import prompt_bound
+from ..signals.size import PromptSize
 from ..types import Ability, Ask, Message, Request
 from .live import Live
 from .outgoing import outgoing_bound
@@ -25,6 +26,7 @@ def rungs_of(
 ) -> dict[str, tuple[Rung, ...]]:
     """Every target by its tier, in the order of the config."""
     found: dict[str, tuple[Rung, ...]] = {}
+    prompt = PromptSize(request)
     for live in targets.values():
         name, tier = live.target.name, live.target.tier
         rung = Rung(
@@ -33,7 +35,8 @@ def rungs_of(
             worst_case_usd=worst_case(live, request, policy, targets),
             expected_s=senses.speeds.end_s(name, None),
             first_token_p95_s=senses.speeds.first_token_p95_s(name) if policy.hedge else None,
-            unable=_unable(live, request, senses),
+            unable=_unable(live, request, senses, prompt),
+            unpriced=live.unpriced,
         )
         found[tier] = (*found.get(tier, ()), rung)
     return found
@@ -77,10 +80,13 @@ def cap(live: Live, request: Request) -> int:
     return live.target.max_output_tokens if asked is None else asked
 
 
-def _unable(live: Live, request: Request, senses: Senses) -> str:
+def _unable(live: Live, request: Request, senses: Senses, prompt: PromptSize) -> str:
     missing = sorted(request.needs - live.abilities)
     if missing:
         return ", ".join(_TAKES_NO[need] for need in missing)
+    limit = live.max_input_tokens
+    if limit is not None and prompt.surely_over(limit):
+        return f"the prompt has at least {prompt.fewest} tokens, it takes {limit}"
     if not senses.breakers.lets(live.target.name):
         return "its circuit breaker is open"
     return ""

@@ -132,8 +132,10 @@ class UnderWay:
         self._reserved: Reservation = context.home.senses.purse.reserve(most)
 
     def _most_usd(self, beside: UnderWay | None) -> Decimal | None:
-        """Most dollars it may spend. None: there is no limit."""
+        """Most dollars it may spend. None: there is no limit, or it may cost what nobody knows."""
         context = self.context
+        if self._worst is None and self.live.unpriced:
+            return None
         bounds: list[Decimal] = []
         if context.limits.cost_usd is not None:
             left = EXACT.subtract(context.limits.cost_usd, context.so_far.spent)

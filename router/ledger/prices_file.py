@@ -13,7 +13,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from ..document import Document, Place, read_yaml, validate
 from ..errors import ConfigError
-from .pricing import PriceLine
+from .pricing import PriceLine, PriceTier
 
 _DOLLARS = re.compile(r"[0-9]{1,7}(\.[0-9]{1,6})?")
 _DAY = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -44,6 +44,16 @@ Day = Annotated[date, BeforeValidator(_day)]
 Word = Annotated[str, Field(min_length=1, max_length=200)]
 
 
+class _Tier(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    above_input_tokens: Annotated[int, Field(ge=1, le=100_000_000)]
+    input_usd_per_1m: Dollars
+    cached_input_usd_per_1m: Dollars | None = None
+    cache_write_input_usd_per_1m: Dollars | None = None
+    output_usd_per_1m: Dollars
+
+
 class _Line(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -52,12 +62,19 @@ class _Line(BaseModel):
     model: Word
     input_usd_per_1m: Dollars
     cached_input_usd_per_1m: Dollars | None = None
+    cache_write_input_usd_per_1m: Dollars | None = None
     output_usd_per_1m: Dollars
+    tiers: list[_Tier] = []
     source: Word
     checked: Day
     valid_from: Day
     retires: Day | None = None
     basis: Word | None = None
+
+    def line(self) -> PriceLine:
+        """The value that it stands for."""
+        tiers = tuple(PriceTier(**dict(tier)) for tier in self.tiers)
+        return PriceLine(**(dict(self) | {"tiers": tiers}))
 
 
 class _File(BaseModel):
@@ -72,10 +89,10 @@ def read_prices(path: Path) -> tuple[PriceLine, ...]:
     Raises:
         ConfigError with file, line and field: the file can't be read, a field is missing, unknown
             or malformed, an id is there twice, two lines of a model begin on one day, an id is the
-            name of a model, a zero price has no basis, or a paid one has.
+            name of a model, a zero price has no basis or a paid one has, or tiers are out of order.
     """
     document = read_yaml(path)
-    lines = [PriceLine(**dict(line)) for line in validate(document, _File).prices]
+    lines = [line.line() for line in validate(document, _File).prices]
     _check(document, lines)
     return tuple(lines)
 
@@ -105,18 +122,20 @@ def _check(document: Document, lines: Sequence[PriceLine]) -> None:
             )
         days[key] = line.id
         _check_basis(document, place, line)
+        lengths = [tier.above_input_tokens for tier in line.tiers]
+        if lengths != sorted(set(lengths)):
+            raise document.error(
+                ConfigError, "has to be in order, the shortest prompts first", (*place, "tiers")
+            )
 
 
 def _check_basis(document: Document, place: Place, line: PriceLine) -> None:
-    free = not (
-        line.input_usd_per_1m or line.output_usd_per_1m or (line.cached_input_usd_per_1m or 0)
-    )
-    if free and line.basis is None:
+    if line.free and line.basis is None:
         raise document.error(
             ConfigError,
             "nothing is charged, and there is no basis for that",
             place,
             hint='say why, such as basis: "trial"; leave the line out when the price is not known',
         )
-    if not free and line.basis is not None:
+    if not line.free and line.basis is not None:
         raise document.error(ConfigError, "only a price of zero has a basis", (*place, "basis"))

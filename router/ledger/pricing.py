@@ -22,6 +22,22 @@ _EXACT = Context(prec=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class PriceTier:
+    """What every token of a call costs once its prompt is longer than a length.
+
+    Attributes:
+        above_input_tokens: It holds for prompts of more tokens than this.
+        input_usd_per_1m: As on the line; so are the others.
+    """
+
+    above_input_tokens: int
+    input_usd_per_1m: Decimal
+    output_usd_per_1m: Decimal
+    cached_input_usd_per_1m: Decimal | None = None
+    cache_write_input_usd_per_1m: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PriceLine:
     """What one model cost at one provider from one day on.
 
@@ -32,10 +48,13 @@ class PriceLine:
         input_usd_per_1m: Dollars per million prompt tokens.
         cached_input_usd_per_1m: The same for prompt tokens read from a cache.
             None: they cost what others do.
+        cache_write_input_usd_per_1m: The same for prompt tokens that are written into one. Only the
+            worst case reckons with it, for a `Usage` doesn't say how many there were.
         output_usd_per_1m: Dollars per million answer tokens, reasoning ones included.
         source: Where the figures were read.
-        checked: The day that source was last looked at.
+        checked: The day that source was last looked at. None: it does not say itself.
         valid_from: First day the figures may be used for.
+        tiers: What calls with long prompts cost instead, shortest first.
         retires: The day the provider means to end the model. For people: a price stays known.
         basis: Why a price of zero is one: ``"trial"``, ``"own box"``, ``"stand-in"``, ``"own
             device"``. None: tokens are paid for.
@@ -47,11 +66,19 @@ class PriceLine:
     input_usd_per_1m: Decimal
     output_usd_per_1m: Decimal
     source: str
-    checked: date
+    checked: date | None
     valid_from: date
     cached_input_usd_per_1m: Decimal | None = None
+    cache_write_input_usd_per_1m: Decimal | None = None
+    tiers: tuple[PriceTier, ...] = ()
     retires: date | None = None
     basis: str | None = None
+
+    @property
+    def free(self) -> bool:
+        """Whether nothing is charged, however long the prompt."""
+        all_rates: tuple[PriceLine | PriceTier, ...] = (self, *self.tiers)
+        return not any(any(_amounts(rates)) for rates in all_rates)
 
 
 class PriceBook:
@@ -116,21 +143,22 @@ def cost(line: PriceLine, usage: Usage) -> Decimal | None:
     Returns: None when the target did not say how many tokens it read or wrote, unless the price is
     zero whatever the count.
     """
-    if worst_case(line, 1, 1) == 0:
+    if line.free:
         return Decimal(0)
     if usage.input_tokens is None or usage.output_tokens is None:
         return None
     cached = usage.cached_input_tokens or 0
     if not 0 <= cached <= usage.input_tokens or usage.output_tokens < 0:
         return None
-    cached_price = line.cached_input_usd_per_1m
+    rates = _reached(line, usage.input_tokens)[-1]
+    cached_price = rates.cached_input_usd_per_1m
     if cached_price is None:
-        cached_price = line.input_usd_per_1m
+        cached_price = rates.input_usd_per_1m
     with localcontext(_EXACT):
         per_million = (
-            (usage.input_tokens - cached) * line.input_usd_per_1m
+            (usage.input_tokens - cached) * rates.input_usd_per_1m
             + cached * cached_price
-            + usage.output_tokens * line.output_usd_per_1m
+            + usage.output_tokens * rates.output_usd_per_1m
         )
         return per_million.scaleb(-PER)
 
@@ -142,9 +170,26 @@ def worst_case(line: PriceLine, input_tokens_bound: int, max_output_tokens: int)
         input_tokens_bound: Upper bound of the prompt's tokens.
         max_output_tokens: Cap on the answer's tokens.
     """
-    dearest_input = max(line.input_usd_per_1m, line.cached_input_usd_per_1m or Decimal(0))
+    reached = _reached(line, input_tokens_bound)
+    dearest_input = max(
+        amount for rates in reached for amount in _amounts(rates)[:-1] if amount is not None
+    )
+    dearest_output = max(rates.output_usd_per_1m for rates in reached)
     with localcontext(_EXACT):
-        per_million = (
-            input_tokens_bound * dearest_input + max_output_tokens * line.output_usd_per_1m
-        )
+        per_million = input_tokens_bound * dearest_input + max_output_tokens * dearest_output
         return per_million.scaleb(-PER)
+
+
+def _reached(line: PriceLine, input_tokens: int) -> tuple[PriceLine | PriceTier, ...]:
+    """What a prompt of up to that many tokens may be priced by; the last is for exactly as many."""
+    return (line, *(tier for tier in line.tiers if input_tokens > tier.above_input_tokens))
+
+
+def _amounts(rates: PriceLine | PriceTier) -> tuple[Decimal | None, ...]:
+    """Dollars per million tokens: three of the prompt's, and last the answer's."""
+    return (
+        rates.input_usd_per_1m,
+        rates.cached_input_usd_per_1m,
+        rates.cache_write_input_usd_per_1m,
+        rates.output_usd_per_1m,
+    )

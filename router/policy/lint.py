@@ -115,7 +115,7 @@ class _Linter:
                     f"can't be kept: no price is known for {', '.join(names)}; "
                     "a router refuses to start",
                     ("limits", limit),
-                    "name a price line with `price:` in the config",
+                    "in the config, name a price line with `price:`, or say `unknown_price: allow`",
                 )
 
     def warn(self, message: str, place: Place, hint: str | None = None) -> Warning:

@@ -56,6 +56,7 @@ class Given:
         replies: By tier.
         prices: By tier, most dollars a call costs. A tier that is not there has no known price.
         seconds: By tier, expected seconds of an answer. Not there: not known.
+        unpriced: Tiers whose price is not known, and that limits of dollars let pass all the same.
         unserved: Tiers without a target.
         stay: The tier that made the tool call this request answers. None: no tool loop.
         asked: The tier whose target the caller named. None: the policy decides.
@@ -65,6 +66,7 @@ class Given:
     replies: Mapping[str, Reply] = field(default_factory=dict)
     prices: Mapping[str, Decimal] = field(default_factory=dict)
     seconds: Mapping[str, float] = field(default_factory=dict)
+    unpriced: frozenset[str] = frozenset()
     unserved: frozenset[str] = frozenset()
     stay: str | None = None
     asked: str | None = None
@@ -231,7 +233,15 @@ def day_left_usd(policy: Policy, signals: Signals) -> Decimal | None:
 
 def _rungs(policy: Policy, given: Given) -> dict[str, tuple[Rung, ...]]:
     return {
-        tier: (Rung(tier, tier, given.prices.get(tier), given.seconds.get(tier)),)
+        tier: (
+            Rung(
+                tier,
+                tier,
+                given.prices.get(tier),
+                given.seconds.get(tier),
+                unpriced=tier in given.unpriced,
+            ),
+        )
         for tier in policy.tiers
         if tier not in given.unserved
     }

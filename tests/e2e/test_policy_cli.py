@@ -110,7 +110,8 @@ def test_what_a_router_would_refuse_to_start_with_is_said(firsthop: Run, tmp_pat
     config = tmp_path / "firsthop.yaml"
     config.write_text(
         "version: 1\npolicy: two\ntargets:\n"
-        "  device: {tier: device, provider: scripted, model: m}\n"
+        "  device: {tier: device, provider: scripted, model: m, "
+        "options: {steps: [{text: x}]}}\n"
         "  cloud: {tier: cloud-fast, provider: openai_compatible, model: nobody-knows, "
         'base_url: "http://127.0.0.1:9/v1"}\n'
     )
@@ -119,6 +120,12 @@ def test_what_a_router_would_refuse_to_start_with_is_said(firsthop: Run, tmp_pat
 
     assert "limits.cost_usd: can't be kept: no price is known for cloud" in done.out
     assert firsthop("ask", "-c", config, "-p", dear, "hm?").code == 2
+    allowed = config.read_text().replace("model: nobody-knows", "unknown_price: allow, model: m")
+    config.write_text(allowed)
+    assert "no price is known" not in firsthop("policy", "check", "-c", config, dear).out
+    words = ("explain", "-c", config, "-p", dear, "hm?", "--dry")
+    dry = firsthop(*words, "--draft", "device:draft.mean_logprob=-0.9")
+    assert " cloud-fast would be asked" in dry.out.splitlines()[-1]
 
 
 def test_cases_that_fail_are_said(firsthop: Run, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 from decimal import Context, Decimal, localcontext
 from fractions import Fraction
@@ -9,7 +10,7 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.ledger.pricing import PriceBook, PriceLine, cost, worst_case
+from router.ledger.pricing import PriceBook, PriceLine, PriceTier, cost, worst_case
 from router.ledger.sqlite import dollars, money
 from router.types import Usage
 
@@ -75,6 +76,33 @@ def test_a_cost_is_the_exact_fraction_whatever_precision_the_app_has_set(
 @given(lines(), usages())
 def test_a_call_never_costs_more_than_its_worst_case(line: PriceLine, usage: Usage) -> None:
     bound = worst_case(line, usage.input_tokens or 0, usage.output_tokens or 0)
+    assert known(cost(line, usage)) <= bound
+
+
+@st.composite
+def stepped(draw: st.DrawFn) -> PriceLine:
+    """A line whose price changes, up or down, with the length of the prompt."""
+    lengths = sorted(draw(st.sets(st.integers(1, 1_000_000), max_size=3)))
+    tiers = tuple(
+        PriceTier(
+            above_input_tokens=length,
+            input_usd_per_1m=draw(PRICES),
+            cached_input_usd_per_1m=draw(st.none() | PRICES),
+            cache_write_input_usd_per_1m=draw(st.none() | PRICES),
+            output_usd_per_1m=draw(PRICES),
+        )
+        for length in lengths
+    )
+    return replace(draw(lines()), tiers=tiers)
+
+
+@given(stepped(), usages(), st.integers(0, 500_000), st.integers(0, 1000))
+def test_nor_where_the_price_steps_and_the_prompt_stays_under_its_bound(
+    line: PriceLine, usage: Usage, more_in: int, more_out: int
+) -> None:
+    bound = worst_case(
+        line, (usage.input_tokens or 0) + more_in, (usage.output_tokens or 0) + more_out
+    )
     assert known(cost(line, usage)) <= bound
 
 

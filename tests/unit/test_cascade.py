@@ -258,6 +258,18 @@ def test_a_target_that_is_too_dear_is_passed_over_for_a_cheaper_one() -> None:
     ]
 
 
+def test_an_unknown_price_that_the_config_allows_passes_the_limit_and_is_noted() -> None:
+    rungs = {
+        "device": RUNGS["device"],
+        "cloud-fast": (Rung("cloud", "cloud-fast", None, unpriced=True),),
+    }
+
+    calls, verdict = walked(UNSURE, SURE, limits=Limits(cost_usd=Decimal("0.05")), rungs=rungs)
+
+    assert [c.target for c in calls] == ["device", "cloud"]
+    assert "cloud: its price is not known, and the config lets it pass" in notes(verdict)
+
+
 def test_without_a_dollar_limit_an_unknown_price_is_no_hindrance() -> None:
     calls, _ = walked(SURE, rungs={"device": (Rung("d", "device", None),)})
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from router import config as configs
+from router.clock import Clock, ManualClock
 from router.compose import Router, fit
 from router.drive.live import Live
 from router.errors import ConfigError, LedgerError
@@ -80,6 +82,120 @@ def test_a_ledger_that_cannot_be_made_is_a_ledger_error(tmp_path: Path) -> None:
 
     with pytest.raises(LedgerError):
         Router.of(write(tmp_path))
+
+
+# Prices and life dates
+
+UNPRICED = """\
+version: 1
+policy: balanced
+targets:
+  device: {tier: device, provider: scripted, model: m, options: {steps: [{text: x}]}}
+  cloud:
+    tier: cloud-fast
+    provider: openai_compatible
+    base_url: http://127.0.0.1:9/v1
+    model: nobody-knows
+"""
+
+
+def fitted(folder: Path, text: str, clock: Clock | None = None) -> dict[str, Live]:
+    path = folder / "firsthop.yaml"
+    path.write_text(text, encoding="utf-8")
+    return fit(configs.load(path, {}), clock=clock)[1]
+
+
+def test_a_dollar_limit_over_an_unknown_price_is_refused_with_file_field_target_and_ways_out(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        fitted(tmp_path, UNPRICED)
+
+    error = caught.value
+    assert (error.file, error.line) == (str(tmp_path / "firsthop.yaml"), 5)
+    assert error.field == "targets.cloud.price"
+    assert "limits.cost_usd of policy balanced can't be kept" in error.message
+    assert "target cloud, model 'nobody-knows'" in error.message
+    for way_out in ("`price:`", "`prices:`", "`unknown_price: allow`"):
+        assert way_out in (error.hint or "")
+
+
+def test_told_to_allow_it_a_target_of_unknown_price_loads_and_is_marked(tmp_path: Path) -> None:
+    lives = fitted(tmp_path, UNPRICED + "    unknown_price: allow\n")
+
+    assert (lives["cloud"].meter.price, lives["cloud"].unpriced) == (None, True)
+    assert not lives["device"].unpriced
+
+
+def test_allowing_it_changes_nothing_for_a_target_whose_price_is_known(tmp_path: Path) -> None:
+    known = UNPRICED.replace("model: nobody-knows", "model: stand-in")
+    lives = fitted(tmp_path, known + "    unknown_price: allow\n")
+
+    assert lives["cloud"].meter.price == "openai_compatible/stand-in@2024-01-01"
+    assert not lives["cloud"].unpriced
+
+
+def test_a_declared_price_makes_the_limit_keepable_and_the_shipped_ones_stay(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "own.yaml").write_text(
+        "prices:\n  - {id: ours, provider: openai_compatible, model: nobody-knows,"
+        ' input_usd_per_1m: "0", output_usd_per_1m: "0", basis: own box, source: me,'
+        " checked: 2026-01-01, valid_from: 2026-01-01}\n"
+    )
+    lives = fitted(tmp_path, UNPRICED + "prices: own.yaml\n")
+
+    assert lives["cloud"].meter.price == "ours"
+    assert lives["device"].meter.price == "scripted/*@2024-01-01"
+
+
+AZURE = UNPRICED.replace("openai_compatible", "azure_ai").replace(
+    "http://127.0.0.1:9/v1", "http://127.0.0.1:9/openai/v1"
+)
+GITHUB = UNPRICED.replace("openai_compatible", "github_models") + "    unknown_price: allow\n"
+
+
+def at(day: str) -> ManualClock:
+    return ManualClock(wall=datetime.datetime.fromisoformat(f"{day}T12:00:00+00:00").timestamp())
+
+
+@pytest.mark.parametrize(
+    ("text", "model", "day", "says"),
+    [
+        (AZURE, "Phi-4", "2026-11-17", None),
+        (AZURE, "Phi-4", "2026-11-18", "retires on 2027-01-17 (LiteLLM 1.109.1), in 60 days"),
+        (AZURE, "o3", "2026-11-19", "model o3 of azure_ai was retired on 2026-11-19"),
+        (AZURE, "gpt-4o", "2026-11-22", "2026-10-01 (Microsoft's schedule of 2026-07-07); 2027-04"),
+        (GITHUB, "openai/gpt-4o", "2026-11-22", "github_models was retired on 2026-07-30"),
+    ],
+)
+def test_a_target_that_ends_is_warned_of_at_load_with_its_day_and_its_heirs(
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    text: str,
+    model: str,
+    day: str,
+    says: str | None,
+) -> None:
+    fitted(tmp_path, text.replace("nobody-knows", model), at(day))
+
+    told = [record.getMessage() for record in caplog.records if record.name == "firsthop"]
+    if says is None:
+        assert told == []
+    else:
+        (line,) = told
+        assert line.startswith("target cloud: ")
+        assert says in line
+        assert "; use " in line
+
+
+def test_a_model_s_size_goes_with_its_target(tmp_path: Path) -> None:
+    assert (
+        fitted(tmp_path, AZURE.replace("nobody-knows", "gpt-4o"), at("2026-11-22"))[
+            "cloud"
+        ].max_input_tokens
+        == 128_000
+    )
 
 
 class Stuck:

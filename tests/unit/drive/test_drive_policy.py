@@ -55,6 +55,57 @@ def lines(street_ran: object) -> str:
     return "\n".join(outcome.trace.lines(outcome.hops))
 
 
+# What nobody can price, and what can't fit
+
+
+def with_cloud(found: Street, **changes: object) -> Street:
+    found.lives["cloud"] = replace(found.lives["cloud"], **changes)  # type: ignore[arg-type]
+    return found
+
+
+LIMITED = replace(POLICY, limits=Limits(cost_usd=Decimal("0.01"), day_usd=Decimal(1)))
+
+
+def test_under_a_dollar_limit_a_target_of_unknown_price_is_passed_over() -> None:
+    ended = with_cloud(street(), meter=Fixed(None)).run(LIMITED)
+
+    assert [hop.target for hop in ended.answer.hops] == ["device"]
+
+
+def test_where_the_config_allows_it_that_target_is_asked_and_its_cost_stays_unknown() -> None:
+    found = with_cloud(street(), meter=Fixed(None), unknown_price=True, attempts=2)
+    found.players["cloud"].plays.insert(0, [Unavailable("busy", retryable=True)])
+    ended = found.run(LIMITED)
+
+    assert ended.text == "The cloud knows"
+    assert [hop.target for hop in ended.answer.hops] == ["device", "cloud"]
+    assert found.calls()["cloud"] == 2, "retried as any other"
+    assert (ended.answer.hops[1].cost_usd, ended.answer.cost_usd) == (None, None)
+    assert "cloud: its price is not known, and the config lets it pass" in lines(ended)
+
+
+def test_allowing_it_does_not_lift_the_limit_of_a_price_that_is_known() -> None:
+    ended = with_cloud(street(), meter=PENNY, unknown_price=True).run(LIMITED)
+
+    assert [hop.target for hop in ended.answer.hops] == ["device"]
+
+
+def test_a_prompt_that_cannot_fit_is_not_sent_and_the_trace_says_why() -> None:
+    found = with_cloud(street(), max_input_tokens=50)
+    ended = found.run(POLICY, ask("word " * 51))
+
+    assert found.calls()["cloud"] == 0
+    assert "cloud skipped: the prompt has at least 51 tokens, it takes 50" in lines(ended)
+
+
+@pytest.mark.parametrize("text", ["word " * 50, "Wort" * 500], ids=["just", "who can tell"])
+def test_a_prompt_that_may_fit_is_sent(text: str) -> None:
+    found = with_cloud(street(), max_input_tokens=50)
+    found.run(POLICY, ask(text))
+
+    assert found.calls()["cloud"] == 1
+
+
 # What leaves
 
 

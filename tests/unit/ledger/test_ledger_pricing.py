@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from router.errors import ConfigError
 from router.ledger import PriceBook, PriceLine
-from router.ledger.pricing import cost, worst_case
+from router.ledger.pricing import PriceTier, cost, worst_case
 from router.ledger.sqlite import money
 from router.types import Usage
 
@@ -204,3 +205,56 @@ def test_a_model_of_an_unknown_endpoint_has_no_price() -> None:
     book = PriceBook.load(SHIPPED)
     assert book.find("openai_compatible", "gpt-4o", DAY) is None
     assert book.find("github_models", "openai/gpt-4o", DAY) is None
+
+
+# Long prompts
+
+
+def stepped() -> PriceLine:
+    tier = PriceTier(
+        above_input_tokens=1000,
+        input_usd_per_1m=Decimal(5),
+        cached_input_usd_per_1m=Decimal("2.5"),
+        output_usd_per_1m=Decimal(15),
+    )
+    return replace(line(), tiers=(tier,))
+
+
+def test_past_a_length_every_token_has_the_longer_prompt_s_price() -> None:
+    at = cost(stepped(), Usage(input_tokens=1000, cached_input_tokens=400, output_tokens=100))
+    past = cost(stepped(), Usage(input_tokens=1001, cached_input_tokens=400, output_tokens=100))
+
+    assert at == Decimal("0.003")
+    assert past == Decimal("0.005505")
+
+
+def test_the_worst_case_reckons_with_the_price_a_prompt_may_reach() -> None:
+    assert worst_case(stepped(), 1000, 100) == Decimal("0.0035")
+    assert worst_case(stepped(), 1001, 100) == Decimal("0.006505")
+
+
+def test_the_worst_case_reckons_with_writing_to_a_cache_and_the_cost_cannot() -> None:
+    dear = line(cache_write_input_usd_per_1m=Decimal(4))
+
+    assert worst_case(dear, 1_000_000, 0) == 4
+    assert cost(dear, Usage(input_tokens=1_000_000, output_tokens=0)) == Decimal("2.5")
+
+
+def test_what_costs_something_past_a_length_is_not_free() -> None:
+    free = line(
+        input_usd_per_1m=Decimal(0), cached_input_usd_per_1m=None, output_usd_per_1m=Decimal(0)
+    )
+    assert free.free
+    assert not replace(free, tiers=stepped().tiers).free
+
+
+def test_a_file_tells_prices_of_long_prompts_in_order(tmp_path: Path) -> None:
+    def tiers(*lengths: int) -> dict[str, str]:
+        one = '{{above_input_tokens: {0}, input_usd_per_1m: "5", output_usd_per_1m: "15"}}'
+        return GOOD | {"tiers": "[" + ", ".join(one.format(length) for length in lengths) + "]"}
+
+    (found,) = PriceBook.load(written(tmp_path, tiers(100, 200))).lines
+    assert [tier.above_input_tokens for tier in found.tiers] == [100, 200]
+    for wrong in ((200, 100), (100, 100)):
+        with pytest.raises(ConfigError, match=r"prices\[0\]\.tiers: .*shortest prompts first"):
+            PriceBook.load(written(tmp_path, tiers(*wrong)))

@@ -1,0 +1,1 @@
+"""What is known of models from outside: prices, sizes, life dates, with their sources."""
