@@ -83,6 +83,7 @@ class Seen:
         returnable: The draft could be shown: it says something, and no filter cut it.
         presentable: It could be shown although it was not kept: it is no refusal either, and
             does not break the form that was asked for.
+        filtered: A content filter stopped it: blocked the prompt, or cut the answer.
         early: What was said of the beginning of the draft; empty when nothing was asked.
         failure: A `HopError.kind`. None: it ended well.
         committed: Bytes of it have reached the caller.
@@ -97,6 +98,7 @@ class Seen:
     signals: Signals | None = None
     returnable: bool = False
     presentable: bool = True
+    filtered: bool = False
     early: tuple[Check, ...] = ()
     failure: str | None = None
     committed: bool = False

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Literal
 
 from ..cascade import Call
 from ..errors import HopError
@@ -102,7 +103,13 @@ def as_chunk(draft: Completion) -> Chunk:
         tokens=draft.tokens,
         tool_calls=draft.tool_calls,
         finish=draft.finish,
+        filtered=draft.filtered,
         usage=draft.usage,
         model=draft.model,
         request_id=draft.request_id,
     )
+
+
+def filtered(where: Literal["prompt", "answer"], categories: tuple[str, ...]) -> str:
+    """What a content filter stopped, and for what: ``"filtered (prompt: violence)"``."""
+    return f"filtered ({': '.join((where, *([', '.join(categories)] if categories else [])))})"
