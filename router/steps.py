@@ -81,9 +81,9 @@ class Seen:
     Attributes:
         signals: Of the draft, together with the request's. None: there was no whole answer.
         returnable: The draft could be shown: it says something, and no filter cut it.
+        filtered: A content filter stopped it: blocked the prompt, or cut the answer.
         presentable: It could be shown although it was not kept: it is no refusal either, and
             does not break the form that was asked for.
-        filtered: A content filter stopped it: blocked the prompt, or cut the answer.
         early: What was said of the beginning of the draft; empty when nothing was asked.
         failure: A `HopError.kind`. None: it ended well.
         committed: Bytes of it have reached the caller.

@@ -25,7 +25,7 @@ from .booking import HopBooking
 from .call import Reading
 from .happened import Happened, filtered, says_something
 from .home import Home
-from .live import Allowance
+from .live import Allowance, Live
 from .outgoing import attachable, outgoing
 from .purse import Reservation
 from .rungs import cap, dearest, worst_case, worst_case_of
@@ -106,7 +106,9 @@ class UnderWay:
         self._started = context.home.clock.now()
         ask = self._ask()
         # A transform may have made it longer than the walk could know.
-        priced = worst_case(self.live, context.request, context.policy, context.home.targets)
+        priced = worst_case(
+            self.live, context.request, context.policy, context.home.targets
+        )
         self._worst = dearest(priced, worst_case_of(ask, self.live))
         self.run = HopRun(
             self.live,

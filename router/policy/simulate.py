@@ -15,7 +15,7 @@ from ..cascade import Call, Rung, Seen, Verdict, walk
 from ..hops import Status, total_cost
 from ..money import EXACT
 from ..signals.catalogue import Value, find_signal
-from .decide import Before, before, early
+from .decide import Before, after, before, early
 from .predicates import Signals
 from .rules import Policy
 from .trace import Check, Entry

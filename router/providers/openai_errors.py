@@ -45,6 +45,7 @@ _LACKS = re.compile(
     re.I,
 )
 _PER_DAY = re.compile(r"by ?day\b|per day|\bdaily\b|\b[RT]PD\b|per 86400 ?s", re.I)
+_CATEGORY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _STATUS = re.compile(r"[45][0-9][0-9]")
 
 
@@ -108,7 +109,9 @@ def stopped_for(results: object) -> set[str]:
     return {
         str(name)
         for name, found in results.items()
-        if isinstance(found, Mapping) and found.get("filtered") is True
+        if _CATEGORY.fullmatch(str(name))  # it is shown and kept, so it has to be a word
+        and isinstance(found, Mapping)
+        and found.get("filtered") is True
     }
 
 

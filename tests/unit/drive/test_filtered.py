@@ -107,6 +107,7 @@ def test_what_reached_the_caller_before_a_filter_cut_it_stays_and_is_flagged(
     assert ended.text == "Once upon"
     assert ended.answer.flags == ("uncertain", "filtered")
     assert ended.answer.answered_by == 1
+    assert ended.answer.hops[1].left == "answered, filtered (answer: violence)"
 
 
 def test_without_a_draft_a_weaker_tier_is_asked() -> None:

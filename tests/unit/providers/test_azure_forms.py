@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from router import providers
+from router.document import parse_yaml
 from router.errors import ConfigError
-from router.providers import azure_ai
+from router.providers import abilities, azure_ai, azure_entra, azure_forms
 from router.providers.azure_forms import Form, find_form
 from router.providers.base import Target
 
@@ -169,3 +173,51 @@ def test_what_can_not_be_meant_is_refused_with_what_to_write(
 
     assert caught.value.field == f"targets.cloud.{field}"
     assert says.lower() in str(caught.value).lower()
+
+
+def documented() -> dict[str, dict[str, Any]]:
+    """The targets of the Azure section, by name."""
+    page = (Path(__file__).parents[3] / "docs" / "providers.md").read_text(encoding="utf-8")
+    section = page.partition("\n## Azure AI\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"^```yaml\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+    found: dict[str, dict[str, Any]] = {}
+    for block in blocks:
+        found |= parse_yaml(block, "providers.md").data
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "form_of_it"),
+    [
+        ("azure", "v1"),
+        ("azure-old", "deployments"),
+        ("endpoint", "online"),
+        ("serverless", "inference"),
+        ("azure-entra", "v1"),
+    ],
+)
+def test_each_target_in_the_docs_is_built_and_of_the_form_it_shows(
+    name: str, form_of_it: str
+) -> None:
+    said = documented()[name]
+    assert ("api_key" in said) == (name != "azure-entra")
+    target = Target(
+        name=name,
+        tier=said["tier"],
+        provider=said["provider"],
+        model=said["model"],
+        base_url=said["base_url"],
+        api_key="a-key-0123456789" if "api_key" in said else None,
+        options=said.get("options", {}),
+    )
+
+    provider: Any = providers.build(target)
+
+    assert provider.form.name == form_of_it
+
+
+def test_every_option_of_azure_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "providers.md").read_text(encoding="utf-8")
+
+    for option in (*azure_forms.OPTIONS, *azure_entra.OPTIONS, *abilities.HABITS):
+        assert re.search(rf"\b{option}\b", page), option
