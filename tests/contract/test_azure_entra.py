@@ -321,6 +321,31 @@ def test_azure_identity_gets_a_token_from_a_managed_identity(
     assert sent.values("x-identity-header") == ["a-header-of-the-machine"]
 
 
+def test_what_azure_identity_finds_by_itself_is_used_unless_told(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    answer = {
+        "access_token": "token-of-the-machine",
+        "expires_on": "4000000000",
+        "resource": "https://ai.azure.com",
+        "token_type": "Bearer",
+    }
+
+    async def main() -> tuple[Heard, Replay]:
+        async with (
+            identity_endpoint(monkeypatch, "200 OK", answer),
+            Replay([PLAIN]) as replay,
+        ):
+            bound = target("azure_ai", replay.url(), "lean", api_key=None, options=ENTRA)
+            async with opened(providers.build(bound)) as provider:
+                return await listen(provider), replay
+
+    heard, replay = asyncio.run(main())
+
+    assert heard.text == "Hello, you.", heard.error
+    assert replay.sent[0].values("authorization") == ["Bearer token-of-the-machine"]
+
+
 def test_azure_identity_without_an_identity_says_what_to_try(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
