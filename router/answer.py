@@ -50,7 +50,7 @@ class Answer:
 
     @property
     def flags(self) -> tuple[str, ...]:
-        """What its reader should know: ``"uncertain"``, ``"limit:deadline_s"``."""
+        """What its reader should know: ``"uncertain"``, ``"filtered"``, ``"limit:deadline_s"``."""
         return self.outcome.flags
 
     @property

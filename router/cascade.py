@@ -74,6 +74,7 @@ class _Walker:
         best: Index of the hop whose draft is given back when nothing better comes.
         drafted: Index of the hop whose draft goes along.
         answered: Somebody gave a whole answer, kept or not, when asked last.
+        filtered: A content filter has stopped a hop.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class _Walker:
         self.best: int | None = None
         self.drafted: int | None = None
         self.answered = False
+        self.filtered = False
         self.because = ladder.because
         self.cause: Cause = "start"
 
@@ -232,12 +234,33 @@ class _Walker:
 
     def ended(self, call: Call, *, shown: bool) -> Verdict | None:
         """What follows from the end of a hop. `shown`: its answer is given whatever it is like."""
+        if self.seen.filtered and (verdict := self.blocked(call.tier)) is not None:
+            return verdict
         if self.seen.signals is None:
             return self.failed(call.target)
         self.answered = True
         if call.cause == "race":
             self.ladder.take(call.tier)
         return self.judge(call.hop, call.tier, commits=shown or self.seen.committed)
+
+    def blocked(self, tier: str) -> Verdict | None:
+        """What `on_filtered` makes of a content filter's stop. None: the walk goes on.
+
+        What has reached the caller stays with every rule.
+        """
+        self.filtered = True
+        rule = self.policy.on_filtered
+        if rule == "next" or self.seen.committed:
+            return None
+        if rule == "refuse":
+            self.note("a content filter stopped it, and on_filtered is refuse")
+            return self.verdict("no_answer", None)
+        self.note(f"a content filter stopped it, so nobody from {tier} up is asked any more")
+        self.ladder.only_below(tier)
+        if self.best is None:
+            return None
+        self.note(f"hop {self.best + 1}'s draft is returned, flagged: on_filtered is draft")
+        return self.verdict("answered", self.best, "uncertain")
 
     def failed(self, target: str) -> Verdict | None:
         self.note(f"{target} failed: {self.seen.failure}")
@@ -261,7 +284,10 @@ class _Walker:
             because = because or UNRETURNABLE
             self.note(f"hop {index + 1}: {UNRETURNABLE}")
         # Nothing was committed of an answer that says nothing: an earlier draft is better.
-        instead = not self.seen.committed and not self.seen.returnable and self.best is not None
+        weaker = self.seen.filtered and self.policy.on_filtered == "draft"
+        instead = not (self.seen.committed or self.seen.returnable) and (
+            weaker or self.best is not None
+        )
         if kept or (commits and not instead):
             return self.verdict("answered", index, *([] if kept else ["uncertain"]))
         if self.seen.returnable:
@@ -304,4 +330,6 @@ class _Walker:
     def verdict(
         self, status: Status, hop: int | None, *flags: str, limit: str | None = None
     ) -> Verdict:
+        if self.filtered and (flags or status != "answered"):  # it was not kept as it is
+            flags = (*flags, "filtered")
         return Verdict(status, hop, flags, limit, tuple(self.entries))

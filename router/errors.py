@@ -12,6 +12,7 @@ RouterError
 ├── Forbidden              guards left no tier that could answer: .guards
 ├── LimitReached           hops, deadline or dollars: .limit  .outcome so far
 └── NoAnswer               every hop failed: .hops; causes in an exception group
+    └── ContentFiltered    a content filter stopped it, and the policy ends it there
 ```
 
 No exception of another library crosses the public door: the room that talks to a library
@@ -20,7 +21,7 @@ turns its exceptions into one of these, with `raise ... from`.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -180,9 +181,21 @@ class Gone(HopError):
 
 
 class Filtered(HopError):
-    """The target's content filter blocked the prompt."""
+    """The target's content filter blocked the prompt.
+
+    An answer that a filter cut is no error but ends with the finish reason `content_filter`.
+
+    Attributes:
+        categories: What it was blocked for, in the target's words, such as ``"violence"``; empty
+            where it did not say.
+    """
 
     kind = "filtered"
+
+    def __init__(self, message: str, *, categories: tuple[str, ...] = (), **more: Any) -> None:
+        """`more` is as of any `HopError`."""
+        self.categories = categories
+        super().__init__(message, **more)
 
 
 class Incapable(HopError):
@@ -250,3 +263,10 @@ class NoAnswer(RouterError):
         self.hops = hops
         self.outcome = outcome
         super().__init__(message)
+
+
+class ContentFiltered(NoAnswer):
+    """A content filter stopped the prompt or the answer, and the policy's `on_filtered` ends there.
+
+    The hops say whose filter it was, and for what: ``"failed: filtered (prompt: violence)"``.
+    """

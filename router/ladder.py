@@ -108,6 +108,14 @@ class Ladder:
         self._left = [tier for tier in self._left if self.open(tier)]
         self._below = [tier for tier in self._below if self.open(tier)]
 
+    def only_below(self, tier: str) -> None:
+        """Never offer a target of `tier` or of a stronger one again."""
+        order = self._policy.tiers
+        for other in order[order.index(tier) :]:
+            self._gone |= {rung.name for rung in self._rungs.get(other, ())}
+        self._left = [one for one in self._left if self.open(one)]
+        self._below = [one for one in self._below if self.open(one)]
+
     def is_last(self, tier: str) -> bool:
         """Whether nothing stronger than `tier` is left, so that it commits at its first token."""
         order = self._policy.tiers

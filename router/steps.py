@@ -83,6 +83,7 @@ class Seen:
     Attributes:
         signals: Of the draft, together with the request's. None: there was no whole answer.
         returnable: The draft could be shown: it says something, and no filter cut it.
+        filtered: A content filter stopped it: blocked the prompt, or cut the answer.
         presentable: It could be shown although it was not kept: it is no refusal either, and
             does not break the form that was asked for.
         early: What was said of the beginning of the draft, whether it is shown and whether a race
@@ -100,6 +101,7 @@ class Seen:
     signals: Signals | None = None
     returnable: bool = False
     presentable: bool = True
+    filtered: bool = False
     early: tuple[Check, ...] = ()
     failure: str | None = None
     committed: bool = False

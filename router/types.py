@@ -200,6 +200,8 @@ class Chunk:
         tokens: Statistics of the tokens behind `text`; empty where a target gives none.
         tool_calls: Calls that are complete with this chunk.
         finish: Set once, on the chunk that ends the answer.
+        filtered: What a content filter cut the answer for, in the target's words; set with or
+            after `finish`, empty where it did not say.
         usage: Set at most once, on the last chunk or after it.
         model: The model that answered, as it calls itself.
         request_id: The target's own id for this call.
@@ -209,6 +211,7 @@ class Chunk:
     tokens: tuple[TokenStat, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     finish: Finish | None = None
+    filtered: tuple[str, ...] = ()
     usage: Usage | None = None
     model: str | None = None
     request_id: str | None = None
@@ -220,12 +223,14 @@ class Completion:
 
     Attributes:
         finish: None: the stream ended without saying why.
+        filtered: What a content filter cut it for; empty where nobody said.
     """
 
     text: str
     tokens: tuple[TokenStat, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     finish: Finish | None = None
+    filtered: tuple[str, ...] = ()
     usage: Usage = Usage()
     model: str | None = None
     request_id: str | None = None

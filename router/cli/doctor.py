@@ -96,7 +96,7 @@ def _target(live: Live) -> list[Finding]:
     if target.provider == "device":
         found.append(_weights(target.model, target.name))
         found += _accelerator(target)
-    elif dialect is not None and dialect.key_env and target.api_key is None:
+    elif dialect is not None and dialect.key_env and not _signs_in(target):
         names = " or ".join(dialect.key_env)
         found.append(Finding("fail", target.name, f"no key; set {names} and name it under api_key"))
     else:
@@ -110,6 +110,11 @@ def _target(live: Live) -> list[Finding]:
             Finding("fail", target.name, f"retired on {dialect.retired}; {dialect.successors}")
         )
     return found
+
+
+def _signs_in(target: Target) -> bool:
+    """Whether it has a key, or gets tokens instead."""
+    return target.api_key is not None or target.options.get("auth") == "entra"
 
 
 def _weights(model: str, name: str) -> Finding:

@@ -34,6 +34,7 @@ class Reading:
     tokens: list[TokenStat] = field(default_factory=list)
     tool_calls: list[ToolCall] = field(default_factory=list)
     finish: Finish | None = None
+    filtered: tuple[str, ...] = ()
     usage: Usage = Usage()
     model: str | None = None
     request_id: str | None = None
@@ -50,6 +51,7 @@ class Reading:
         if chunk.tool_calls or chunk.text.strip():
             self.says_something = True
         self.finish = chunk.finish or self.finish
+        self.filtered = chunk.filtered or self.filtered
         self.usage = chunk.usage or self.usage
         self.model = chunk.model or self.model
         self.request_id = chunk.request_id or self.request_id
@@ -61,6 +63,7 @@ class Reading:
             tokens=tuple(self.tokens),
             tool_calls=tuple(self.tool_calls),
             finish=self.finish,
+            filtered=self.filtered,
             usage=self.usage,
             model=self.model,
             request_id=self.request_id,

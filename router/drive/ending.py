@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..cascade import Verdict
-from ..errors import Forbidden, LimitReached, NoAnswer, RouterError
+from ..errors import ContentFiltered, Forbidden, LimitReached, NoAnswer, RouterError
 from ..hops import Outcome
 from ..policy.decide import Before
 from ..policy.rules import Policy
@@ -42,7 +42,10 @@ def error_of(
     tried = "; ".join(f"{hop.target}: {hop.left}" for hop in outcome.hops)
     if "cut" in verdict.flags:
         tried += "; part of the answer had been sent, so no other target was asked"
-    return NoAnswer(
+    ends = rules.on_filtered != "next" and "filtered" in verdict.flags
+    if ends:
+        tried += f"; on_filtered is {rules.on_filtered}"
+    return (ContentFiltered if ends else NoAnswer)(
         f"{policy}: {tried or _nobody(verdict, first)}",
         hops=outcome.hops,
         outcome=outcome,

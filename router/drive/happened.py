@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from typing import Literal
 
 from ..cascade import Call
 from ..errors import HopError
@@ -80,9 +81,14 @@ class Happened:
     def hops_with(self, answered: int | None) -> tuple[Hop, ...]:
         """All hops, the one whose answer was returned marked as such."""
         return tuple(
-            replace(hop, status="answered", left="answered") if hop.index == answered else hop
+            replace(hop, status="answered", left=self._given(hop)) if hop.index == answered else hop
             for _, hop in sorted(self.hops.items())
         )
+
+    def _given(self, hop: Hop) -> str:
+        draft = self.drafts[hop.index]
+        cut = draft.finish == "content_filter"
+        return f"answered, {filtered('answer', draft.filtered)}" if cut else "answered"
 
 
 def recorded(signals: Mapping[str, Value]) -> dict[str, SignalValue]:
@@ -102,7 +108,14 @@ def as_chunk(draft: Completion) -> Chunk:
         tokens=draft.tokens,
         tool_calls=draft.tool_calls,
         finish=draft.finish,
+        filtered=draft.filtered,
         usage=draft.usage,
         model=draft.model,
         request_id=draft.request_id,
     )
+
+
+def filtered(where: Literal["prompt", "answer"], categories: tuple[str, ...]) -> str:
+    """What a content filter stopped, and for what: ``"filtered (prompt: violence)"``."""
+    of = f": {', '.join(categories)}" if categories else ""
+    return f"filtered ({where}{of})"

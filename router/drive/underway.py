@@ -10,7 +10,7 @@ from decimal import Decimal
 
 from ..cascade import Call, Seen
 from ..clock import Deadline
-from ..errors import HopError
+from ..errors import Filtered, HopError
 from ..hops import HopStatus
 from ..money import EXACT
 from ..policy.decide import doubt, early
@@ -23,7 +23,7 @@ from ..types import Ask, Chunk, Label, Request
 from .attempt import HopRun
 from .booking import HopBooking
 from .call import Reading
-from .happened import Happened, says_something
+from .happened import Happened, filtered, says_something
 from .home import Home
 from .live import Allowance
 from .outgoing import attachable, outgoing
@@ -201,8 +201,11 @@ class UnderWay:
                 self.run.answer, context.request, context.wanted, context.signals
             )
             status, left = "deferred", "not kept"
+            if self.run.answer.finish == "content_filter":
+                left += f": {filtered('answer', self.run.answer.filtered)}"
         except HopError as exc:
-            self.error, left = exc, f"failed: {exc.kind}"
+            said = filtered("prompt", exc.categories) if isinstance(exc, Filtered) else exc.kind
+            self.error, left = exc, f"failed: {said}"
             context.so_far.errors.append(exc)
         except (asyncio.CancelledError, GeneratorExit):
             status, left = "cancelled", OVERTAKEN if self.overtaken else "the caller went away"
@@ -279,9 +282,11 @@ class UnderWay:
         context.out_of_time = context.out_of_time or run.out_of_time
         answer = run.answer
         failed = self.error is not None
+        cut = answer.finish == "content_filter"
         return Seen(
             signals=None if failed else {**context.signals, **self._measured},
-            returnable=says_something(answer) and answer.finish != "content_filter",
+            returnable=says_something(answer) and not cut,
+            filtered=cut or isinstance(self.error, Filtered),
             presentable=not failed and presentable(answer, context.request),
             early=self.tell(),
             failure=self.error.kind if self.error else None,

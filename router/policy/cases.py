@@ -28,7 +28,7 @@ FREE_TIER = "device"
 NONE = "none"
 FAILURES = tuple(sorted({kind.kind for kind in HopError.__subclasses__()}))
 LIMITS = ("hops", "deadline_s", "cost_usd", "day_usd")
-FLAGS = ("uncertain", "cut", *(f"limit:{name}" for name in LIMITS))
+FLAGS = ("uncertain", "cut", "filtered", *(f"limit:{name}" for name in LIMITS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,11 +180,13 @@ class _Builder:
             own.setdefault("draft.refusal", True)
         found = self.filled({"draft.refusal": False} | self.usual_draft | own, "draft")
         beginning = self.signals(part.beginning, (*place, "beginning"), "draft")
+        cut = found.get("draft.finish") == "content_filter"
         return Reply(
             signals=found,
             beginning=beginning,
             fails=part.fails,
-            returnable=part.says != "nothing" and found.get("draft.finish") != "content_filter",
+            returnable=part.says != "nothing" and not cut,
+            cut=part.says != "nothing" and cut,
             presentable=found["draft.refusal"] is not True
             and found.get("draft.json_valid") is not False
             and found.get("draft.tool_calls_valid") is not False,

@@ -99,6 +99,12 @@ class _Linter:
             yield from self.requirement(requirement, ("accept", i))
         for i, early in enumerate(self.policy.early):
             yield from self.early(early, ("early", i))
+        if self.policy.on_filtered == "draft" and len(self.policy.tiers) == 1:
+            yield self.warn(
+                "has one tier only, so there is never a draft: a filtered request ends with "
+                "ContentFiltered",
+                ("on_filtered",),
+            )
         yield from self.not_run()
         if self.served is not None:
             yield from self.unserved(self.served)

@@ -218,7 +218,8 @@ class _Walked:
     def seen(self, call: Call, hop: RecordedHop) -> Seen | Replay:
         """What the walk would have seen, or why it can't go on."""
         if not hop.answered:
-            return Seen(failure=hop.error_kind, elapsed_s=self.elapsed_s)
+            blocked = hop.error_kind == "filtered"
+            return Seen(failure=hop.error_kind, filtered=blocked, elapsed_s=self.elapsed_s)
         signals = {**self.signals, **hop.signals}
         if not call.commits:
             missing = _open_after(self.policy, call.tier, signals)
@@ -232,6 +233,7 @@ class _Walked:
         return Seen(
             signals=signals,
             returnable=hop.finish != "content_filter" and hop.output_tokens != 0,
+            filtered=hop.finish == "content_filter",
             presentable=all(signals.get(name, good) is good for name, good in _GOOD.items()),
             elapsed_s=self.elapsed_s,
         )

@@ -12,6 +12,7 @@ from .predicates import Predicate, tests_in
 
 Escalate = Literal["next", "best_gain"]
 AtLimit = Literal["draft", "refuse"]
+OnFiltered = Literal["next", "draft", "refuse"]
 Recorded = Literal["policy", "cheap", "all"]
 
 
@@ -196,6 +197,8 @@ class Policy:
         early: At most one for a tier.
         escalate: The next stronger tier, or the one that `gain` finds best.
         gain: Always there with ``best_gain``.
+        on_filtered: When a content filter stops a prompt or an answer: ask on as after any
+            failure, ask nobody as strong and give back the best draft, or end the request.
         attach_draft: Whether the draft goes along when the question goes on.
         default_label: Label of a request whose caller said nothing.
         record_signals: What is recorded: what the policy asks for, or more.
@@ -212,6 +215,7 @@ class Policy:
     limits: Limits = field(default_factory=Limits)
     escalate: Escalate = "next"
     gain: Gain | None = None
+    on_filtered: OnFiltered = "next"
     attach_draft: bool = False
     race: Race | None = None
     hedge: Hedge | None = None

@@ -31,6 +31,7 @@ class Reply:
             draft, less what can be known of a whole one only.
         fails: A `HopError.kind`. None: it answers.
         returnable: It says something, and no filter cut it.
+        cut: A content filter cut it after it had said something.
         presentable: It could be shown although it was not kept: it is no refusal and does not
             break the form asked for.
         seconds: Until it is whole, or has failed. None: not known; the deadline then counts none,
@@ -42,6 +43,7 @@ class Reply:
     beginning: Mapping[str, Value] = field(default_factory=dict)
     fails: str | None = None
     returnable: bool = True
+    cut: bool = False
     presentable: bool = True
     seconds: float | None = None
     usd: Decimal | None = None
@@ -258,9 +260,10 @@ def _seen(policy: Policy, given: Given, call: Call, reply: Reply, last: Seen) ->
         signals=None if failed else {**given.signals, **reply.signals},
         returnable=reply.returnable and not failed,
         presentable=reply.presentable,
+        filtered=reply.fails == "filtered" or reply.signals.get("draft.finish") == "content_filter",
         early=() if looked is None else (looked,),
         failure=reply.fails,
-        committed=shown and reply.returnable and not failed,
+        committed=shown and (reply.returnable or reply.cut) and not failed,
         spent_usd=EXACT.add(last.spent_usd, usd),
         day_left_usd=None if day is None else EXACT.subtract(day, usd),
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 from ..document import nearest
 from ..errors import ConfigError
@@ -18,6 +18,30 @@ from .options import flag
 
 OPTIONS = ("abilities", "json_formats", "max_image_bytes", "strict_schema")
 """The options that are read here."""
+
+
+HABITS = ("cap_field", "usage_in_stream")
+"""The options of `habits`."""
+
+
+def habits(target: Target, dialect: Dialect) -> Dialect:
+    """`dialect`, as far as the options of `target` say how its server departs from it.
+
+    Raises: ConfigError that names the field and the nearest known word.
+    """
+    cap_field = target.options.get("cap_field", dialect.cap_field)
+    known = get_args(get_type_hints(Dialect)["cap_field"])
+    if cap_field not in known:
+        raise ConfigError(
+            f"{cap_field!r} is no field for the cap on output tokens",
+            field=_field(target, "cap_field"),
+            hint=nearest(str(cap_field), known),
+        )
+    return replace(
+        dialect,
+        cap_field=cap_field,
+        usage_in_stream=flag(target, "usage_in_stream", default=dialect.usage_in_stream),
+    )
 
 
 def beside_text(target: Target, dialect: Dialect) -> Dialect:

@@ -17,6 +17,8 @@ from urllib.parse import SplitResult, urlsplit
 from ..errors import AuthFailed, ConfigError
 from .base import Dialect, Target
 
+CHAT_ROUTE = "/chat/completions"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
@@ -29,6 +31,7 @@ class Endpoint:
         proxy: URL of the proxy; None: straight.
         ca_file: PEM file to trust beside the system's authorities.
         connect_timeout_s: Longest a connection may take.
+        route: What follows `base_url` in a call; may have a query.
     """
 
     base_url: str
@@ -37,11 +40,12 @@ class Endpoint:
     proxy: str | None = field(repr=False)
     ca_file: str | None
     connect_timeout_s: float
+    route: str = CHAT_ROUTE
 
     @property
     def chat_url(self) -> str:
         """The chat-completions route."""
-        return f"{self.base_url}/chat/completions"
+        return self.base_url + self.route
 
     @property
     def loopback(self) -> bool:
@@ -60,13 +64,16 @@ class Endpoint:
         return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def find_endpoint(target: Target, dialect: Dialect, *, example: str | None = None) -> Endpoint:
+def find_endpoint(
+    target: Target, dialect: Dialect, *, example: str | None = None, route: str = CHAT_ROUTE
+) -> Endpoint:
     """Check a target's address and how it is reached.
 
     Args:
         target: As configured.
         dialect: Gives the address where the target has none.
         example: An address to show when there is none.
+        route: Of its calls.
 
     Raises: ConfigError.
     """
@@ -97,6 +104,7 @@ def find_endpoint(target: Target, dialect: Dialect, *, example: str | None = Non
         proxy=proxy,
         ca_file=target.ca_file,
         connect_timeout_s=target.connect_timeout_s,
+        route=route,
     )
 
 

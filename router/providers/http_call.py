@@ -122,10 +122,14 @@ class Caller(Generic[P]):
             sent = stack.enter_async_context(begin(pool))
             yield Answer(await within(sent, deadline, timeout_s), deadline, timeout_s)
 
-    def seal(self, error: HopError) -> None:
-        """Name the target and keep secrets out, which servers and libraries may have written in."""
+    def seal(self, error: HopError, *more: str) -> None:
+        """Name the target and keep secrets out, which servers and libraries may have written in.
+
+        Args:
+            more: Secrets beside the target's key and its proxy's credentials.
+        """
         error.target = self._target.name
-        for secret in self._secrets:
+        for secret in (*self._secrets, *more):
             error.message = error.message.replace(secret, "[secret]")
             error.code = error.code and error.code.replace(secret, "[secret]")
             if any(secret in str(cause) for cause in causes(error)):

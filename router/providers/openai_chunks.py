@@ -15,7 +15,7 @@ import msgspec
 from ..errors import BadWire
 from ..types import Chunk, Finish, ToolCall, Usage
 from .openai_calls import CallPiece, Calls, Function
-from .openai_errors import stream_error
+from .openai_errors import read_fault, stopped_for, stream_error
 from .sse import Event
 from .token_stats import Token, token_stats
 
@@ -45,6 +45,7 @@ class _Choice(msgspec.Struct):
     delta: _Delta | None = None
     finish_reason: str | None = None
     logprobs: _Logprobs | None = None
+    content_filter_results: Any = None
 
 
 class _Piece(msgspec.Struct):
@@ -77,6 +78,8 @@ class ChunkReader:
         self._any_output = False
         self._usage: Mapping[str, Any] | None = None
         self._calls = Calls()
+        self._filtered: set[str] = set()
+        self._cut = False
 
     def read(self, event: Event) -> Chunk | None:
         """One event's worth of answer; None when the event says nothing we keep.
@@ -92,7 +95,7 @@ class ChunkReader:
             self.done = True
             return None
         if event.name == b"error":
-            raise stream_error(_decode(data, _ANYTHING))
+            return self._broken(_decode(data, _ANYTHING))
         try:
             piece = _decode(data, _PIECE)
         except BadWire:
@@ -100,9 +103,11 @@ class ChunkReader:
                 return None  # the text is whole; this can only have been the usage
             raise
         if piece.error:
-            raise stream_error({"error": piece.error})
+            return self._broken({"error": piece.error})
         self._usage = piece.usage or self._usage
         choice = next((c for c in piece.choices or () if c.index == 0), None)
+        if choice and choice.content_filter_results:
+            self._filtered |= stopped_for(choice.content_filter_results)
         text = (choice.delta.content or "") if choice and choice.delta else ""
         tokens = token_stats(choice.logprobs.content or ()) if choice and choice.logprobs else ()
         if choice and choice.delta and not self.finished:
@@ -112,6 +117,7 @@ class ChunkReader:
         if choice and choice.finish_reason and not self.finished:
             finish, calls = self._ending(choice.finish_reason)
             self.finished = True
+            self._cut = finish == "content_filter"
         self._any_output = self._any_output or bool(text or self._calls)
         model, request_id = self._introduce(piece)
         if not (text or tokens or calls or finish or model or request_id):
@@ -121,6 +127,7 @@ class ChunkReader:
             tokens=tokens,
             tool_calls=calls,
             finish=finish,
+            filtered=self._cut_for() if finish == "content_filter" else (),
             model=model,
             request_id=request_id,
         )
@@ -137,7 +144,25 @@ class ChunkReader:
             raise BadWire("the answer stopped in the middle: no finish reason and no end mark came")
         calls = () if self.finished else self._calls.complete()
         usage = _usage(self._usage, any_output=self._any_output)
-        return Chunk(tool_calls=calls, usage=usage) if calls or usage is not None else None
+        filtered = self._cut_for() if self._cut else ()
+        if not (calls or filtered or usage is not None):
+            return None
+        return Chunk(tool_calls=calls, filtered=filtered, usage=usage)
+
+    def _broken(self, payload: object) -> Chunk:
+        """An error object in the stream. A content filter's, once there is output, ends the answer.
+
+        Raises: what any other stands for.
+        """
+        fault = read_fault(payload)
+        if not (fault.filtered and self._any_output) or self.finished:
+            raise stream_error(payload)
+        self.finished = self._cut = True
+        self._filtered |= set(fault.categories)
+        return Chunk(finish="content_filter", filtered=self._cut_for())
+
+    def _cut_for(self) -> tuple[str, ...]:
+        return tuple(sorted(self._filtered))
 
     def _collect(self, delta: _Delta) -> None:
         for piece in delta.tool_calls or ():

@@ -45,6 +45,7 @@ _LACKS = re.compile(
     re.I,
 )
 _PER_DAY = re.compile(r"by ?day\b|per day|\bdaily\b|\b[RT]PD\b|per 86400 ?s", re.I)
+_CATEGORY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 _STATUS = re.compile(r"[45][0-9][0-9]")
 
 
@@ -57,12 +58,19 @@ class Fault:
         code: Its own code, as sent.
         words: Every code and type in it, lower case, inner ones included.
         status: The HTTP status written in the body; None: none is.
+        categories: What a content filter says it stopped it for.
     """
 
     message: str
     code: str | None
     words: frozenset[str]
     status: int | None
+    categories: tuple[str, ...] = ()
+
+    @property
+    def filtered(self) -> bool:
+        """Whether it is a content filter's."""
+        return bool(self.words & _FILTERED)
 
 
 def read_fault(payload: object) -> Fault:
@@ -84,7 +92,27 @@ def read_fault(payload: object) -> Fault:
     numbers = [str(error.get(k)) for k in ("status", "statusCode", "code")]
     status = next((int(n) for n in numbers if _STATUS.fullmatch(n)), None)
     code = error.get("code") or error.get("type")
-    return Fault(_short(message), str(code) if code else None, frozenset(words), status)
+    results = (p.get(k) for p in parts for k in ("content_filter_result", "content_filter_results"))
+    return Fault(
+        _short(message),
+        str(code) if code else None,
+        frozenset(words),
+        status,
+        tuple(sorted({name for result in results for name in stopped_for(result)})),
+    )
+
+
+def stopped_for(results: object) -> set[str]:
+    """The categories that stopped it, of a content filter's verdicts by category."""
+    if not isinstance(results, Mapping):
+        return set()
+    return {
+        str(name)
+        for name, found in results.items()
+        if _CATEGORY.fullmatch(str(name))  # it is shown and kept, so it has to be a word
+        and isinstance(found, Mapping)
+        and found.get("filtered") is True
+    }
 
 
 def read_payload(body: bytes, headers: Mapping[str, str]) -> object:
@@ -114,7 +142,7 @@ def http_error(status: int, headers: Mapping[str, str], body: bytes, *, wall_s: 
     fault = read_fault(read_payload(body, headers))
     said = f"HTTP {status}" + (f": {fault.message}" if fault.message else "")
     retry_after_s = retry_after(headers, fault.message, wall_s)
-    error = _by_status(status, fault, said, headers)
+    error = _by_status(_of_model(status, headers), fault, said, headers)
     error.status = status
     error.code = fault.code or headers.get("x-ms-error-code")
     error.retry_after_s = retry_after_s
@@ -144,9 +172,16 @@ def stream_error(payload: object) -> HopError:
     return error
 
 
+def _of_model(status: int, headers: Mapping[str, str]) -> int:
+    """An Azure endpoint says 424 for whatever its model's container said, and that in a header."""
+    if status != 424:
+        return status
+    told = headers.get("ms-azureml-model-error-statuscode", "")
+    return int(told) if _STATUS.fullmatch(told) else 503
+
+
 def _by_status(status: int, fault: Fault, said: str, headers: Mapping[str, str]) -> HopError:
-    filtered = bool(fault.words & _FILTERED)
-    if status in _SAYS_LACKS and not filtered and _LACKS.search(fault.message):
+    if status in _SAYS_LACKS and not fault.filtered and _LACKS.search(fault.message):
         return Incapable(said)
     match status:
         case 401 | 403:
@@ -173,8 +208,9 @@ def _by_status(status: int, fault: Fault, said: str, headers: Mapping[str, str])
         return Unavailable(said)
     if status < 400:
         return BadWire(f"{said}; expected 200")
-    if filtered:
-        return Filtered(said)
+    if fault.filtered:
+        of = f" ({', '.join(fault.categories)})" if fault.categories else ""
+        return Filtered(said + of, categories=fault.categories)
     if fault.words & _INCAPABLE or _TOO_LONG.search(fault.message):
         return Incapable(said)
     return Refused(said)

@@ -76,7 +76,7 @@ class SdkTransport:
             token = _OUR_HEADERS.set(headers)
             try:
                 response = await self._client.post(
-                    "/chat/completions",
+                    self._endpoint.chat_url,
                     cast_to=_HTTP.Response,
                     body=body,
                     stream=True,

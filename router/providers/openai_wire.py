@@ -8,21 +8,22 @@ always streamed.
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
+from typing import Any
 
 from ..clock import Clock, SystemClock
 from ..errors import BadWire, ConfigError, Gone, HopError, Unavailable
 from ..types import Ask, Chunk
 from .abilities import OPTIONS, beside_text
 from .base import Dialect, Target
-from .endpoint import find_endpoint, key_headers
+from .endpoint import CHAT_ROUTE, find_endpoint, key_headers
 from .http_call import Answer, Caller
 from .openai_body import request_body
 from .openai_errors import http_error, read_payload, stream_error
 from .options import check_options, flag
 from .sse import Parser
-from .transport import Transport
+from .transport import Reply, Transport
 
 ID_HEADERS = ("x-client-request-id",)
 AFTER_TEXT_S = 5.0
@@ -55,6 +56,7 @@ class OpenAIWire:
         example_url: str | None = None,
         id_headers: tuple[str, ...] = ID_HEADERS,
         more_options: tuple[str, ...] = (),
+        route: str = CHAT_ROUTE,
         clock: Clock | None = None,
         after_text_s: float = AFTER_TEXT_S,
     ) -> None:
@@ -66,6 +68,7 @@ class OpenAIWire:
             example_url: An address to show when the target lacks one and the dialect has none.
             id_headers: Headers that carry `Ask.attempt_id`.
             more_options: Options that the caller has looked at itself.
+            route: What follows the address in a call.
             clock: For dates in answers.
             after_text_s: How long to wait for usage and the end once the text is whole.
 
@@ -81,7 +84,7 @@ class OpenAIWire:
         self.dialect = beside_text(target, dialect)
         self.abilities = self.dialect.abilities
         self._id_headers = id_headers
-        self.endpoint = find_endpoint(target, dialect, example=example_url)
+        self.endpoint = find_endpoint(target, dialect, example=example_url, route=route)
         self._clock = clock or SystemClock()
         self._after_text_s = after_text_s
         self._caller: Caller[Transport] = Caller(target, self.endpoint, self._make_transport)
@@ -95,7 +98,9 @@ class OpenAIWire:
         try:
             body, headers = request_body(ask, self._target, self.dialect), self._headers(ask)
             deadline = self._caller.deadline()
-            async with self._caller.call(lambda way: way.post(body, headers), deadline) as answer:
+            async with self._caller.call(
+                lambda way: self._post(way, body, headers), deadline
+            ) as answer:
                 await self._check(answer)
                 async with aclosing(self._read(answer)) as chunks:
                     async for chunk in chunks:
@@ -107,6 +112,12 @@ class OpenAIWire:
     async def aclose(self) -> None:
         """Close the connections. Calls after this one fail."""
         await self._caller.aclose()
+
+    def _post(
+        self, way: Transport, body: dict[str, Any], headers: Mapping[str, str]
+    ) -> AbstractAsyncContextManager[Reply]:
+        """The call itself; for one who has to fetch something for it first."""
+        return way.post(body, headers)
 
     async def _read(self, answer: Answer) -> AsyncGenerator[Chunk, None]:
         """The chunks of an answer that began well."""
@@ -181,4 +192,8 @@ class OpenAIWire:
             error.message += f"; the service ended on {self.dialect.retired}"
             if self.dialect.successors:
                 error.message += f", use {self.dialect.successors} instead"
-        self._caller.seal(error)
+        self._caller.seal(error, *self._shown_never())
+
+    def _shown_never(self) -> tuple[str, ...]:
+        """Secrets beside the key, to keep out of errors."""
+        return ()

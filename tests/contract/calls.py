@@ -7,8 +7,10 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
+from router import providers
 from router.errors import HopError
-from router.providers.base import Provider, Target, Transport
+from router.providers.azure_wire import AzureWire
+from router.providers.base import Dialect, Provider, Target, Transport
 from router.types import Ask, Chunk, Message
 
 KEY = "echoed-key-0123456789"
@@ -37,6 +39,11 @@ class Heard:
     def text(self) -> str:
         return "".join(chunk.text for chunk in self.chunks)
 
+    @property
+    def filtered(self) -> tuple[str, ...]:
+        """What a content filter cut it for; the last word counts."""
+        return next((c.filtered for c in reversed(self.chunks) if c.filtered), ())
+
     def only(self, name: str) -> Any:
         """The one value of a field that may be set once; None: never set."""
         values = [v for c in self.chunks if (v := getattr(c, name)) is not None]
@@ -53,8 +60,30 @@ async def opened(provider: Provider) -> AsyncIterator[Provider]:
         await provider.aclose()  # twice is allowed
 
 
+FORMS: dict[str, dict[str, Any]] = {
+    "azure_ai:deployments": {"dialect": "deployments", "api_version": "2024-10-21"},
+    "azure_ai:online": {"dialect": "online", "deployment": "blue"},
+    "azure_ai:inference": {"dialect": "inference"},
+}
+"""Providers that speak in several forms: by a name for each, the options that choose it."""
+
+
+def dialect_of(name: str) -> Dialect:
+    """How a provider, or one of `FORMS`, speaks."""
+    if name in FORMS:
+        provider = providers.build(target(name, "http://127.0.0.1:9/d", "lean"))
+        assert isinstance(provider, AzureWire)
+        return provider.form.dialect
+    dialect = providers.dialect(name)
+    assert dialect is not None
+    return dialect
+
+
 def target(name: str, base_url: str, transport: Transport, **more: Any) -> Target:
     fields = {"api_key": KEY, "timeout_s": 5.0, **more}
+    if name in FORMS:
+        fields["options"] = {**FORMS[name], **more.get("options", {})}
+        name = name.partition(":")[0]
     return Target(
         name="cloud",
         tier="strong",

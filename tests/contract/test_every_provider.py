@@ -14,12 +14,12 @@ from importlib import import_module
 from typing import Any
 
 import pytest
-from contract.calls import ASK, KEY, MODEL, TRANSPORTS, Heard, listen, opened, target
+from contract.calls import ASK, KEY, MODEL, TRANSPORTS, Heard, dialect_of, listen, opened, target
 from contract.replay import Recording, Replay, recordings
 
 from router import providers
-from router.errors import HopError
-from router.providers.base import Dialect, Transport
+from router.errors import Filtered, HopError
+from router.providers.base import Transport
 from router.types import Ask, Usage
 
 HTTP_PROVIDERS = [name for name in providers.names() if providers.dialect(name) is not None]
@@ -46,12 +46,6 @@ def played(
             return await listen(provider), replay
 
     return asyncio.run(main())
-
-
-def dialect_of(name: str) -> Dialect:
-    dialect = providers.dialect(name)
-    assert dialect is not None
-    return dialect
 
 
 @pytest.mark.parametrize(("name", "transport", "recording"), PLAYED)
@@ -82,6 +76,7 @@ def check_answer(heard: Heard, expect: Any) -> None:
     said = {name: expect.get(name) for name in names}
     assert heard.text == expect["text"]
     assert heard.only("finish") == expect["finish"]
+    assert heard.filtered == tuple(expect.get("filtered", ()))
     assert (usage or Usage()) == Usage(**said)
     assert usage is None or heard.chunks[-1].usage is usage
     assert heard.only("model") == expect["model"]
@@ -115,6 +110,8 @@ def check_error(error: HopError, expect: Any) -> None:
     assert error.reached
     if "code" in expect:
         assert error.code == expect["code"]
+    if isinstance(error, Filtered):
+        assert error.categories == tuple(expect.get("filtered", ()))
     assert expect.get("says", "") in error.message
     shown = "".join(traceback.format_exception(error)) + repr(error) + str(error.code)
     assert KEY not in shown

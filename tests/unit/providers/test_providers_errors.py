@@ -8,7 +8,7 @@ import ssl
 
 import pytest
 
-from router.errors import BadWire, HopError, Refused, Unavailable
+from router.errors import BadWire, Filtered, HopError, Refused, Unavailable
 from router.providers.openai_errors import http_error, stream_error
 from router.providers.transport import causes, connection_error
 
@@ -223,3 +223,29 @@ def test_a_content_filter_stays_one_whatever_its_message_says() -> None:
     body = {"error": {"code": "content_filter", "message": "Images like this are not supported"}}
 
     assert error(400, json.dumps(body)).kind == "filtered"
+
+
+def test_a_filters_categories_are_words_and_nothing_else() -> None:
+    verdicts = {
+        "violence": {"filtered": True},
+        "hate": {"filtered": False},
+        "the caller's own text": {"filtered": True},
+        "sexual": {"filtered": "true"},
+        "self_harm": True,
+    }
+    inner = {"code": "ResponsibleAIPolicyViolation", "content_filter_result": verdicts}
+    found = error(400, json.dumps({"error": {"code": "content_filter", "innererror": inner}}))
+
+    assert isinstance(found, Filtered)
+    assert found.categories == ("violence",)
+    assert "(violence)" in found.message
+
+
+@pytest.mark.parametrize(
+    ("told", "kind"), [("500", "unavailable"), ("400", "refused"), ("429", "rate_limited")]
+)
+def test_an_endpoints_424_is_what_its_model_said(told: str, kind: str) -> None:
+    found = error(424, "no", ms_azureml_model_error_statuscode=told)
+
+    assert (found.kind, found.status) == (kind, 424)
+    assert error(424, "no", ms_azureml_model_error_statuscode="x").kind == "unavailable"

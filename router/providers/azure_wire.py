@@ -1,0 +1,99 @@
+"""The chat wire on Azure: an `OpenAIWire` with its addresses, tokens and second official client."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+from ..clock import Clock
+from ..errors import AuthFailed, HopError
+from .abilities import HABITS, habits
+from .azure_entra import OPTIONS as ENTRA_OPTIONS
+from .azure_entra import Credential, Tokens, find_identity
+from .azure_forms import EXAMPLE, find_form
+from .azure_forms import OPTIONS as FORM_OPTIONS
+from .base import Dialect, Target
+from .openai_wire import ID_HEADERS, OpenAIWire
+from .transport import Reply, Transport
+
+
+class AzureWire(OpenAIWire):
+    """A provider for one Azure target; as its base, but for what is said here.
+
+    Attributes:
+        form: Which of Azure's forms it speaks.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        dialect: Dialect,
+        *,
+        credential: Credential | None = None,
+        clock: Clock | None = None,
+    ) -> None:
+        """Check what the config says. `credential`: see `azure_ai.build`.
+
+        Raises: ConfigError.
+        """
+        form = find_form(target, dialect)
+        identity = find_identity(target, form.scope, credential)
+        spoken = habits(target, form.dialect)
+        if identity is not None:
+            spoken = replace(spoken, key_env=())  # no key is missing
+        super().__init__(
+            replace(target, base_url=form.base_url),
+            spoken,
+            example_url=EXAMPLE,
+            id_headers=(*ID_HEADERS, "x-ms-client-request-id"),
+            more_options=(*FORM_OPTIONS, *ENTRA_OPTIONS, *HABITS),
+            route=form.route,
+            clock=clock,
+        )
+        self.form = form
+        self._scope = None if identity is None else identity.scope
+        self._tokens = None if identity is None else Tokens(identity, clock)
+
+    async def aclose(self) -> None:
+        await super().aclose()
+        if self._tokens is not None:
+            await self._tokens.aclose()
+
+    def _post(
+        self, way: Transport, body: dict[str, Any], headers: Mapping[str, str]
+    ) -> AbstractAsyncContextManager[Reply]:
+        if self._tokens is None:
+            return way.post(body, headers)
+        return self._post_with_token(self._tokens, way, body, headers)
+
+    @asynccontextmanager
+    async def _post_with_token(
+        self, tokens: Tokens, way: Transport, body: dict[str, Any], headers: Mapping[str, str]
+    ) -> AsyncIterator[Reply]:
+        bearer = {"authorization": f"Bearer {await tokens.bearer()}"}
+        async with way.post(body, {**headers, **bearer}) as reply:
+            yield reply
+
+    def _make_transport(self, tls: ssl.SSLContext) -> Transport:
+        if self.form.name == "inference" and self._target.transport == "sdk":
+            from .azure_sdk import AzureSdkTransport
+
+            assert self.form.api_version is not None
+            return AzureSdkTransport(self.endpoint, tls, self.form.api_version)
+        return super()._make_transport(tls)
+
+    def _seal(self, error: HopError) -> None:
+        if self._tokens is not None and isinstance(error, AuthFailed) and error.reached:
+            if error.status == 401:
+                self._tokens.forget()
+            error.message += (
+                "; the Entra token was turned away: has the identity a role on this resource, such "
+                f"as Cognitive Services User, and is {self._scope} its scope (`scope`)?"
+            )
+        super()._seal(error)
+
+    def _shown_never(self) -> tuple[str, ...]:
+        return () if self._tokens is None else self._tokens.secrets

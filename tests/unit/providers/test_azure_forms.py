@@ -1,0 +1,223 @@
+"""Which form of Azure an address is of, and what follows from it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from router import providers
+from router.document import parse_yaml
+from router.errors import ConfigError
+from router.providers import abilities, azure_ai, azure_entra, azure_forms
+from router.providers.azure_forms import Form, find_form
+from router.providers.base import Target
+
+
+def form(base_url: str, **options: Any) -> Form:
+    return find_form(bound(base_url, **options), azure_ai.DIALECT)
+
+
+def bound(base_url: str, **options: Any) -> Target:
+    return Target(
+        name="cloud",
+        tier="strong",
+        provider="azure_ai",
+        model="my deployment",
+        base_url=base_url,
+        api_key="a-key-0123456789",
+        options=options,
+    )
+
+
+RESOURCE = "https://res.openai.azure.com"
+VERSION = "2024-10-21"
+CHAT = "/chat/completions"
+VERSIONED = f"{CHAT}?api-version={VERSION}"
+MODELS = f"{CHAT}?api-version=2024-05-01-preview"
+OLD = f"{RESOURCE}/openai/deployments/gpt"
+ONLINE = "https://ep.westeurope.inference.ml.azure.com"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "options", "name", "url"),
+    [
+        (RESOURCE, {}, "v1", f"{RESOURCE}/openai/v1{CHAT}"),
+        (f"{RESOURCE}/", {}, "v1", f"{RESOURCE}/openai/v1{CHAT}"),
+        (f"{RESOURCE}/openai/v1/", {}, "v1", f"{RESOURCE}/openai/v1{CHAT}"),
+        (f"{RESOURCE}/openai/v1{CHAT}", {}, "v1", f"{RESOURCE}/openai/v1{CHAT}"),
+        (
+            f"{RESOURCE}/openai/v1",
+            {"api_version": "preview"},
+            "v1",
+            f"{RESOURCE}/openai/v1{CHAT}?api-version=preview",
+        ),
+        (OLD, {"api_version": VERSION}, "deployments", f"{OLD}{VERSIONED}"),
+        (f"{OLD}{VERSIONED}", {}, "deployments", f"{OLD}{VERSIONED}"),
+        (f"{OLD}{VERSIONED}", {"api_version": VERSION}, "deployments", f"{OLD}{VERSIONED}"),
+        (
+            RESOURCE,
+            {"api_version": VERSION},
+            "deployments",
+            f"{RESOURCE}/openai/deployments/my%20deployment{VERSIONED}",
+        ),
+        (f"{ONLINE}/score", {}, "online", f"{ONLINE}/score"),
+        (f"{ONLINE}/v1", {}, "online", f"{ONLINE}/v1{CHAT}"),
+        (f"{ONLINE}/v1{CHAT}", {}, "online", f"{ONLINE}/v1{CHAT}"),
+        (
+            "https://res.services.ai.azure.com/models",
+            {},
+            "inference",
+            f"https://res.services.ai.azure.com/models{MODELS}",
+        ),
+        (
+            "https://res.services.ai.azure.com",
+            {"dialect": "inference"},
+            "inference",
+            f"https://res.services.ai.azure.com/models{MODELS}",
+        ),
+        (
+            "https://phi.swedencentral.models.ai.azure.com",
+            {},
+            "inference",
+            f"https://phi.swedencentral.models.ai.azure.com{MODELS}",
+        ),
+        (
+            OLD,
+            {"dialect": "inference", "api_version": "2024-08-01-preview"},
+            "inference",
+            f"{OLD}{CHAT}?api-version=2024-08-01-preview",
+        ),
+        ("http://127.0.0.1:8000/v1", {}, "v1", f"http://127.0.0.1:8000/v1{CHAT}"),
+    ],
+)
+def test_an_address_says_its_form_and_where_calls_go(
+    base_url: str, options: dict[str, Any], name: str, url: str
+) -> None:
+    found = form(base_url, **options)
+    provider: Any = azure_ai.build(bound(base_url, **options))
+
+    assert found.name == name
+    assert provider.endpoint.chat_url == url
+
+
+def test_each_form_has_its_own_habits() -> None:
+    found = {
+        f.name: (f.dialect.key_headers, f.dialect.cap_field, dict(f.dialect.headers))
+        for f in (
+            form(RESOURCE),
+            form(OLD, api_version=VERSION),
+            form(f"{ONLINE}/score", deployment="blue-2"),
+            form("https://res.services.ai.azure.com/models"),
+        )
+    }
+
+    assert found == {
+        "v1": (("api-key",), "max_completion_tokens", {}),
+        "deployments": (("api-key",), "max_completion_tokens", {}),
+        "online": (("authorization",), "max_tokens", {"azureml-model-deployment": "blue-2"}),
+        "inference": (
+            ("authorization", "api-key"),
+            "max_tokens",
+            {"extra-parameters": "pass-through"},
+        ),
+    }
+
+
+def test_an_old_version_is_asked_as_it_knows_and_options_have_the_last_word() -> None:
+    old = form(OLD, api_version="2024-06-01").dialect
+    provider: Any = azure_ai.build(
+        bound(
+            OLD, api_version="2024-06-01", cap_field="max_completion_tokens", usage_in_stream=True
+        )
+    )
+
+    assert (old.cap_field, old.usage_in_stream) == ("max_tokens", False)
+    assert provider.dialect.cap_field == "max_completion_tokens"
+    assert provider.dialect.usage_in_stream
+
+
+def test_only_the_models_route_has_ended() -> None:
+    assert form("https://res.services.ai.azure.com/models").dialect.retired == "2026-08-26"
+    assert form("https://phi.westus.models.ai.azure.com").dialect.retired is None
+    assert form(RESOURCE).dialect.retired is None
+
+
+@pytest.mark.parametrize(
+    ("base_url", "options", "field", "says"),
+    [
+        (OLD, {}, "options.api_version", "2024-10-21"),
+        (OLD, {"api_version": 20241021}, "options.api_version", "in quotes"),
+        (OLD, {"api_version": "2024-10-21&x=1"}, "options.api_version", "no API version"),
+        (
+            f"{OLD}{VERSIONED}",
+            {"api_version": "2024-06-01"},
+            "options.api_version",
+            "write it once",
+        ),
+        (ONLINE, {}, "base_url", "/score"),
+        (RESOURCE, {"deployment": "blue"}, "options.deployment", "model"),
+        (f"{ONLINE}/v1", {"deployment": "a b"}, "options.deployment", "name of a deployment"),
+        (RESOURCE, {"dialect": "inferense"}, "options.dialect", "inference"),
+        (f"{RESOURCE}/openai/v1?x=1", {}, "base_url", "query"),
+        ("http://[::1", {}, "base_url", "no URL"),
+    ],
+)
+def test_what_can_not_be_meant_is_refused_with_what_to_write(
+    base_url: str, options: dict[str, Any], field: str, says: str
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        azure_ai.build(bound(base_url, **options))
+
+    assert caught.value.field == f"targets.cloud.{field}"
+    assert says.lower() in str(caught.value).lower()
+
+
+def documented() -> dict[str, dict[str, Any]]:
+    """The targets of the Azure section, by name."""
+    page = (Path(__file__).parents[3] / "docs" / "providers.md").read_text(encoding="utf-8")
+    section = page.partition("\n## Azure AI\n")[2].partition("\n## ")[0]
+    blocks = re.findall(r"^```yaml\n(.*?)^```", section, re.DOTALL | re.MULTILINE)
+    found: dict[str, dict[str, Any]] = {}
+    for block in blocks:
+        found |= parse_yaml(block, "providers.md").data
+    return found
+
+
+@pytest.mark.parametrize(
+    ("name", "form_of_it"),
+    [
+        ("azure", "v1"),
+        ("azure-old", "deployments"),
+        ("endpoint", "online"),
+        ("serverless", "inference"),
+        ("azure-entra", "v1"),
+    ],
+)
+def test_each_target_in_the_docs_is_built_and_of_the_form_it_shows(
+    name: str, form_of_it: str
+) -> None:
+    said = documented()[name]
+    assert ("api_key" in said) == (name != "azure-entra")
+    target = Target(
+        name=name,
+        tier=said["tier"],
+        provider=said["provider"],
+        model=said["model"],
+        base_url=said["base_url"],
+        api_key="a-key-0123456789" if "api_key" in said else None,
+        options=said.get("options", {}),
+    )
+
+    provider: Any = providers.build(target)
+
+    assert provider.form.name == form_of_it
+
+
+def test_every_option_of_azure_is_documented() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "providers.md").read_text(encoding="utf-8")
+
+    for option in (*azure_forms.OPTIONS, *azure_entra.OPTIONS, *abilities.HABITS):
+        assert re.search(rf"\b{option}\b", page), option
