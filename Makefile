@@ -19,7 +19,7 @@ $(STAMPS)/venv:
 	@touch $@
 
 $(STAMPS)/app: $(STAMPS)/venv pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -e ".[convert]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -e ".[all]"
 	@touch $@
 
 $(STAMPS)/dev: $(STAMPS)/app pyproject.toml

@@ -316,11 +316,14 @@ class _Walker:
             self.bounds.in_time(self.seen)
         limit = self.bounds.stopped_by
         flags = [] if limit is None else [f"limit:{limit}"]
-        if self.best is not None and (limit is None or self.bounds.limits.at_limit == "draft"):
+        rule, name = self.policy.on_failure, "on_failure"
+        if limit is not None:
+            rule, name = self.bounds.limits.at_limit, "limits.at_limit"
+        if self.best is not None and rule == "draft":
             self.note(f"hop {self.best + 1}'s draft is returned, flagged: nothing better came")
             return self.verdict("answered", self.best, "uncertain", *flags, limit=limit)
         if self.best is not None:
-            self.note("limits.at_limit is refuse, so no draft is given back")
+            self.note(f"{name} is refuse, so no draft is given back")
         status: Status = "no_answer" if limit is None else "limit_reached"
         return self.verdict(status, None, *flags, limit=limit)
 

@@ -71,6 +71,7 @@ class _Builder:
             limits=self.limits(),
             escalate=shape.escalate,
             gain=self.gain(),
+            on_failure=shape.on_failure,
             on_filtered=shape.on_filtered,
             attach_draft=shape.attach_draft,
             race=self.race(),

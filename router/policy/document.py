@@ -19,7 +19,7 @@ from pydantic import (
 
 from ..document import shown
 from ..types import Label
-from .rules import AtLimit, Escalate, OnFiltered, Recorded
+from .rules import AtLimit, Escalate, OnFailure, OnFiltered, Recorded
 
 _WORD = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 MOST_USD = 1_000_000
@@ -190,6 +190,10 @@ class PolicyDocument(_Part):
         default="next", description="The next stronger tier, or the one worth its price most."
     )
     gain: GainPart | None = None
+    on_failure: OnFailure = Field(
+        default="draft",
+        description="When nobody stronger answered: give back the best draft, flagged, or refuse.",
+    )
     on_filtered: OnFiltered = Field(
         default="next",
         description="After a content filter: ask on, give the best draft back, or refuse.",

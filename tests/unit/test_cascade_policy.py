@@ -303,3 +303,22 @@ def test_a_race_keeps_within_its_dollars_and_is_no_matter_for_a_loop() -> None:
     assert "race: cloud-fast: 10 s of drafting x 0.5" in said("1")
     assert "race: no race: cloud-fast may cost $0.01, $0.001 is allowed" in said("0.001")
     assert "race" not in said("1", stay="device")
+
+
+def test_a_policy_may_refuse_a_draft_when_nobody_stronger_answers() -> None:
+    failing = (UNSURE, FAILED, FAILED)
+    _, given = walked(*failing)
+    _, refused = walked(*failing, policy=replace(POLICY, on_failure="refuse"))
+
+    assert (given.status, given.answered_by, given.flags) == ("answered", 0, ("uncertain",))
+    assert (refused.status, refused.answered_by, refused.flags) == ("no_answer", None, ())
+    assert "on_failure is refuse, so no draft is given back" in [
+        entry.text for entry in refused.entries if isinstance(entry, Note)
+    ]
+
+
+def test_at_a_limit_the_limits_own_rule_holds() -> None:
+    policy = replace(POLICY, on_failure="refuse", limits=Limits(hops=1))
+    _, given = walked(UNSURE, policy=policy)
+
+    assert given.flags == ("uncertain", "limit:hops")
