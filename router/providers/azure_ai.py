@@ -21,6 +21,7 @@ DIALECT = Dialect(
     cap_field="max_completion_tokens",
     logprobs=True,
     abilities=frozenset({"tools", "json"}),
+    lists_models=False,
 )
 
 _EXAMPLE = "https://my-resource.openai.azure.com/openai/v1/"

@@ -8,14 +8,15 @@ always streamed.
 from __future__ import annotations
 
 import ssl
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
+from typing import Any
 
 from ..clock import Clock, SystemClock
 from ..errors import BadWire, ConfigError, Gone, HopError, Unavailable
 from ..types import Ask, Chunk
 from .abilities import OPTIONS, beside_text
-from .base import Dialect, Target
+from .base import Check, Dialect, Target
 from .endpoint import find_endpoint, key_headers
 from .http_call import Answer, Caller
 from .openai_body import request_body
@@ -95,7 +96,7 @@ class OpenAIWire:
         try:
             body, headers = request_body(ask, self._target, self.dialect), self._headers(ask)
             deadline = self._caller.deadline()
-            async with self._caller.call(lambda way: way.post(body, headers), deadline) as answer:
+            async with self._sent(body, headers, deadline) as answer:
                 await self._check(answer)
                 async with aclosing(self._read(answer)) as chunks:
                     async for chunk in chunks:
@@ -104,9 +105,21 @@ class OpenAIWire:
             self._seal(error)
             raise
 
+    async def check(self) -> Check:
+        """Look at its list of models. See `Checkable`."""
+        from .openai_check import check_models
+
+        return await check_models(self._target, self.dialect, self.endpoint, clock=self._clock)
+
     async def aclose(self) -> None:
         """Close the connections. Calls after this one fail."""
         await self._caller.aclose()
+
+    def _sent(
+        self, body: dict[str, Any], headers: Mapping[str, str], deadline: float
+    ) -> AbstractAsyncContextManager[Answer]:
+        """The answer to one body; for services where more than one exchange leads to it."""
+        return self._caller.call(lambda way: way.post(body, headers), deadline)
 
     async def _read(self, answer: Answer) -> AsyncGenerator[Chunk, None]:
         """The chunks of an answer that began well."""

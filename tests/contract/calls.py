@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from router import providers
 from router.errors import HopError
-from router.providers.base import Provider, Target, Transport
+from router.providers.base import Dialect, Provider, Target, Transport
 from router.types import Ask, Chunk, Message
 
 KEY = "echoed-key-0123456789"
 MODEL = "asked-model"
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "nvidia_nim/nim1": {"dialect": "nim1"},
+    "nvidia_nim/nim2": {"dialect": "nim2"},
+    "nvidia_nim/polled": {"status_url": "http://127.0.0.1:9"},
+}
+"""Ways to speak that a provider's options choose: held to the same promises, by these options."""
+
+SHIPPED = providers.names()
+providers.__path__.append(str(Path(__file__).parent / "toys"))
+providers.names.cache_clear()  # from here on the toys are found, as a new file beside the rest is
+OWN = tuple(name for name in providers.names() if providers.dialect(name) is not None)
+HTTP_PROVIDERS = sorted([*OWN, *VARIANTS])
+"""Whatever speaks the chat wire; found, not listed."""
 TRANSPORTS: tuple[Transport, ...] = ("lean", "sdk")
 ASK = Ask(
     attempt_id="attempt-0001",
@@ -54,16 +69,28 @@ async def opened(provider: Provider) -> AsyncIterator[Provider]:
 
 
 def target(name: str, base_url: str, transport: Transport, **more: Any) -> Target:
-    fields = {"api_key": KEY, "timeout_s": 5.0, **more}
+    """A target of the provider `name`, or of one of `VARIANTS`."""
+    fields = {"api_key": KEY, "timeout_s": 5.0, "model": MODEL, **more}
+    fields["options"] = {**VARIANTS.get(name, {}), **fields.get("options", {})}
     return Target(
         name="cloud",
         tier="strong",
-        provider=name,
-        model=MODEL,
+        provider=provider_of(name),
         base_url=base_url,
         transport=transport,
         **fields,
     )
+
+
+def provider_of(name: str) -> str:
+    """The provider's own name, without the variant's."""
+    return name.partition("/")[0]
+
+
+def dialect_of(name: str) -> Dialect:
+    found = providers.dialect(provider_of(name))
+    assert found is not None
+    return found
 
 
 async def listen(provider: Provider, ask: Ask = ASK) -> Heard:
