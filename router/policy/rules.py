@@ -198,8 +198,8 @@ class Policy:
         early: At most one for a tier.
         escalate: The next stronger tier, or the one that `gain` finds best.
         gain: Always there with ``best_gain``.
-        on_failure: When nobody stronger answered, and no limit is why: give back the best draft that
-            was not kept, flagged, or refuse.
+        on_failure: When nobody stronger answered, and no limit is why: give back the best draft,
+            flagged, or refuse.
         on_filtered: When a content filter stops a prompt or an answer: ask on as after any
             failure, ask nobody as strong and give back the best draft, or end the request.
         attach_draft: Whether the draft goes along when the question goes on.

@@ -19,6 +19,7 @@ DIALECT = Dialect(
     cap_field="max_completion_tokens",
     logprobs=True,
     abilities=frozenset({"tools", "json"}),
+    lists_models=False,
 )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Set
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from ..errors import Incapable
 from ..types import Ability, Ask, Chunk
@@ -67,6 +67,7 @@ class Dialect:
         strict_schema: Whether a schema is sent with `strict`. Services that heed it take a part of
             JSON Schema only and refuse the rest, so it is for those who write for that part.
         max_image_bytes: Most bytes that the `data:` URLs of one request may have together, as sent.
+        lists_models: Whether its list of models names what `model` may be. On Azure it doesn't.
         retired: ISO date the service ended. None: it lives.
         successors: What to use instead, in words.
     """
@@ -83,8 +84,44 @@ class Dialect:
     json_formats: frozenset[JsonFormat] = frozenset({"json_object", "json_schema"})
     strict_schema: bool = False
     max_image_bytes: int = 20_000_000
+    lists_models: bool = True
     retired: str | None = None
     successors: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Check:
+    """What a target tells when it is looked at: no prompt is sent, no answer is made.
+
+    None in any field: it can't be told this way. False is bad news, True is good news.
+
+    Attributes:
+        reachable: Something answers at its address; on the device: its model can be read.
+        ready: It could answer now. On a server of one's own: the model is loaded.
+        authorised: The key is taken. True only where the same question without it is turned away.
+        model_exists: The model is among those it has.
+        retires: ISO date its service or model ends, or has ended.
+        context_limit: Tokens its model takes, prompt and answer.
+        version: What the server calls itself.
+        clock_ahead_s: Seconds by which this machine's clock is ahead of the server's; exact to a
+            second and the time of the call.
+        says: What was found and what to do, a sentence each. Never a secret.
+    """
+
+    reachable: bool | None = None
+    ready: bool | None = None
+    authorised: bool | None = None
+    model_exists: bool | None = None
+    retires: str | None = None
+    context_limit: int | None = None
+    version: str | None = None
+    clock_ahead_s: float | None = None
+    says: tuple[str, ...] = ()
+
+    @property
+    def well(self) -> bool:
+        """Whether there is no bad news. A date in `retires` is for the reader to judge."""
+        return False not in (self.reachable, self.ready, self.authorised, self.model_exists)
 
 
 def honours(ask: Ask, abilities: Set[Ability]) -> None:
@@ -107,7 +144,8 @@ class Provider(Protocol):
     """A place that can answer. Two methods; the second is housekeeping.
 
     One that takes more than text says so by `abilities`, a set of `Ability`; without it none of
-    them is asked of it. One for which nothing leaves this machine says so by `here`, a bool.
+    them is asked of it. One for which nothing leaves this machine says so by `here`, a bool. One
+    that can be looked at is a `Checkable` too.
     """
 
     def stream(self, ask: Ask) -> AsyncIterator[Chunk]:
@@ -120,4 +158,16 @@ class Provider(Protocol):
 
     async def aclose(self) -> None:
         """Let go of connections and processes. Safe to call twice."""
+        ...
+
+
+@runtime_checkable
+class Checkable(Protocol):
+    """A provider that can be looked at without a call. Optional; each of ours is one."""
+
+    async def check(self) -> Check:
+        """Look now. Takes seconds at most, costs nothing, and raises nothing: all is in the result.
+
+        It stands apart from `stream`: on any event loop, before the first call or after the last.
+        """
         ...

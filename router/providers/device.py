@@ -21,7 +21,7 @@ from ..device.folder import ModelFolder, read_folder
 from ..device.link import DeviceLink
 from ..errors import ConfigError, ModelError, Unavailable
 from ..types import Ask, Chunk, Message, TokenStat, Usage
-from .base import Provider, Target, text_only
+from .base import Check, Provider, Target, text_only
 from .options import check_options, flag
 
 _OPTIONS = ("accelerator", "context_limit", "nice", "spinning", "threads")
@@ -114,6 +114,17 @@ class Device:
         except Unavailable:
             return None
         return await link.health()
+
+    async def check(self) -> Check:
+        """Look at the model's folder. See `Checkable`. No worker is started."""
+        try:
+            folder = await asyncio.to_thread(_read, self._target.model)
+        except Unavailable as error:
+            return Check(reachable=False, model_exists=False, says=(error.message,))
+        limit = folder.limit(self._options.context_limit)
+        return Check(
+            reachable=True, ready=self.up() or None, model_exists=True, context_limit=limit
+        )
 
     async def aclose(self) -> None:
         """Leave the worker; it goes by itself when nobody else needs it."""

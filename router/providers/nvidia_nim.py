@@ -1,14 +1,16 @@
 """NVIDIA NIM: the OpenAI chat wire, hosted by NVIDIA or in a container of one's own.
 
 Status: alive; last looked 2026-11-22. Hosted calls are a trial with a limit per minute and no price
-per token. Set `base_url` to your own container, such as ``http://127.0.0.1:8000/v1``; it needs no
-key. Errors come in three shapes, all of which are read.
+per token; an answer that takes long is first a 202, and then asked for until it is there. Set
+`base_url` to your own container, such as ``http://127.0.0.1:8000/v1``; it needs no key. Containers
+of version 1 and 2 are asked for JSON of a schema in different words; what comes is checked here.
+Errors come in three shapes, all of which are read.
 """
 
 from __future__ import annotations
 
 from .base import Dialect, Provider, Target
-from .openai_wire import OpenAIWire
+from .nim_wire import NimWire
 
 DIALECT = Dialect(
     name="nvidia_nim",
@@ -21,4 +23,4 @@ DIALECT = Dialect(
 
 def build(target: Target) -> Provider:
     """A provider for one model. Raises: ConfigError."""
-    return OpenAIWire(target, DIALECT)
+    return NimWire(target, DIALECT)

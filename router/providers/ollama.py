@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 from ..clock import Clock, SystemClock
 from ..errors import BadWire, ConfigError, HopError, Incapable, Refused
 from ..types import Ability, Ask, Chunk
-from .base import Provider, Target, honours
+from .base import Check, Provider, Target, honours
 from .endpoint import find_endpoint, key_headers
 from .http_call import Answer, Caller
 from .ollama_options import NATIVE, read_options
@@ -92,6 +92,12 @@ class Ollama:
                 error.message += "; is Ollama running? `ollama serve` starts it"
             self._caller.seal(error)
             raise
+
+    async def check(self) -> Check:
+        """Look at the server and its models. See `Checkable`."""
+        from .ollama_check import check_server
+
+        return await check_server(self._target, self._endpoint, here=self.here, clock=self._clock)
 
     async def aclose(self) -> None:
         """Close the connections. Calls after this one fail."""

@@ -16,7 +16,7 @@ from ..clock import Clock, SystemClock
 from ..errors import BadWire, ConfigError, Gone, HopError, Unavailable
 from ..types import Ask, Chunk
 from .abilities import OPTIONS, beside_text
-from .base import Dialect, Target
+from .base import Check, Dialect, Target
 from .endpoint import CHAT_ROUTE, find_endpoint, key_headers
 from .http_call import Answer, Caller
 from .openai_body import request_body
@@ -98,9 +98,7 @@ class OpenAIWire:
         try:
             body, headers = request_body(ask, self._target, self.dialect), self._headers(ask)
             deadline = self._caller.deadline()
-            async with self._caller.call(
-                lambda way: self._post(way, body, headers), deadline
-            ) as answer:
+            async with self._sent(body, headers, deadline) as answer:
                 await self._check(answer)
                 async with aclosing(self._read(answer)) as chunks:
                     async for chunk in chunks:
@@ -108,6 +106,12 @@ class OpenAIWire:
         except HopError as error:
             self._seal(error)
             raise
+
+    async def check(self) -> Check:
+        """Look at its list of models. See `Checkable`."""
+        from .openai_check import check_models
+
+        return await check_models(self._target, self.dialect, self.endpoint, clock=self._clock)
 
     async def aclose(self) -> None:
         """Close the connections. Calls after this one fail."""
@@ -118,6 +122,12 @@ class OpenAIWire:
     ) -> AbstractAsyncContextManager[Reply]:
         """The call itself; for one who has to fetch something for it first."""
         return way.post(body, headers)
+
+    def _sent(
+        self, body: dict[str, Any], headers: Mapping[str, str], deadline: float
+    ) -> AbstractAsyncContextManager[Answer]:
+        """The answer to one body; for services where more than one exchange leads to it."""
+        return self._caller.call(lambda way: self._post(way, body, headers), deadline)
 
     async def _read(self, answer: Answer) -> AsyncGenerator[Chunk, None]:
         """The chunks of an answer that began well."""

@@ -29,7 +29,7 @@ from ..clock import Clock, SystemClock
 from ..document import nearest
 from ..errors import BadWire, ConfigError, Refused, Unavailable
 from ..types import Ability, Ask, Chunk, Usage
-from .base import Provider, Target
+from .base import Check, Provider, Target
 from .options import check_options
 from .script import Step
 
@@ -87,6 +87,10 @@ class Scripted:
             finish="length" if cut else step.finish,
             usage=usage,
         )
+
+    async def check(self) -> Check:
+        """All is well, for its script was read when it was made. See `Checkable`."""
+        return Check(reachable=True, ready=True, model_exists=True)
 
     async def aclose(self) -> None:
         """Nothing to let go of."""

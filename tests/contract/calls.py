@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from router import providers
@@ -15,6 +16,25 @@ from router.types import Ask, Chunk, Message
 
 KEY = "echoed-key-0123456789"
 MODEL = "asked-model"
+VARIANTS: Mapping[str, Mapping[str, Any]] = {
+    "nvidia_nim/nim1": {"dialect": "nim1"},
+    "nvidia_nim/nim2": {"dialect": "nim2"},
+    "nvidia_nim/polled": {"status_url": "http://127.0.0.1:9"},
+}
+"""Ways to speak that a provider's options choose: held to the same promises, by these options."""
+FORMS: dict[str, dict[str, Any]] = {
+    "azure_ai:deployments": {"dialect": "deployments", "api_version": "2024-10-21"},
+    "azure_ai:online": {"dialect": "online", "deployment": "blue"},
+    "azure_ai:inference": {"dialect": "inference"},
+}
+"""Forms of Azure with an address of their own; held to the same promises by a suite of theirs."""
+
+SHIPPED = providers.names()
+providers.__path__.append(str(Path(__file__).parent / "toys"))
+providers.names.cache_clear()  # from here on the toys are found, as a new file beside the rest is
+OWN = tuple(name for name in providers.names() if providers.dialect(name) is not None)
+HTTP_PROVIDERS = sorted([*OWN, *VARIANTS])
+"""Whatever speaks the chat wire; found, not listed."""
 TRANSPORTS: tuple[Transport, ...] = ("lean", "sdk")
 ASK = Ask(
     attempt_id="attempt-0001",
@@ -60,12 +80,23 @@ async def opened(provider: Provider) -> AsyncIterator[Provider]:
         await provider.aclose()  # twice is allowed
 
 
-FORMS: dict[str, dict[str, Any]] = {
-    "azure_ai:deployments": {"dialect": "deployments", "api_version": "2024-10-21"},
-    "azure_ai:online": {"dialect": "online", "deployment": "blue"},
-    "azure_ai:inference": {"dialect": "inference"},
-}
-"""Providers that speak in several forms: by a name for each, the options that choose it."""
+def target(name: str, base_url: str, transport: Transport, **more: Any) -> Target:
+    """A target of the provider `name`, or of one of `VARIANTS` or `FORMS`."""
+    fields = {"api_key": KEY, "timeout_s": 5.0, "model": MODEL, **more}
+    fields["options"] = {**{**VARIANTS, **FORMS}.get(name, {}), **fields.get("options", {})}
+    return Target(
+        name="cloud",
+        tier="strong",
+        provider=provider_of(name),
+        base_url=base_url,
+        transport=transport,
+        **fields,
+    )
+
+
+def provider_of(name: str) -> str:
+    """The provider's own name, without the variant's or the form's."""
+    return name.partition("/")[0].partition(":")[0]
 
 
 def dialect_of(name: str) -> Dialect:
@@ -74,25 +105,9 @@ def dialect_of(name: str) -> Dialect:
         provider = providers.build(target(name, "http://127.0.0.1:9/d", "lean"))
         assert isinstance(provider, AzureWire)
         return provider.form.dialect
-    dialect = providers.dialect(name)
-    assert dialect is not None
-    return dialect
-
-
-def target(name: str, base_url: str, transport: Transport, **more: Any) -> Target:
-    fields = {"api_key": KEY, "timeout_s": 5.0, **more}
-    if name in FORMS:
-        fields["options"] = {**FORMS[name], **more.get("options", {})}
-        name = name.partition(":")[0]
-    return Target(
-        name="cloud",
-        tier="strong",
-        provider=name,
-        model=MODEL,
-        base_url=base_url,
-        transport=transport,
-        **fields,
-    )
+    found = providers.dialect(provider_of(name))
+    assert found is not None
+    return found
 
 
 async def listen(provider: Provider, ask: Ask = ASK) -> Heard:

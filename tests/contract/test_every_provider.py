@@ -14,7 +14,20 @@ from importlib import import_module
 from typing import Any
 
 import pytest
-from contract.calls import ASK, KEY, MODEL, TRANSPORTS, Heard, dialect_of, listen, opened, target
+from contract.calls import (
+    ASK,
+    HTTP_PROVIDERS,
+    KEY,
+    MODEL,
+    OWN,
+    TRANSPORTS,
+    Heard,
+    dialect_of,
+    listen,
+    opened,
+    provider_of,
+    target,
+)
 from contract.replay import Recording, Replay, recordings
 
 from router import providers
@@ -22,13 +35,12 @@ from router.errors import Filtered, HopError
 from router.providers.base import Transport
 from router.types import Ask, Usage
 
-HTTP_PROVIDERS = [name for name in providers.names() if providers.dialect(name) is not None]
 EVERY = [pytest.param(name, t, id=f"{name}-{t}") for name in HTTP_PROVIDERS for t in TRANSPORTS]
 PLAYED = [
     pytest.param(name, transport, recording, id=f"{name}-{transport}-{recording.name}")
     for name in HTTP_PROVIDERS
     for transport in TRANSPORTS
-    for recording in recordings(name)
+    for recording in recordings(provider_of(name))
 ]
 RECORDED = {recording.name: recording for recording in recordings("nvidia_nim")}
 
@@ -205,7 +217,8 @@ def test_a_missing_key_says_what_to_set_and_nothing_is_sent(
         assert replay.sent[0].values("authorization") == []
         return
     base_url = dialect.base_url or "http://127.0.0.1:9/v1"
-    provider = providers.build(target(name, base_url, transport, api_key=None))
+    bound = target(name, base_url, transport, api_key=None, model="asked/model")
+    provider = providers.build(bound)
 
     heard = asyncio.run(listen(provider))
 
@@ -344,7 +357,7 @@ def test_the_key_is_not_shown(name: str) -> None:
     assert KEY not in repr(providers.build(bound))
 
 
-@pytest.mark.parametrize("name", HTTP_PROVIDERS)
+@pytest.mark.parametrize("name", OWN)
 def test_a_dialect_tells_its_own_name_and_when_the_service_was_looked_at(name: str) -> None:
     module = import_module(f"router.providers.{name}")
     source = inspect.getsource(module)
