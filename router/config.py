@@ -30,6 +30,7 @@ class Bound:
         price: Id of a price line, or a model's name in the price list. None: by `target.model`.
         attempts: Most calls of one hop.
         image_tokens: Most input tokens that one frame of a picture takes. None: not known.
+        max_in_flight: Most calls to it at once. None: there is no limit.
         place: Where it stands in the config.
     """
 
@@ -37,6 +38,7 @@ class Bound:
     price: str | None
     attempts: int
     image_tokens: int | None
+    max_in_flight: int | None
     place: Place
 
 
@@ -204,7 +206,9 @@ def _bound(
         ca_file=str(folder / _expanded(ca_file)) if ca_file else None,
         options=part.options,
     )
-    return Bound(target, values["price"], part.attempts, part.image_tokens, place)
+    return Bound(
+        target, values["price"], part.attempts, part.image_tokens, part.max_in_flight, place
+    )
 
 
 def _filled(

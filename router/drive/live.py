@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import reduce
 from typing import Protocol
@@ -12,6 +12,7 @@ from ..hops import Attempt
 from ..money import EXACT
 from ..providers.base import Provider, Target
 from ..types import Ability, Usage
+from .way import Way
 
 
 class Meter(Protocol):
@@ -52,6 +53,7 @@ class Live:
         image_tokens: Most input tokens that one frame of a picture takes. None: not known, so what
             a request with pictures costs at worst isn't either, unless the target is free.
         here: It runs on this device, so nothing leaves for it.
+        way: Who is on the way to it, and whether it may be taken now.
     """
 
     target: Target
@@ -60,6 +62,7 @@ class Live:
     attempts: int = 2
     image_tokens: int | None = None
     here: bool = False
+    way: Way = field(default_factory=Way)
 
     @property
     def cold(self) -> bool:

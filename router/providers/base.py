@@ -107,7 +107,9 @@ class Provider(Protocol):
     """A place that can answer. Two methods; the second is housekeeping.
 
     One that takes more than text says so by `abilities`, a set of `Ability`; without it none of
-    them is asked of it. One for which nothing leaves this machine says so by `here`, a bool.
+    them is asked of it. One for which nothing leaves this machine says so by `here`, a bool. One
+    that needs a network says so by `address`, host and port of its connections; without it, or
+    with None, it needs none.
     """
 
     def stream(self, ask: Ask) -> AsyncIterator[Chunk]:
