@@ -18,6 +18,7 @@ from .types import Chunk, ToolCall
 
 if TYPE_CHECKING:
     from .device.wire import Healthy
+    from .drive.health import TargetHealth
     from .drive.outgoing import Transform
 
 
@@ -151,6 +152,14 @@ class AsyncRouter:
         None: no target is a device, or its worker is not up. Asking never starts it.
         """
         return await self._composed.device_health()
+
+    def health(self) -> dict[str, TargetHealth]:
+        """How each target is, by name, as this process knows it. Asks nobody.
+
+        Its circuit breaker, its last error, its rate limit, calls under way and waiting, and
+        whether there is a network to it.
+        """
+        return self._composed.health()
 
     async def aclose(self) -> None:
         """Let go of connections, the device's worker and the ledger. Safe to call twice."""

@@ -21,14 +21,17 @@ from .config import Bound, Config
 from .drive.attempt import Live
 from .drive.breaker import Breakers
 from .drive.chances import Chances
+from .drive.health import TargetHealth, health
 from .drive.home import Home
 from .drive.meter import PriceMeter
+from .drive.network import Network, Place
 from .drive.orchestrator import Orchestrator
 from .drive.outgoing import Transform
 from .drive.purse import Purse
 from .drive.senses import DeviceSense, Senses
 from .drive.speeds import Speeds
 from .drive.toolloops import ToolLoops
+from .drive.way import Way
 from .errors import ConfigError
 from .hops import Outcome
 from .ledger import Ledger
@@ -102,10 +105,13 @@ class Router:
         if not isinstance(config, Config):
             config = configs.load(configs.find(config))
         clock = clock or SystemClock()
-        targets = _targets(config, clock)
+        machine = Machine(clock)
+        network = Network(clock, machine)
+        targets = _targets(config, clock, network)
         watched = _watched(policy, config, targets, clock)
         ledger = Ledger.open(config.ledger_folder, keep_text=config.keep_text)
-        return cls(config, watched, ledger, clock, targets, _senses(targets, clock), transforms)
+        senses = _senses(targets, clock, machine, network)
+        return cls(config, watched, ledger, clock, targets, senses, transforms)
 
     def of_policy(self, name: str | None) -> Watched:
         """The policy of that name or path. None: the one this router was made with."""
@@ -155,12 +161,18 @@ class Router:
         """How the first device target's worker is. None: there is none, or it is not up."""
         return None if self.senses.device is None else await self.senses.device.health()
 
+    def health(self) -> dict[str, TargetHealth]:
+        """How each target is, by name."""
+        return health(self.targets, self.senses)
+
     async def aclose(self) -> None:
         """Close every target, then the ledger; each of them also when another can't be closed."""
         async with AsyncExitStack() as stack:
             stack.push_async_callback(asyncio.to_thread, self.ledger.close)
             for live in self.targets.values():
                 stack.push_async_callback(live.provider.aclose)
+            if self.senses.network is not None:
+                stack.push_async_callback(self.senses.network.aclose)
 
 
 def fit(
@@ -172,16 +184,16 @@ def fit(
         ConfigError: the config, the policy or the price list is wrong, or they don't fit.
     """
     clock = clock or SystemClock()
-    targets = _targets(config, clock)
+    targets = _targets(config, clock, Network(clock))
     return _watched(policy, config, targets, clock).policy, targets
 
 
-def _targets(config: Config, clock: Clock) -> dict[str, Live]:
+def _targets(config: Config, clock: Clock, network: Network) -> dict[str, Live]:
     prices = price_lists(config)
-    return {b.target.name: _live(b, config, prices, clock) for b in config.targets}
+    return {b.target.name: _live(b, config, prices, clock, network) for b in config.targets}
 
 
-def _senses(targets: dict[str, Live], clock: Clock) -> Senses:
+def _senses(targets: dict[str, Live], clock: Clock, machine: Machine, network: Network) -> Senses:
     """What signals are read from; the first device target is *the* device."""
     device: DeviceSense | None = None
     for live in targets.values():
@@ -192,12 +204,13 @@ def _senses(targets: dict[str, Live], clock: Clock) -> Senses:
         clock=clock,
         targets=targets,
         device=device,
-        machine=Machine(clock),
+        machine=machine,
         speeds=Speeds(clock),
         purse=Purse(clock),
         breakers=Breakers(clock),
         chances=Chances(),
         loops=ToolLoops(),
+        network=network,
     )
 
 
@@ -211,7 +224,7 @@ def today(clock: Clock) -> datetime.date:
     return datetime.datetime.fromtimestamp(clock.wall(), datetime.UTC).date()
 
 
-def _live(bound: Bound, config: Config, prices: Prices, clock: Clock) -> Live:
+def _live(bound: Bound, config: Config, prices: Prices, clock: Clock, network: Network) -> Live:
     target = bound.target
     try:
         provider: Provider = providers.build(target)
@@ -240,7 +253,17 @@ def _live(bound: Bound, config: Config, prices: Prices, clock: Clock) -> Live:
         here=getattr(provider, "here", False),
         unknown_price=bound.unknown_price,
         max_input_tokens=facts.max_input_tokens,
+        way=_way(provider, bound, network),
     )
+
+
+def _way(provider: Provider, bound: Bound, network: Network) -> Way:
+    """The way to a target: over the network where its provider says that it needs one."""
+    address: tuple[str, int] | None = getattr(provider, "address", None)
+    if address is None:
+        return Way(max_in_flight=bound.max_in_flight)
+    network.add(Place(*address))
+    return Way(max_in_flight=bound.max_in_flight, network=network)
 
 
 def _placed(error: ConfigError, bound: Bound, config: Config) -> ConfigError:

@@ -31,6 +31,7 @@ class Bound:
         unknown_price: Whether it may be asked under a dollar limit although its price is unknown.
         attempts: Most calls of one hop.
         image_tokens: Most input tokens that one frame of a picture takes. None: not known.
+        max_in_flight: Most calls to it at once. None: there is no limit.
         place: Where it stands in the config.
     """
 
@@ -38,6 +39,7 @@ class Bound:
     price: str | None
     attempts: int
     image_tokens: int | None
+    max_in_flight: int | None
     place: Place
     unknown_price: bool = False
 
@@ -211,6 +213,7 @@ def _bound(
         values["price"],
         part.attempts,
         part.image_tokens,
+        part.max_in_flight,
         place,
         unknown_price=part.unknown_price == "allow",
     )

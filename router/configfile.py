@@ -52,6 +52,7 @@ class TargetPart(_Part):
     transport: Literal["sdk", "lean"] = "sdk"
     optional: StrictBool = False
     attempts: StrictInt = Field(default=2, ge=1, le=10)
+    max_in_flight: StrictInt | None = Field(default=None, ge=1)
     image_tokens: StrictInt | None = Field(default=None, ge=0, le=1_000_000)
     max_output_tokens: StrictInt = Field(default=1024, ge=1)
     timeout_s: Seconds = 60.0

@@ -8,7 +8,7 @@ RouterError
 ├── LedgerError            the ledger can't book or read: .folder
 ├── HopError               one target failed: .target  .retryable  .retry_after_s
 │   └── TimedOut · Unavailable · RateLimited · AuthFailed · Gone · Filtered
-│       · Incapable · Refused · BadWire
+│       · Incapable · Refused · BadWire · NotSent
 ├── Forbidden              guards left no tier that could answer: .guards
 ├── LimitReached           hops, deadline or dollars: .limit  .outcome so far
 └── NoAnswer               every hop failed: .hops; causes in an exception group
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from .hops import Hop, Outcome
+    from .types import Transit
 
 
 class RouterError(Exception):
@@ -109,6 +110,9 @@ class HopError(RouterError):
         status: HTTP status, when there was one.
         code: The target's own error code, when there was one.
         reached: False: the call never got to the target, as with a refused connection.
+        no_way: True: the network had no way there: no such name, no route, no connection in time.
+            A host that refuses, or answers anything, is one that there is a way to.
+        transit: How the call travelled, where an answer's head had come.
     """
 
     kind = "failed"
@@ -125,10 +129,13 @@ class HopError(RouterError):
         status: int | None = None,
         code: str | None = None,
         reached: bool = True,
+        no_way: bool = False,
     ) -> None:
         self.message = message
         self.target = target
         self.reached = reached
+        self.no_way = no_way
+        self.transit: Transit | None = None
         self.retryable = self.default_retryable if retryable is None else retryable
         self.retry_after_s = retry_after_s
         self.status = status
@@ -215,6 +222,13 @@ class BadWire(HopError):
 
     kind = "bad_wire"
     default_retryable = True
+
+
+class NotSent(HopError):
+    """The call was not made: there is no network, the target asked for more quiet than the request
+    can wait, or too many calls are under way. Says nothing against the target."""
+
+    kind = "not_sent"
 
 
 class Forbidden(RouterError):

@@ -52,6 +52,15 @@ class Attempt:
         error_code: The target's own code.
         http_status: Where there was one.
         error_message: May quote the caller's text, so the ledger keeps it only with text.
+        queue_s: Seconds it was held before it was sent: for its turn, or because the target had
+            asked for quiet. None: not known.
+        connect_s: Seconds for name, TCP and TLS where a new connection was made, 0 on one that was
+            there already. None: no answer's head came, or the transport can't tell.
+        reached: False: it certainly never got to the target.
+        estimate_usd: What it probably cost, where `cost_usd` is not known because the target did
+            not say what it counted: see `drive.estimate`. Never a part of any cost. None: there is
+            no estimate.
+        estimate: The tokens that was made of.
     """
 
     attempt_id: str
@@ -70,6 +79,11 @@ class Attempt:
     error_code: str | None = None
     http_status: int | None = None
     error_message: str | None = None
+    queue_s: float | None = None
+    connect_s: float | None = None
+    reached: bool = True
+    estimate_usd: Decimal | None = None
+    estimate: Usage = Usage()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from .client import AsyncRouter, Stream
 from .config import Config
 
 if TYPE_CHECKING:
+    from .drive.health import TargetHealth
     from .drive.outgoing import Transform
 
 P = ParamSpec("P")
@@ -69,6 +70,10 @@ class Router:
         stream = self._async.stream(*args, **kwargs)
         self._streams.add(stream)
         return SyncStream(self, stream)
+
+    def health(self) -> dict[str, TargetHealth]:
+        """See `AsyncRouter.health`."""
+        return self._async.health()
 
     def _wait(self, work: Coroutine[Any, Any, T]) -> T:
         """Run `work` on the loop and wait for it. Raises RuntimeError once the router is closed."""

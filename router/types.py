@@ -192,6 +192,50 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class RateLimit:
+    """What a target said of its limits with an answer. None: it did not say.
+
+    Attributes:
+        remaining_requests: Requests it would still take.
+        remaining_tokens: Tokens, likewise.
+        reset_requests_s: Seconds until the requests are as many as at first.
+        reset_tokens_s: Seconds, likewise for tokens.
+    """
+
+    remaining_requests: int | None = None
+    remaining_tokens: int | None = None
+    reset_requests_s: float | None = None
+    reset_tokens_s: float | None = None
+
+    @property
+    def empty_for_s(self) -> float | None:
+        """Seconds for which there is nothing left. None: there is, or it did not say."""
+        waits = [
+            reset_s
+            for left, reset_s in (
+                (self.remaining_requests, self.reset_requests_s),
+                (self.remaining_tokens, self.reset_tokens_s),
+            )
+            if left == 0 and reset_s is not None
+        ]
+        return max(waits, default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Transit:
+    """What a transport can tell of one call once the answer's head has come.
+
+    Attributes:
+        connect_s: Seconds for name, TCP and TLS; 0 on a connection that was there already. None:
+            it can't tell.
+        limit: What the head said of the target's limits. None: nothing.
+    """
+
+    connect_s: float | None = None
+    limit: RateLimit | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
     """A piece of an answer as it comes.
 
@@ -205,6 +249,7 @@ class Chunk:
         usage: Set at most once, on the last chunk or after it.
         model: The model that answered, as it calls itself.
         request_id: The target's own id for this call.
+        transit: How the call travelled; set at most once, on the first chunk.
     """
 
     text: str = ""
@@ -215,6 +260,7 @@ class Chunk:
     usage: Usage | None = None
     model: str | None = None
     request_id: str | None = None
+    transit: Transit | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -126,7 +126,7 @@ def waterfall(detail: RequestDetail) -> list[str]:
         lines.append(
             f"{hop.hop + 1}.{attempt.number} {hop.target:<12} {_bar(attempt, start, whole)} "
             f"{seconds(took):>10}  first token {seconds(attempt.ttft_s):>10}  "
-            f"{_tokens(attempt)}  {usd(attempt.cost_usd)}  {_end(attempt)}"
+            f"{_tokens(attempt)}  {_cost(attempt)}  {_end(attempt)}"
         )
     if detail.signals:
         lines += ["", "request"]
@@ -186,7 +186,7 @@ def _show_totals(found: Totals) -> None:
     typer.echo(f"{found.requests} requests{': ' + ended if ended else ''}")
     if found.deferral_rate is not None:
         typer.echo(f"deferral rate {found.deferral_rate:.1%}")
-    typer.echo(f"cost {usd(found.cost_usd)}{_unknown(found.cost_unknown)}")
+    typer.echo(f"cost {usd(found.cost_usd)}{_unknown(found.cost_unknown)}{_about(found)}")
     typer.echo(
         f"first byte p50 {seconds(found.ttfb_s.p50)}, p95 {seconds(found.ttfb_s.p95)}; "
         f"whole answer p50 {seconds(found.total_s.p50)}, p95 {seconds(found.total_s.p95)}"
@@ -216,6 +216,19 @@ def _show_totals(found: Totals) -> None:
 
 def _unknown(count: int) -> str:
     return f" and {count} unknown" if count else ""
+
+
+def _about(found: Totals) -> str:
+    """What the cut ones probably cost, kept apart from what is known."""
+    if not found.estimated:
+        return ""
+    answers = "answer" if found.estimated == 1 else "answers"
+    return f" + about {usd(found.estimate_usd)} for {found.estimated} cut {answers}"
+
+
+def _cost(attempt: AttemptRow) -> str:
+    about = attempt.estimate_usd
+    return usd(attempt.cost_usd) + ("" if about is None else f" (about {usd(about)})")
 
 
 def _spread(spread: Spread) -> tuple[str, str]:

@@ -2,27 +2,30 @@
 
 The only place that retries. A retry is made only while nothing of the answer has reached the
 caller, only for errors that say it may help, only if the wait fits the time that is left, and only
-if its worst case fits the dollars that are left.
+if its worst case fits the dollars that are left. Each call waits for its turn first; one that can't
+have it in time is booked as not sent.
 """
 
 from __future__ import annotations
 
+import asyncio
 import random
 from collections.abc import AsyncGenerator, Callable
+from contextlib import suppress
 
 import tenacity
 
 from ..clock import Clock, Deadline
-from ..errors import HopError, Incapable
+from ..errors import HopError, Incapable, LedgerError, NotSent
 from ..hops import Attempt
 from ..types import Ask, Chunk, Completion
 from .call import OneCall, Reading
 from .live import Allowance, Booking, Live, Meter
+from .way import LONGEST_WAIT_S
 
 __all__ = ["Allowance", "Booking", "HopRun", "Live", "Meter"]
 
-FIRST_WAIT_S = 0.5
-LONGEST_WAIT_S = 8.0
+SHORTEST_WAIT_S = 0.5
 
 
 class HopRun:
@@ -34,6 +37,7 @@ class HopRun:
         released: Whether what it says goes on to the caller before its end.
         committed: Whether any of it has been handed on to the caller.
         out_of_time: Whether the request's deadline ended it.
+        last_error: Why the last call failed. None: none has.
     """
 
     def __init__(
@@ -46,7 +50,14 @@ class HopRun:
         booking: Booking,
         allowance: Allowance | None = None,
         jitter: Callable[[], float] = random.random,
+        counted: int | None = None,
     ) -> None:
+        """Make it ready; nothing is sent.
+
+        Args:
+            jitter: Gives a number from 0 to 1, each as likely as the other.
+            counted: Tokens of the prompt by a tokenizer of ours. None: nobody counted.
+        """
         self.live = live
         self.ask = ask
         self.clock = clock
@@ -54,12 +65,15 @@ class HopRun:
         self.booking = booking
         self.allowance = allowance or Allowance()
         self.jitter = jitter
+        self.counted = counted
         self.attempts: list[Attempt] = []
         self.answer = Completion(text="")
         self.released = False
         self.committed = False
         self.out_of_time = False
         self._current: OneCall | None = None
+        self.last_error: HopError | None = None
+        self._last_wait_s = SHORTEST_WAIT_S
 
     def give_up(self) -> None:
         """Book the call under way as cancelled without waiting for its target to let go."""
@@ -109,32 +123,112 @@ class HopRun:
         return await retrying(self._call, release)
 
     async def _call(self, release: Callable[[Reading], bool]) -> OneCall:
-        number = len(self.attempts) + 1
-        one = OneCall(self.live, self.ask, number, self.clock, self.deadline, self._book)
-        self.booking.begin(one.attempt_id, number, one.started_at)
-        self._current = one
+        came = self.clock.now()
         try:
-            if number == 1 and not self.allowance.covers_one_more([]):
+            queue_s = await self._turn()
+        except NotSent as error:
+            if self.last_error is not None:  # it says more than that another call can't be made
+                raise self.last_error from self.last_error.__cause__
+            await self._begun(self.clock.now() - came, entered=False).refuse(error)
+        except asyncio.CancelledError:
+            with suppress(LedgerError):
+                await self._begun(self.clock.now() - came, entered=False).close()
+            raise
+        one = self._begun(queue_s, entered=True)
+        try:
+            if not self.attempts and not self.allowance.covers_one_more([]):
                 await one.refuse(Incapable("what leaves for it may cost more than is left"))
             await one.open(release)
+        except HopError as error:
+            self.last_error = error
+            raise
         finally:
             self.out_of_time = one.out_of_time
         return one
+
+    def _begun(self, queue_s: float, *, entered: bool) -> OneCall:
+        """A call whose beginning is booked. `entered`: it has its turn, and gives it back."""
+        number = len(self.attempts) + 1
+        one = OneCall(
+            self.live,
+            self.ask,
+            number,
+            self.clock,
+            self.deadline,
+            self._book,
+            queue_s=queue_s,
+            counted=self.counted,
+            entered=entered,
+        )
+        try:
+            self.booking.begin(one.attempt_id, number, one.started_at)
+        except LedgerError:
+            one.leave()
+            raise
+        self._current = one
+        return one
+
+    async def _turn(self) -> float:
+        """Wait until a call may be made, and take its turn on the way. Gives the seconds waited.
+
+        Raises: NotSent, when that is not in the time that is left.
+        """
+        way, clock = self.live.way, self.clock
+        came = now = clock.now()
+        while True:
+            if way.network is not None and way.network.in_doubt:
+                await way.network.settled()
+                now = clock.now()
+            why = way.barred(now, self.deadline.left_s(now))
+            if why:
+                raise NotSent(why, reached=False)
+            quiet_s = way.quiet_s(now)
+            if quiet_s:
+                await clock.sleep(quiet_s)
+                now = clock.now()
+            elif way.enter_now():
+                return now - came
+            else:
+                await self._stand_in_line(self.deadline.left_s(now))
+                now = clock.now()
+                if not (way.quiet_s(now) or way.barred(now, None)):
+                    return now - came
+                way.leave()  # what it would run into became known while it stood there
+
+    async def _stand_in_line(self, left_s: float | None) -> None:
+        """Wait for a place among the calls under way. Raises: NotSent: none is free in time."""
+        way = self.live.way
+        longest_s = self.live.target.timeout_s if left_s is None else left_s
+        try:
+            async with asyncio.timeout(longest_s):
+                await way.enter()
+        except TimeoutError as exc:
+            self.out_of_time = left_s is not None
+            raise NotSent(
+                f"its turn did not come within {longest_s:.1f} s: {way.in_flight} calls are under "
+                "way, and `max_in_flight` lets no more through",
+                reached=False,
+            ) from exc
 
     def _book(self, attempt: Attempt) -> None:
         self.attempts.append(attempt)
         self.booking.end(attempt)
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
-        """Full jitter over a doubling bound, or what the target asked for if that is longer.
+        """Decorrelated jitter, or what the target asked for if that is longer.
 
+        Each wait is drawn between the shortest and three times the last, and bounded. A target that
+        asks for a wait of zero, as some do at too many calls at once, gets the shortest at least.
         Source: Brooker, "Exponential Backoff And Jitter", AWS Architecture Blog 2015.
         """
-        bound = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2 ** (state.attempt_number - 1))
-        return float(max(_asked_wait_s(state), bound * self.jitter()))
+        spread = 3 * self._last_wait_s - SHORTEST_WAIT_S
+        self._last_wait_s = min(LONGEST_WAIT_S, SHORTEST_WAIT_S + spread * self.jitter())
+        return max(_asked_wait_s(state), self._last_wait_s)
 
     def _stop(self, state: tenacity.RetryCallState) -> bool:
         """Enough calls made, or the wait or the dollars of another don't fit what is left."""
+        if len(self.attempts) < state.attempt_number:
+            return True  # another call could not be made
         if state.attempt_number >= self.live.attempts or _asked_wait_s(state) > LONGEST_WAIT_S:
             return True
         left = self.deadline.left_s(self.clock.now())

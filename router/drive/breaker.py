@@ -26,7 +26,7 @@ FIRST_OPEN_S = 30.0
 LONGEST_OPEN_S = 300.0
 AUTH_OPEN_S = 300.0
 """A key that was turned away is turned away again until somebody changes something."""
-NOTHING_AGAINST = frozenset(("cancelled", "filtered", "incapable", "refused"))
+NOTHING_AGAINST = frozenset(("cancelled", "filtered", "incapable", "not_sent", "refused"))
 """Ends that are about the request or the caller. They neither count nor break a run of failures:
 some are found without asking the target, so they don't speak for it either."""
 
@@ -59,6 +59,13 @@ class Breakers:
         if breaker is None or breaker.until is None:
             return "closed"
         return "open" if self._clock.now() < breaker.until else "half_open"
+
+    def open_for_s(self, target: str) -> float | None:
+        """Seconds until calls are let through again; infinity: never. None: they are now."""
+        if self.state(target) != "open":
+            return None
+        until = self._breakers[target].until
+        return None if until is None else until - self._clock.now()
 
     def lets(self, target: str) -> bool:
         """Whether calls are let through. Asking changes nothing."""

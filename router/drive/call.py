@@ -12,11 +12,14 @@ from typing import NoReturn
 from ..clock import Clock, Deadline
 from ..errors import BadWire, HopError, TimedOut
 from ..hops import Attempt
-from ..types import Ask, Chunk, Completion, Finish, TokenStat, ToolCall, Usage
+from ..types import Ask, Chunk, Completion, Finish, TokenStat, ToolCall, Transit, Usage
+from .estimate import estimate
 from .ids import new_id
 from .live import Live
 
 log = logging.getLogger("firsthop")
+
+NO_TOKENS = Usage()
 
 
 @dataclass(slots=True)
@@ -38,6 +41,7 @@ class Reading:
     usage: Usage = Usage()
     model: str | None = None
     request_id: str | None = None
+    transit: Transit | None = None
     says_something: bool = False
 
     def take(self, chunk: Chunk, now: float) -> None:
@@ -55,6 +59,7 @@ class Reading:
         self.usage = chunk.usage or self.usage
         self.model = chunk.model or self.model
         self.request_id = chunk.request_id or self.request_id
+        self.transit = chunk.transit or self.transit
 
     def completion(self) -> Completion:
         """All of it, collected."""
@@ -105,6 +110,10 @@ class OneCall:
         clock: Clock,
         deadline: Deadline,
         on_end: Callable[[Attempt], None],
+        *,
+        queue_s: float = 0.0,
+        counted: int | None = None,
+        entered: bool = False,
     ) -> None:
         """Make it ready; nothing is sent.
 
@@ -115,6 +124,9 @@ class OneCall:
             clock: Where its times come from.
             deadline: The request's.
             on_end: Given the attempt when it ended, however that was; once.
+            queue_s: Seconds it was held before.
+            counted: Tokens of the prompt by a tokenizer of ours. None: nobody counted.
+            entered: It has its turn on `live.way`, and gives it back when its work has stopped.
         """
         self.live = live
         self.ask = ask
@@ -122,6 +134,8 @@ class OneCall:
         self.clock = clock
         self.deadline = deadline
         self.on_end = on_end
+        self.queue_s = queue_s
+        self.counted = counted
         self.started_at = clock.wall()
         self.attempt_id = new_id(self.started_at)
         self.source: AsyncIterator[Chunk] | None = None
@@ -129,6 +143,8 @@ class OneCall:
         self.released = False
         self.ended = False
         self.out_of_time = False
+        self._entered = entered
+        self.reading = Reading(sent=clock.now())
 
     async def open(self, release: Callable[[Reading], bool]) -> None:
         """Send it and read into `held`, until `release` says that it may go on, or to the end.
@@ -144,7 +160,7 @@ class OneCall:
         self.deadline_is_nearer = left is not None and left <= limit
         self.timeout_s = limit if left is None else min(left, limit)
         self.until = now + self.timeout_s
-        self.reading = Reading(sent=now)
+        self.reading.sent = now
         while (chunk := await self.read()) is not None:
             self.held.append(chunk)
             if release(self.reading):
@@ -154,7 +170,6 @@ class OneCall:
     async def refuse(self, error: HopError) -> NoReturn:
         """Book that it was not sent, at no cost, and raise `error`."""
         error.reached = False
-        self.reading = Reading(sent=self.clock.now())
         await self._fail(error)
         raise error
 
@@ -180,10 +195,15 @@ class OneCall:
         except BaseException:
             await self.close()
             raise
+        now = self.clock.now()
         if chunk is None:
+            self.live.way.ended(None, self.reading.transit, began=self.reading.sent, now=now)
             self._end(None)
+            self.leave()
         else:
-            self.reading.take(chunk, self.clock.now())
+            self.reading.take(chunk, now)
+            if chunk.transit is not None:
+                self.live.way.met(chunk.transit, began=self.reading.sent, now=now)
         return chunk
 
     async def _next(self) -> Chunk | None:
@@ -214,10 +234,25 @@ class OneCall:
 
     async def _fail(self, error: HopError) -> None:
         error.target = error.target or self.live.target.name
+        if error.kind != "not_sent":
+            reading = self.reading
+            self.live.way.ended(error, reading.transit, began=reading.sent, now=self.clock.now())
         self._end(error)
         await self._stop()
 
     async def _stop(self) -> None:
+        try:
+            await self._close_source()
+        finally:
+            self.leave()
+
+    def leave(self) -> None:
+        """Give its turn to the next, once."""
+        if self._entered:
+            self._entered = False
+            self.live.way.leave()
+
+    async def _close_source(self) -> None:
         close = getattr(self.source, "aclose", None)
         if close is None:
             return
@@ -230,7 +265,10 @@ class OneCall:
     def _end(self, error: HopError | None, *, cancelled: bool = False) -> None:
         self.ended = True
         reading, meter = self.reading, self.live.meter
-        unbilled = error is not None and error.unbilled
+        unbilled = self.source is None or (error is not None and error.unbilled)
+        cost = Decimal(0) if unbilled else meter.cost(reading.usage)
+        transit = reading.transit or (error.transit if error else None)
+        guess = self._guess(error) if cost is None and meter.price is not None else None
         attempt = Attempt(
             attempt_id=self.attempt_id,
             number=self.number,
@@ -239,7 +277,7 @@ class OneCall:
             tpot_s=reading.tpot_s(),
             total_s=self.clock.now() - reading.sent,
             usage=reading.usage,
-            cost_usd=Decimal(0) if unbilled else meter.cost(reading.usage),
+            cost_usd=cost,
             price=meter.price,
             model_served=reading.model,
             request_id=reading.request_id,
@@ -248,5 +286,20 @@ class OneCall:
             error_code=error.code if error else None,
             http_status=error.status if error else None,
             error_message=error.message if error else None,
+            queue_s=self.queue_s,
+            connect_s=transit.connect_s if transit else None,
+            reached=self.source is not None and (error is None or error.reached),
+            estimate_usd=None if guess is None else meter.cost(guess),
+            estimate=guess or NO_TOKENS,
         )
         self.on_end(attempt)
+
+    def _guess(self, error: HopError | None) -> Usage | None:
+        """Tokens it probably used. None: it was never sent, or all that came was an error."""
+        reading = self.reading
+        turned_away = error is not None and error.status is not None and reading.first is None
+        if self.source is None or turned_away:
+            return None
+        return estimate(
+            self.ask, reading.usage, reading.text, reading.tokens, reading.tool_calls, self.counted
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import reduce
 from typing import Protocol
@@ -12,6 +12,7 @@ from ..hops import Attempt
 from ..money import EXACT
 from ..providers.base import Provider, Target
 from ..types import Ability, Usage
+from .way import Way
 
 
 class Meter(Protocol):
@@ -54,6 +55,7 @@ class Live:
         here: It runs on this device, so nothing leaves for it.
         unknown_price: Should its price not be known, limits of dollars let it pass.
         max_input_tokens: Most tokens its model takes as a prompt. None: not known.
+        way: Who is on the way to it, and whether it may be taken now.
     """
 
     target: Target
@@ -64,6 +66,7 @@ class Live:
     here: bool = False
     unknown_price: bool = False
     max_input_tokens: int | None = None
+    way: Way = field(default_factory=Way)
 
     @property
     def cold(self) -> bool:

@@ -25,6 +25,9 @@ def rungs_of(
     request: Request, policy: Policy, targets: Mapping[str, Live], senses: Senses
 ) -> dict[str, tuple[Rung, ...]]:
     """Every target by its tier, in the order of the config."""
+    if senses.network is not None:
+        senses.network.heed()
+    deadline_s = policy.limits.tightened(request.deadline_s, None).deadline_s
     found: dict[str, tuple[Rung, ...]] = {}
     prompt = PromptSize(request)
     for live in targets.values():
@@ -35,7 +38,7 @@ def rungs_of(
             worst_case_usd=worst_case(live, request, policy, targets),
             expected_s=senses.speeds.end_s(name, None),
             first_token_p95_s=senses.speeds.first_token_p95_s(name) if policy.hedge else None,
-            unable=_unable(live, request, senses, prompt),
+            unable=_unable(live, request, senses, prompt, deadline_s),
             unpriced=live.unpriced,
         )
         found[tier] = (*found.get(tier, ()), rung)
@@ -80,7 +83,9 @@ def cap(live: Live, request: Request) -> int:
     return live.target.max_output_tokens if asked is None else asked
 
 
-def _unable(live: Live, request: Request, senses: Senses, prompt: PromptSize) -> str:
+def _unable(
+    live: Live, request: Request, senses: Senses, prompt: PromptSize, deadline_s: float | None
+) -> str:
     missing = sorted(request.needs - live.abilities)
     if missing:
         return ", ".join(_TAKES_NO[need] for need in missing)
@@ -89,4 +94,4 @@ def _unable(live: Live, request: Request, senses: Senses, prompt: PromptSize) ->
         return f"the prompt has at least {prompt.fewest} tokens, it takes {limit}"
     if not senses.breakers.lets(live.target.name):
         return "its circuit breaker is open"
-    return ""
+    return live.way.barred(senses.clock.now(), deadline_s)

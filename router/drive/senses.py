@@ -25,6 +25,7 @@ from ..world.machine import Machine
 from .breaker import Breakers
 from .chances import Chances
 from .live import Live
+from .network import Network
 from .purse import Purse
 from .speeds import Speeds
 from .toolloops import ToolLoops
@@ -68,6 +69,7 @@ class Senses:
     breakers: Breakers
     chances: Chances
     loops: ToolLoops = field(default_factory=ToolLoops)
+    network: Network | None = None
     detector: asyncio.Future[None] | None = None
 
     async def read(
@@ -117,7 +119,7 @@ class Senses:
             overtaken: The last one was stopped because another hop was first.
         """
         for attempt in attempts:
-            if not cold:
+            if not cold and attempt.reached:
                 lost = overtaken and attempt is attempts[-1]
                 self.speeds.saw(target, attempt, overtaken=lost)
             if not (out_of_time and attempt is attempts[-1]):
@@ -198,12 +200,13 @@ class Senses:
         facts = self.machine.fresh()
         if facts is None:
             facts = await asyncio.to_thread(self.machine.read)
+        online = None if self.network is None else self.network.online
         return {
             "device.battery": facts.battery,
             "device.on_mains": facts.on_mains,
             "device.metered": facts.metered,
             "device.temperature_c": facts.temperature_c,
-            "world.online": facts.online,
+            "world.online": facts.online if online is None else online,
         }
 
     async def _fits(self, request: Request, tokens: Value) -> bool | None:

@@ -127,6 +127,7 @@ class UnderWay:
                 hop=call.hop,
             ),
             allowance=Allowance(self._most_usd(beside), self._worst),
+            counted=self._counted(ask),
         )
         most = EXACT.multiply(self._worst or Decimal(0), self.live.attempts)
         self._reserved: Reservation = context.home.senses.purse.reserve(most)
@@ -146,6 +147,12 @@ class UnderWay:
         if beside is not None and beside.call.rival is not None:
             bounds.append(beside.call.rival.most_usd)
         return min(bounds, default=None)
+
+    def _counted(self, ask: Ask) -> int | None:
+        """Tokens of what is sent, as a tokenizer of ours counted them. None: nobody did."""
+        counted = self.context.signals.get("prompt.tokens")
+        same = ask.messages is self.context.request.messages
+        return counted if same and isinstance(counted, int) else None
 
     @property
     def may_spend(self) -> Decimal:

@@ -73,6 +73,11 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     error_code: str | None = None
     http_status: Count | None = None
     error_message: str | None = None
+    queue_s: float | None = None
+    connect_s: float | None = None
+    reached: bool | None = None
+    estimate_usd: Decimal | None = None
+    estimate: Tokens = Tokens()
 
 
 class End(msgspec.Struct, frozen=True, kw_only=True):

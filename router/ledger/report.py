@@ -39,6 +39,9 @@ class AttemptRow:
             ``"interrupted"``: its process died.
         cost_usd: None: not known.
         error_message: Only where text is kept.
+        reached: None: booked before this was.
+        estimate_usd: What it probably cost where `cost_usd` is not known, and `estimated_...` the
+            tokens that was made of. None: there is no estimate.
 
     The rest as in `hops.Attempt` and `types.Usage`; None wherever it is not known.
     """
@@ -63,6 +66,12 @@ class AttemptRow:
     error_code: str | None
     http_status: int | None
     error_message: str | None
+    queue_s: float | None
+    connect_s: float | None
+    reached: bool | None
+    estimate_usd: Decimal | None
+    estimated_input_tokens: int | None
+    estimated_output_tokens: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -314,9 +323,15 @@ def _hop(row: Mapping[str, Any], attempts: tuple[AttemptRow, ...]) -> HopRow:
 
 def _attempt(row: Mapping[str, Any]) -> AttemptRow:
     kept = dict(row)
-    for name in ("decision_id", "hop", "cost_pico_usd"):
+    for name in ("decision_id", "hop", "cost_pico_usd", "estimate_pico_usd"):
         del kept[name]
-    return AttemptRow(**(kept | {"cost_usd": _dollars(row["cost_usd"])}))
+    reached = row["reached"]
+    kept |= {
+        "cost_usd": _dollars(row["cost_usd"]),
+        "estimate_usd": _dollars(row["estimate_usd"]),
+        "reached": None if reached is None else bool(reached),
+    }
+    return AttemptRow(**kept)
 
 
 def _label(row: Mapping[str, Any]) -> LabelRow:

@@ -138,6 +138,16 @@ STEPS: tuple[Step, ...] = (
         # Seconds from arrival to the start of the hop that answered, if another came before it.
         "ALTER TABLE requests ADD COLUMN escalation_delay_s REAL",
     ),
+    (
+        # How an attempt got there, and what one that was cut probably cost: never part of a cost.
+        "ALTER TABLE attempts ADD COLUMN queue_s REAL",
+        "ALTER TABLE attempts ADD COLUMN connect_s REAL",
+        "ALTER TABLE attempts ADD COLUMN reached INTEGER",  # 0: it certainly was not
+        "ALTER TABLE attempts ADD COLUMN estimate_usd TEXT",
+        "ALTER TABLE attempts ADD COLUMN estimate_pico_usd INTEGER",
+        "ALTER TABLE attempts ADD COLUMN estimated_input_tokens INTEGER",
+        "ALTER TABLE attempts ADD COLUMN estimated_output_tokens INTEGER",
+    ),
 )
 
 

@@ -55,6 +55,8 @@ class TargetTotals:
         tokens_unknown: Attempts that are over and whose tokens, in or out, are not known.
         cost_usd: Sum of what is known.
         cost_unknown: Attempts that are over and whose cost is not known.
+        estimate_usd: What `estimated` of those probably cost. Not a part of `cost_usd`.
+        estimated: For how many of them there is an estimate.
         ttft_s: Over attempts; likewise `tpot_s`.
         total_s: Over hops, waits between attempts included.
     """
@@ -74,6 +76,8 @@ class TargetTotals:
     tokens_unknown: int
     cost_usd: Decimal
     cost_unknown: int
+    estimate_usd: Decimal
+    estimated: int
     ttft_s: Spread
     tpot_s: Spread
     total_s: Spread
@@ -91,6 +95,9 @@ class Totals:
             None: there is none.
         cost_usd: Sum of what is known, over all attempts.
         cost_unknown: Attempts that are over and whose cost is not known.
+        estimate_usd: What `estimated` of those probably cost: answers that were cut, or came
+            without their counts. Not a part of `cost_usd`.
+        estimated: For how many of them there is an estimate.
         ttfb_s: Seconds from arrival to the first byte given back, over requests.
         escalation_delay_s: Seconds from arrival to the start of the hop that answered, over
             requests for which another hop had been tried before.
@@ -105,6 +112,8 @@ class Totals:
     deferral_rate: float | None
     cost_usd: Decimal
     cost_unknown: int
+    estimate_usd: Decimal
+    estimated: int
     ttfb_s: Spread
     escalation_delay_s: Spread
     total_s: Spread
@@ -122,7 +131,8 @@ SELECT COALESCE(h.target, :unknown), COALESCE(h.tier, :unknown), COUNT(*),
     COALESCE(SUM(a.input_tokens), 0), COALESCE(SUM(a.output_tokens), 0),
     SUM(a.status <> 'running' AND (a.input_tokens IS NULL OR a.output_tokens IS NULL)),
     COALESCE(SUM(a.cost_pico_usd), 0),
-    SUM(a.status <> 'running' AND a.cost_pico_usd IS NULL)
+    SUM(a.status <> 'running' AND a.cost_pico_usd IS NULL),
+    COALESCE(SUM(a.estimate_pico_usd), 0), COUNT(a.estimate_pico_usd)
 FROM attempts a LEFT JOIN hops h USING (decision_id, hop) LEFT JOIN requests r USING (decision_id)
 WHERE COALESCE(r.started_at, a.started_at) >= :since
 GROUP BY 1, 2
@@ -133,7 +143,7 @@ FROM attempts a LEFT JOIN hops h USING (decision_id, hop) LEFT JOIN requests r U
 WHERE COALESCE(r.started_at, a.started_at) >= :since AND a.ttft_s IS NOT NULL
 """
 _DOLLARS = """
-SELECT COALESCE(SUM(a.cost_pico_usd), 0)
+SELECT COALESCE(SUM(a.cost_pico_usd), 0), COALESCE(SUM(a.estimate_pico_usd), 0)
 FROM attempts a LEFT JOIN requests r USING (decision_id)
 WHERE COALESCE(r.started_at, a.started_at) >= :since
 """
@@ -159,7 +169,7 @@ def totals(db: sqlite3.Connection, since: float) -> Totals:
     over = len(requests) - by_status.get("running", 0)
     (deferred,) = db.execute(_DEFERRED, values).fetchone()
     (torn,) = db.execute("SELECT COUNT(*) FROM torn").fetchone()
-    (pico,) = db.execute(_DOLLARS, values).fetchone()
+    pico, estimate_pico = db.execute(_DOLLARS, values).fetchone()
     targets = _by_target(db, values)
     return Totals(
         since=since,
@@ -168,6 +178,8 @@ def totals(db: sqlite3.Connection, since: float) -> Totals:
         deferral_rate=deferred / over if over else None,
         cost_usd=dollars(pico),
         cost_unknown=sum(t.cost_unknown for t in targets),
+        estimate_usd=dollars(estimate_pico),
+        estimated=sum(t.estimated for t in targets),
         ttfb_s=Spread.of([first for _, first, _, _ in requests if first is not None]),
         escalation_delay_s=Spread.of([late for _, _, late, _ in requests if late is not None]),
         total_s=Spread.of([total for _, _, _, total in requests if total is not None]),
@@ -194,7 +206,7 @@ def _by_target(db: sqlite3.Connection, values: Mapping[str, Any]) -> tuple[Targe
         _target(
             key,
             statuses[key],
-            sums.get(key, (0,) * 6),
+            sums.get(key, (0,) * 8),
             (Spread.of(ttft_s[key]), Spread.of(tpot_s[key]), Spread.of(total_s[key])),
         )
         for key in {*statuses, *sums}
@@ -208,7 +220,8 @@ def _target(
     sums: tuple[int, ...],
     spreads: tuple[Spread, Spread, Spread],
 ) -> TargetTotals:
-    attempts, input_tokens, output_tokens, tokens_unknown, pico, cost_unknown = sums
+    attempts, input_tokens, output_tokens, tokens_unknown = sums[:4]
+    pico, cost_unknown, estimate_pico, estimated = sums[4:]
     return TargetTotals(
         target=key[0],
         tier=key[1],
@@ -225,6 +238,8 @@ def _target(
         tokens_unknown=tokens_unknown,
         cost_usd=dollars(pico),
         cost_unknown=cost_unknown,
+        estimate_usd=dollars(estimate_pico),
+        estimated=estimated,
         ttft_s=spreads[0],
         tpot_s=spreads[1],
         total_s=spreads[2],

@@ -145,7 +145,8 @@ class Provider(Protocol):
 
     One that takes more than text says so by `abilities`, a set of `Ability`; without it none of
     them is asked of it. One for which nothing leaves this machine says so by `here`, a bool. One
-    that can be looked at is a `Checkable` too.
+    that needs a network says so by `address`, host and port of its connections; without it, or
+    with None, it needs none. One that can be looked at is a `Checkable` too.
     """
 
     def stream(self, ask: Ask) -> AsyncIterator[Chunk]:

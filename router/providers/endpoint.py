@@ -53,6 +53,18 @@ class Endpoint:
         host = urlsplit(self.base_url).hostname or ""
         return host == "localhost" or _is_loopback(host)
 
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port that connections are made to: the proxy's, where there is one.
+
+        None: it is on this machine, where there is a way with or without a network.
+        """
+        url = urlsplit(self.proxy or self.base_url)
+        host = url.hostname or ""
+        if host == "localhost" or _is_loopback(host):
+            return None
+        return host, url.port or (443 if url.scheme == "https" else 80)
+
     def tls(self) -> ssl.SSLContext:
         """What to trust. Takes some 40 ms the first time; call it off the event loop.
 

@@ -13,8 +13,10 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import Generic, Protocol, TypeVar
 
 from ..errors import BadWire, ConfigError, HopError, TimedOut, Unavailable
+from ..types import Transit
 from .base import Target
 from .endpoint import Endpoint
+from .rate_limit import rate_limit
 from .transport import ERROR_BODY_BYTES, ERROR_BODY_S, Reply, causes
 
 
@@ -40,6 +42,7 @@ class Answer:
     Attributes:
         status: HTTP status.
         headers: Names in lower case.
+        transit: How the call travelled.
     """
 
     def __init__(self, reply: Reply, deadline: float, timeout_s: float) -> None:
@@ -48,6 +51,7 @@ class Answer:
         self._timeout_s = timeout_s
         self.status = reply.status
         self.headers = reply.headers
+        self.transit = Transit(connect_s=reply.connect_s, limit=rate_limit(reply.headers))
 
     async def read(self) -> bytes:
         """The next bytes; empty at the end. Raises: HopError."""
@@ -120,7 +124,12 @@ class Caller(Generic[P]):
         timeout_s = self._target.timeout_s
         async with AsyncExitStack() as stack:
             sent = stack.enter_async_context(begin(pool))
-            yield Answer(await within(sent, deadline, timeout_s), deadline, timeout_s)
+            answer = Answer(await within(sent, deadline, timeout_s), deadline, timeout_s)
+            try:
+                yield answer
+            except HopError as error:
+                error.transit = error.transit or answer.transit
+                raise
 
     def seal(self, error: HopError, *more: str) -> None:
         """Name the target and keep secrets out, which servers and libraries may have written in.

@@ -45,6 +45,7 @@ class Ollama:
         abilities: What the model takes beside text, as the config says.
         here: What is sent stays on this machine. It is a promise: before the first prompt the
             server is asked where the model runs, and a call that would leave is refused.
+        address: Host and port of its connections, as in `Endpoint`.
     """
 
     def __init__(self, target: Target, *, clock: Clock | None = None) -> None:
@@ -54,6 +55,7 @@ class Ollama:
         self._target = target
         self._options = read_options(target, endpoint)
         self._endpoint = endpoint
+        self.address = endpoint.address
         self._caller = Caller(target, endpoint, self._pool)
         self._clock = clock or SystemClock()
         self._refuses_long = False  # this, and what follows, is known once the server was asked
@@ -83,6 +85,7 @@ class Ollama:
                 raise
             async with self._send("POST", "/api/chat", headers, body, deadline) as answer:
                 await self._check(answer)
+                yield Chunk(transit=answer.transit)
                 async with aclosing(self._read(answer)) as chunks:
                     async for chunk in chunks:
                         yield chunk

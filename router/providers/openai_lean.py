@@ -7,6 +7,7 @@ server with many callers prefers it. Imported by nobody until a lean target is c
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from io import BytesIO
@@ -29,6 +30,29 @@ from .transport import (
 _PLAIN_BYTES = 1 << 20  # more at once would hold up the event loop, and aiohttp warns of it
 
 
+class _Connecting:
+    """How long the connection of one call took. What aiohttp is told to note it in.
+
+    Attributes:
+        took_s: None: it has not been made yet, or was there already.
+    """
+
+    __slots__ = ("began", "took_s")
+
+    def __init__(self) -> None:
+        self.began = 0.0
+        self.took_s: float | None = None
+
+
+async def _begins(_: aiohttp.ClientSession, call: Any, __: object) -> None:
+    call.trace_request_ctx.began = time.perf_counter()
+
+
+async def _is_made(_: aiohttp.ClientSession, call: Any, __: object) -> None:
+    noted: _Connecting = call.trace_request_ctx
+    noted.took_s = time.perf_counter() - noted.began
+
+
 class LeanTransport:
     """A `Transport` over one aiohttp session."""
 
@@ -49,6 +73,7 @@ class LeanTransport:
         """As `post`, for any other call to the same host. Raises `HopError` and nothing else."""
         if self._session is None:
             self._session = self._new_session()
+        connecting = _Connecting()
         try:
             response = await self._session.request(
                 method,
@@ -57,6 +82,7 @@ class LeanTransport:
                 headers=headers,
                 proxy=self._endpoint.proxy,
                 allow_redirects=False,
+                trace_request_ctx=connecting,
             )
         except (aiohttp.ClientError, OSError) as exc:  # a TimeoutError is an OSError
             raise self._failed(exc) from exc
@@ -73,6 +99,7 @@ class LeanTransport:
                 status=response.status,
                 headers={name.lower(): value for name, value in response.headers.items()},
                 read=read,
+                connect_s=connecting.took_s or 0.0,
             )
         finally:
             # Back into the pool when the body has ended, cut off at once when it has not.
@@ -84,10 +111,14 @@ class LeanTransport:
             self._session = None
 
     def _new_session(self) -> aiohttp.ClientSession:
+        watch = aiohttp.TraceConfig()
+        watch.on_connection_create_start.append(_begins)
+        watch.on_connection_create_end.append(_is_made)
         return aiohttp.ClientSession(
             # How many calls may run at once is decided before a provider is asked.
             connector=aiohttp.TCPConnector(ssl=self._tls, limit=0),
             cookie_jar=aiohttp.DummyCookieJar(),
+            trace_configs=[watch],
             # The whole call has one deadline, kept by the provider; here is only the way there.
             timeout=aiohttp.ClientTimeout(total=None, connect=self._endpoint.connect_timeout_s),
         )
@@ -100,7 +131,7 @@ class LeanTransport:
         if isinstance(error, aiohttp.ClientHttpProxyError):
             return proxy_error(f"HTTP {error.status}", host, retryable=error.status != 407)
         if isinstance(error, aiohttp.ClientProxyConnectionError):
-            return proxy_error("it can't be reached", host)
+            return proxy_error("it can't be reached", host, cause=error)
         if isinstance(error, aiohttp.ClientResponseError):
             return not_http(error, host)
         connected = not isinstance(error, aiohttp.ClientConnectorError)

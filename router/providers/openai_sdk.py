@@ -14,9 +14,11 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import replace
 from importlib import import_module
 from typing import Any
 
@@ -39,8 +41,9 @@ from .transport import (
 # Everything else on a request comes from us.
 _PLAIN_HEADERS = frozenset({"host", "accept-encoding", "connection", "content-length"})
 
-# Headers of the call that is being sent; the hook that needs them is told the request only.
-_OUR_HEADERS: ContextVar[Mapping[str, str]] = ContextVar("_OUR_HEADERS")
+# Headers of the call that is being sent, and what its connection is reported to; the hook that
+# needs them is told the request only.
+_OURS: ContextVar[tuple[Mapping[str, str], _Connecting]] = ContextVar("_OURS")
 
 # The HTTP library under the installed SDK, httpx or httpx2: the names used are the same in both.
 _HTTP: Any = import_module(openai.DefaultAsyncHttpxClient.__mro__[-2].__module__.split(".")[0])
@@ -60,6 +63,26 @@ class _OtherStatus(openai.OpenAIError):
         self.reply = reply
 
 
+class _Connecting:
+    """How long the connection of one call took: what the HTTP library is told to report to.
+
+    Attributes:
+        took_s: 0 while none had to be made.
+    """
+
+    __slots__ = ("_began", "took_s")
+
+    def __init__(self) -> None:
+        self._began = 0.0
+        self.took_s = 0.0
+
+    async def __call__(self, event: str, _: object) -> None:
+        if event.endswith("connect_tcp.started"):
+            self._began = time.perf_counter()
+        elif event.endswith(("connect_tcp.complete", "start_tls.complete")):
+            self.took_s = time.perf_counter() - self._began
+
+
 class SdkTransport:
     """A `Transport` over one `openai.AsyncOpenAI`."""
 
@@ -72,8 +95,9 @@ class SdkTransport:
     async def post(self, body: dict[str, Any], headers: Mapping[str, str]) -> AsyncIterator[Reply]:
         if self._client is None:
             self._client = self._new_client()
+        connecting = _Connecting()
         async with AsyncExitStack() as stack:
-            token = _OUR_HEADERS.set(headers)
+            token = _OURS.set((headers, connecting))
             try:
                 response = await self._client.post(
                     self._endpoint.chat_url,
@@ -83,14 +107,14 @@ class SdkTransport:
                     stream_cls=openai.AsyncStream[Any],
                 )
             except _OtherStatus as exc:
-                reply = exc.reply
+                reply = replace(exc.reply, connect_s=connecting.took_s)
             except openai.APIConnectionError as exc:
                 raise self._failed(exc) from exc
             else:
                 stack.push_async_callback(response.aclose)
-                reply = self._reply(response)
+                reply = self._reply(response, connecting.took_s)
             finally:
-                _OUR_HEADERS.reset(token)
+                _OURS.reset(token)
             yield reply
 
     async def aclose(self) -> None:
@@ -98,7 +122,7 @@ class SdkTransport:
             await self._client.close()
             self._client = None
 
-    def _reply(self, response: Any) -> Reply:
+    def _reply(self, response: Any, connect_s: float) -> Reply:
         pieces = response.aiter_bytes()
 
         async def read() -> bytes:
@@ -108,7 +132,12 @@ class SdkTransport:
                 raise cut_error(exc, self._endpoint.host) from exc
             return piece
 
-        return Reply(status=response.status_code, headers=dict(response.headers), read=read)
+        return Reply(
+            status=response.status_code,
+            headers=dict(response.headers),
+            read=read,
+            connect_s=connect_s,
+        )
 
     def _new_client(self) -> openai.AsyncOpenAI:
         timeout = openai.Timeout(None, connect=self._endpoint.connect_timeout_s)
@@ -134,7 +163,7 @@ class SdkTransport:
         if isinstance(cause, _HTTP.ConnectTimeout):
             return no_connection_in(self._endpoint.connect_timeout_s, host)
         if isinstance(cause, _HTTP.ProxyError):
-            return proxy_error(cause, host, retryable=not str(cause).startswith("407"))
+            return proxy_error(cause, host, retryable=not str(cause).startswith("407"), cause=cause)
         if isinstance(cause, _HTTP.RemoteProtocolError) and "disconnected" not in str(cause):
             return not_http(cause, host)
         connected = not isinstance(cause, _HTTP.ConnectError)
@@ -142,9 +171,14 @@ class SdkTransport:
 
 
 async def _send_only_ours(request: Any) -> None:
-    """Replace the headers the SDK put together, keeping those that belong to the connection."""
+    """Replace the headers the SDK put together, keeping those that belong to the connection.
+
+    The library is asked to report on the connection, which is the only way to hear of it.
+    """
     kept = {name: value for name, value in request.headers.items() if name in _PLAIN_HEADERS}
-    request.headers = _HTTP.Headers({**kept, **_OUR_HEADERS.get()})
+    ours, connecting = _OURS.get()
+    request.headers = _HTTP.Headers({**kept, **ours})
+    request.extensions = {**request.extensions, "trace": connecting}
 
 
 async def _stop_other_status(response: Any) -> None:

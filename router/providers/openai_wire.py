@@ -45,6 +45,7 @@ class OpenAIWire:
     Attributes:
         abilities: What it takes beside text.
         endpoint: Where its calls go.
+        address: Host and port of its connections, as in `Endpoint`.
         dialect: How its service speaks.
     """
 
@@ -85,6 +86,7 @@ class OpenAIWire:
         self.abilities = self.dialect.abilities
         self._id_headers = id_headers
         self.endpoint = find_endpoint(target, dialect, example=example_url, route=route)
+        self.address = self.endpoint.address
         self._clock = clock or SystemClock()
         self._after_text_s = after_text_s
         self._caller: Caller[Transport] = Caller(target, self.endpoint, self._make_transport)
@@ -100,6 +102,7 @@ class OpenAIWire:
             deadline = self._caller.deadline()
             async with self._sent(body, headers, deadline) as answer:
                 await self._check(answer)
+                yield Chunk(transit=answer.transit)
                 async with aclosing(self._read(answer)) as chunks:
                     async for chunk in chunks:
                         yield chunk

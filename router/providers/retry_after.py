@@ -7,13 +7,14 @@ import re
 from collections.abc import Mapping
 from email.utils import parsedate_to_datetime
 
+from .rate_limit import duration_s, rate_limit
+
 _WAIT = re.compile(
     r"(?:wait|retry after|retry in|try again (?:in|after)) +"
     r"(?P<number>\d+(?:\.\d+)?)(?P<more>(?:ms|[hms])(?:\d+(?:\.\d+)?(?:ms|[hms]))*)?"
     r"(?: *(?P<word>millisecond|second|sec|minute|hour))?",
     re.I,
 )
-_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 _WORD_S = {"millisecond": 0.001, "second": 1.0, "sec": 1.0, "minute": 60.0, "hour": 3600.0}
 
 
@@ -34,7 +35,12 @@ def retry_after(headers: Mapping[str, str], message: str, wall_s: float) -> floa
         seconds = _seconds_until(after, headers.get("date"), wall_s)
     if seconds is None:
         seconds = _number(headers.get("x-ratelimit-timeremaining"))
-    return _seconds_in(message) if seconds is None else seconds
+    if seconds is None:
+        seconds = _seconds_in(message)
+    if seconds is None:
+        limit = rate_limit(headers)
+        return None if limit is None else limit.empty_for_s
+    return seconds
 
 
 def _number(text: str | None) -> float | None:
@@ -68,6 +74,5 @@ def _seconds_in(message: str) -> float | None:
         return None
     number, more, word = found.group("number", "more", "word")
     if more:
-        parts = re.findall(r"(\d+(?:\.\d+)?)(ms|[hms])", number + more.lower())
-        return sum(float(n) * _UNIT_S[unit] for n, unit in parts)
+        return duration_s(number + more)
     return float(number) * _WORD_S[(word or "second").lower()]

@@ -6,6 +6,7 @@ bytes. It judges nothing: what status, headers and bytes mean is said once, for 
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -14,6 +15,10 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..errors import BadWire, HopError, Unavailable
+
+_NO_ROUTE = frozenset(
+    (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ETIMEDOUT, errno.EADDRNOTAVAIL)
+)
 
 # How much of an error's body is read, and how long it may take after its head.
 ERROR_BODY_BYTES = 65_536
@@ -29,11 +34,13 @@ class Reply:
         headers: Names in lower case; of a repeated header the last.
         read: The next bytes of the body, content encoding undone; empty at the end.
             Raises `HopError` when the body breaks off.
+        connect_s: As in `types.Transit`.
     """
 
     status: int
     headers: Mapping[str, str]
     read: Callable[[], Awaitable[bytes]]
+    connect_s: float | None = None
 
 
 class Transport(Protocol):
@@ -96,18 +103,32 @@ def connection_error(error: BaseException, host: str, *, connected: bool) -> Hop
             said = f"the name {host} can't be resolved; check base_url and the network"
         elif isinstance(one, ConnectionRefusedError):
             said = f"{host} refuses connections; is the server running?"
-    return Unavailable(said, reached=False)
+    return Unavailable(said, reached=False, no_way=_no_way(found))
 
 
 def no_connection_in(seconds: float, host: str) -> HopError:
     """The connection itself took too long."""
-    return Unavailable(f"no connection to {host} within {seconds:g} s", reached=False)
+    return Unavailable(f"no connection to {host} within {seconds:g} s", reached=False, no_way=True)
 
 
-def proxy_error(said: object, host: str, *, retryable: bool = True) -> HopError:
-    """The proxy on the way would not, or could not be reached."""
+def proxy_error(
+    said: object, host: str, *, retryable: bool = True, cause: BaseException | None = None
+) -> HopError:
+    """The proxy on the way would not, or could not be reached, which `cause` then says why."""
     return Unavailable(
-        f"the proxy on the way to {host} failed: {said}", retryable=retryable, reached=False
+        f"the proxy on the way to {host} failed: {said}",
+        retryable=retryable,
+        reached=False,
+        no_way=cause is not None and _no_way(list(causes(cause))),
+    )
+
+
+def _no_way(found: list[BaseException]) -> bool:
+    """Whether a connection failed on this side of the host: nothing there refused it."""
+    return any(
+        isinstance(one, socket.gaierror | TimeoutError)
+        or (isinstance(one, OSError) and one.errno in _NO_ROUTE)
+        for one in found
     )
 
 

@@ -17,7 +17,7 @@ from router.errors import HopError
 from router.providers.base import Dialect, Transport
 from router.providers.openai_wire import OpenAIWire
 from router.standin import StandIn, answer
-from router.types import Ask, Message, Usage
+from router.types import Ask, Message, RateLimit, Usage
 
 TLS = Path(__file__).parent / "tls"
 PLAIN = load(WIRE / "common" / "plain.http")
@@ -348,3 +348,47 @@ def test_the_stand_in_answers_by_saying_what_it_is(transport: Transport) -> None
     assert whole.only("usage") == Usage(input_tokens=7, output_tokens=words)
     assert (short.text, short.only("finish")) == ("I am a", "length")
     assert short.only("usage").output_tokens == 3
+
+
+@EACH_WAY
+def test_the_time_to_connect_is_told_and_a_connection_that_is_there_takes_none(
+    transport: Transport,
+) -> None:
+    limited = recorded(
+        "HTTP/1.1 200 OK\nContent-Type: text/event-stream\nConnection: keep-alive\n"
+        "Content-Length: 83\nx-ratelimit-remaining-requests: 0\nx-ratelimit-reset-requests: 12ms",
+        b'data: {"choices":[{"index":0,"delta":{"content":"a"},"finish_reason":"stop"}]}\n\n   ',
+    )
+
+    async def main() -> list[Heard]:
+        async with Replay([limited]) as replay:
+            bound = target("openai_compatible", replay.url(), transport)
+            async with opened(providers.build(bound)) as provider:
+                return [await listen(provider), await listen(provider)]
+
+    first, second = (heard.only("transit") for heard in asyncio.run(main()))
+
+    assert 0 < first.connect_s < 5
+    assert second.connect_s == 0
+    assert first.limit == RateLimit(remaining_requests=0, reset_requests_s=0.012)
+
+
+@EACH_WAY
+def test_a_refusal_tells_how_it_travelled_too(transport: Transport) -> None:
+    error = failure(asked(Replay([load(WIRE / "common" / "429_short.http")]), transport))
+
+    assert error.transit is not None
+    assert error.transit.connect_s
+
+
+@EACH_WAY
+def test_a_host_that_refuses_is_one_that_there_is_a_way_to(transport: Transport) -> None:
+    async def main() -> Heard:
+        async with Replay([PLAIN]) as replay:
+            gone = replay.url()
+        async with opened(providers.build(target("openai_compatible", gone, transport))) as one:
+            return await listen(one)
+
+    error = failure(asyncio.run(main()))
+
+    assert (error.reached, error.no_way, error.transit) == (False, False, None)

@@ -17,8 +17,9 @@ WORLD = (
         known="request",
         may_be_unknown=True,
         cost_us=10,
-        source="the system's network interfaces, at most 10 s old: false when only loopback is "
-        "up; true says there is a link, not that anything answers",
+        source="false while no target behind the network can be reached, true for 60 s after one "
+        "answered; else the system's network interfaces, at most 10 s old: false when only "
+        "loopback is up, and true says that there is a link, not that anything answers",
         summary="Whether there is a network.",
     ),
     Signal(

@@ -15,8 +15,9 @@ from hypothesis import strategies as st
 from support.street import STALL, Fixed, Play, Player, Step, says, target
 
 from router.clock import Clock, Deadline, ManualClock, SystemClock
-from router.drive.attempt import Allowance, HopRun, Live
+from router.drive.attempt import SHORTEST_WAIT_S, Allowance, HopRun, Live
 from router.drive.call import Reading
+from router.drive.way import LONGEST_WAIT_S
 from router.errors import (
     AuthFailed,
     BadWire,
@@ -184,13 +185,54 @@ def test_of_a_draft_nothing_is_handed_on_before_it_is_whole() -> None:
     assert one.chunks == []
 
 
-def test_waits_double_from_half_a_second() -> None:
-    clock = ManualClock()
-    one = hop([BUSY], attempts=4, clock=clock)
+@pytest.mark.parametrize(
+    ("jitter", "waits"),
+    [(0.0, [0.5, 0.5, 0.5, 0.5]), (0.5, [1.0, 1.75, 2.875, 4.5625]), (1.0, [1.5, 4.5, 8.0, 8.0])],
+)
+def test_each_wait_lies_between_the_shortest_and_three_times_the_last(
+    jitter: float, waits: list[float]
+) -> None:
+    class Noting(ManualClock):
+        async def sleep(self, seconds: float) -> None:
+            slept.append(seconds)
+            await super().sleep(seconds)
+
+    slept: list[float] = []
+    one = hop([BUSY], attempts=5, clock=Noting(), jitter=jitter)
 
     one.fails()
 
-    assert clock.now() == pytest.approx(0.5 + 1 + 2)
+    assert slept == pytest.approx(waits)
+
+
+@given(
+    st.lists(st.floats(0, 1), min_size=5, max_size=5), st.none() | st.floats(0, 8, exclude_min=True)
+)
+def test_no_wait_is_shorter_than_the_shortest_or_what_was_asked_nor_longer_than_the_bound(
+    jitters: list[float], asked_s: float | None
+) -> None:
+    class Noting(ManualClock):
+        async def sleep(self, seconds: float) -> None:
+            slept.append(seconds)
+            await super().sleep(seconds)
+
+    slept: list[float] = []
+    one = hop([Unavailable("busy", retry_after_s=asked_s)], attempts=5, clock=Noting())
+    one.run.jitter = iter(jitters).__next__
+
+    one.fails()
+
+    assert len(slept) == 4
+    assert all(max(SHORTEST_WAIT_S, asked_s or 0) <= wait <= LONGEST_WAIT_S for wait in slept)
+
+
+def test_a_limit_on_calls_at_once_that_asks_for_no_wait_gets_the_shortest() -> None:
+    clock = ManualClock()
+    one = hop([RateLimited("too many", retry_after_s=0)], GOOD, clock=clock, jitter=0)
+
+    asyncio.run(one.read())
+
+    assert clock.now() == SHORTEST_WAIT_S
 
 
 def test_the_wait_a_target_asks_for_is_kept() -> None:
@@ -240,7 +282,7 @@ def test_each_call_has_its_own_id_and_the_time_it_may_take() -> None:
     asyncio.run(one.read())
 
     first, second = one.player.asks
-    assert (first.timeout_s, second.timeout_s) == (9, 7.5)
+    assert (first.timeout_s, second.timeout_s) == (9, 6.5)
     assert [first.attempt_id, second.attempt_id] == [a.attempt_id for a in one.book.attempts]
     assert first.attempt_id != second.attempt_id
 

@@ -92,6 +92,14 @@ def test_a_line_of_an_older_version_may_lack_what_is_new_and_one_of_a_newer_may_
     assert as_text(read.tags) == "{}"
 
 
+def test_a_result_of_an_older_version_says_nothing_of_queue_connection_and_estimate() -> None:
+    old = b'["end",{"decision_id":"d","hop":0,"attempt":{"attempt_id":"a","number":1}}]'
+    read = read_line(old)
+    assert isinstance(read, End)
+    told = read.attempt
+    assert (told.queue_s, told.connect_s, told.reached, told.estimate_usd) == (None,) * 4
+
+
 def test_odd_values_in_signals_and_tags_never_cost_a_line() -> None:
     class Odd:
         def __str__(self) -> str:

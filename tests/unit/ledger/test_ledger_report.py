@@ -201,3 +201,35 @@ def test_what_is_in_the_tables_is_read_even_when_they_can_t_be_written(
     assert "may be missing" in caplog.text
     other.close()
     assert len(report.recent()) == 2
+
+
+def test_what_cut_answers_probably_cost_stands_beside_what_is_known(
+    ledger: Ledger, report: Report
+) -> None:
+    kept_here(ledger, "d1")
+    escalated(ledger, "d2", cost_usd="0.5")
+    guess = Usage(input_tokens=40, output_tokens=9)
+    for name in ("d3", "d4"):
+        cut = attempt(
+            name, 1, cost_usd=None, price="p", usage=Usage(), error_kind="cancelled",
+            estimate_usd=Decimal("0.0000021"), estimate=guess, queue_s=1.5, connect_s=0.0,
+        )  # fmt: skip
+        ledger.begin(began(name, 1))
+        ledger.end(name, 1, cut)
+        ledger.close_request(
+            closed(name, hop(name, 1, "cancelled", (cut,)), status="cancelled", cost_usd=None)
+        )
+
+    totals = report.totals()
+    assert (totals.cost_usd, totals.cost_unknown) == (Decimal("0.5"), 3)
+    assert (totals.estimate_usd, totals.estimated) == (Decimal("0.0000042"), 2)
+    cloud, device = totals.targets
+    assert (cloud.cost_usd, cloud.estimate_usd, cloud.estimated) == (
+        Decimal("0.5"), Decimal("0.0000042"), 2,
+    )  # fmt: skip
+    assert (device.estimate_usd, device.estimated) == (0, 0)
+    (row,) = report.request("d3").hops[0].attempts
+    assert (row.cost_usd, row.estimate_usd) == (None, Decimal("0.0000021"))
+    assert (row.estimated_input_tokens, row.estimated_output_tokens) == (40, 9)
+    assert (row.queue_s, row.connect_s, row.reached) == (1.5, 0.0, True)
+    assert report.request("d3").request.cost_usd is None

@@ -39,10 +39,24 @@ def test_an_older_ledger_goes_through_the_missing_steps_in_order_and_keeps_its_r
     db.close()
 
 
+def test_attempts_of_an_older_ledger_are_kept_and_what_is_new_is_unknown(tmp_path: Path) -> None:
+    db = connect(tmp_path, steps=STEPS[:3])
+    db.execute(
+        "INSERT INTO attempts (attempt_id, decision_id, hop, number, status) "
+        "VALUES ('a1', 'd1', 0, 1, 'finished')"
+    )
+    db.close()
+
+    db = connect(tmp_path)
+    row = db.execute("SELECT attempt_id, queue_s, connect_s, reached, estimate_usd FROM attempts")
+    assert row.fetchall() == [("a1", None, None, None, None)]
+    db.close()
+
+
 def test_a_newer_ledger_is_refused_and_left_alone(tmp_path: Path) -> None:
     connect(tmp_path, steps=LATER).close()
     before = (tmp_path / "ledger.sqlite3").read_bytes()
-    with pytest.raises(LedgerError, match=r"has schema 5, .*up to 3: upgrade firsthop") as caught:
+    with pytest.raises(LedgerError, match=r"has schema 6, .*up to 4: upgrade firsthop") as caught:
         connect(tmp_path)
     assert caught.value.folder == str(tmp_path)
     assert (tmp_path / "ledger.sqlite3").read_bytes() == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import socket
 import ssl
@@ -10,7 +11,7 @@ import pytest
 
 from router.errors import BadWire, Filtered, HopError, Refused, Unavailable
 from router.providers.openai_errors import http_error, stream_error
-from router.providers.transport import causes, connection_error
+from router.providers.transport import causes, connection_error, proxy_error
 
 NOW = 1_795_341_600.0  # Sun, 22 Nov 2026 10:00:00 GMT
 
@@ -249,3 +250,24 @@ def test_an_endpoints_424_is_what_its_model_said(told: str, kind: str) -> None:
 
     assert (found.kind, found.status) == (kind, 424)
     assert error(424, "no", ms_azureml_model_error_statuscode="x").kind == "unavailable"
+
+
+@pytest.mark.parametrize(
+    ("inner", "no_way"),
+    [
+        (socket.gaierror(-3, "Temporary failure in name resolution"), True),
+        (OSError(errno.ENETUNREACH, "Network is unreachable"), True),
+        (OSError(errno.EHOSTUNREACH, "No route to host"), True),
+        (TimeoutError(), True),
+        (ConnectionRefusedError(111, "refused"), False),
+        (ConnectionResetError(104, "reset"), False),
+        (ssl.SSLError(1, "wrong version number"), False),
+    ],
+    ids=repr,
+)
+def test_whether_there_was_a_way_is_read_from_the_causes(inner: OSError, no_way: bool) -> None:
+    library = raised(RuntimeError("library"), inner)
+
+    assert connection_error(library, "h", connected=False).no_way is no_way
+    assert proxy_error("gone", "h", cause=library).no_way is no_way
+    assert not connection_error(library, "h", connected=True).no_way
