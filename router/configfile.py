@@ -27,7 +27,8 @@ _LOOKS_LIKE_A_KEY = re.compile(
 _KEY_PLACES = ("env", "file", "keyring")
 
 
-def _a_variable(name: str) -> str:
+def variable_name(name: str) -> str:
+    """`name`, if it can be an environment variable's. Raises ValueError, also for a key."""
     if not _VARIABLE.fullmatch(name) or _LOOKS_LIKE_A_KEY.fullmatch(name):
         raise ValueError("has to be the name of an environment variable, not its value")
     return name
@@ -70,7 +71,7 @@ class _Part(BaseModel):
 class FromEnv(_Part):
     """``{env: NAME}``."""
 
-    env: Annotated[StrictStr, AfterValidator(_a_variable)]
+    env: Annotated[StrictStr, AfterValidator(variable_name)]
 
 
 class KeyringPart(_Part):
@@ -83,7 +84,7 @@ class KeyringPart(_Part):
 class KeyPart(_Part):
     """Where a key lies; one of the three."""
 
-    env: Annotated[StrictStr, AfterValidator(_a_variable)] | None = None
+    env: Annotated[StrictStr, AfterValidator(variable_name)] | None = None
     file: Annotated[Text, AfterValidator(_a_path)] | None = None
     keyring: KeyringPart | None = None
 

@@ -16,6 +16,7 @@ import typer
 
 from .. import config as configs
 from .. import providers
+from ..configfile import variable_name
 from ..errors import ConfigError, ModelError
 from ..keys import InEnv, InFile, InKeyring, keyring_usable
 from ..models import Store
@@ -59,6 +60,7 @@ def device(found: Sequence[Server | Silent], store: Store) -> str:
         if name not in here and model.download_bytes is not None:
             size += f", {megabytes(model.download_bytes)}"
         options.append((name, f"{size}; {model.summary}"))
+    options += [(name, "here; your own") for name in sorted(here - set(store.catalogue))]
     for server in found:
         if isinstance(server, Server):
             says = f"served by {server.title} at {server.url}"
@@ -107,11 +109,14 @@ def model(provider: str, before: str | None) -> str:
     return given.strip()
 
 
-def key(provider: str, name: str, wrong: Callable[[str], str | None]) -> KeyPlan | None:
+def key(
+    provider: str, name: str, wrong: Callable[[str], str | None], *, needed: bool
+) -> KeyPlan | None:
     """Where the key lies, and the key if it is to be put there now.
 
     Args:
         wrong: Says what is wrong with a key. None: nothing.
+        needed: It has to be there now, for the target will be called.
     """
     dialect = providers.dialect(provider)
     names = dialect.key_env if dialect and dialect.key_env else ("FIRSTHOP_API_KEY",)
@@ -124,11 +129,20 @@ def key(provider: str, name: str, wrong: Callable[[str], str | None]) -> KeyPlan
     if keyring_usable():
         options.append(("keyring", "type it now; kept in the system's keyring"))
     options.append(("none", "there is no key"))
-    picked = choose("Where is its key?", options, 1 if state == "is set" else 2)
-    if picked == "none":
-        return None
-    if picked == "variable":
-        return from_env(typer.prompt("Variable", default=variable).strip(), os.environ)
+    while True:
+        picked = choose("Where is its key?", options, 1 if state == "is set" else 2)
+        if picked == "none":
+            return None
+        if picked != "variable":
+            break
+        try:
+            plan = from_env(typer.prompt("Variable", default=variable).strip(), os.environ)
+        except ConfigError as error:
+            typer.echo(f"  it {error.message}")
+            continue
+        if plan.value is not None or not needed:
+            return plan
+        typer.echo("  it is not set here; set it and begin anew, or choose another place")
     place = InKeyring("firsthop", name) if picked == "keyring" else InFile(key_file(name))
     return KeyPlan(place=place, value=_typed(wrong), new=True)
 
@@ -156,7 +170,11 @@ def _typed(wrong: Callable[[str], str | None]) -> str:
 
 
 def from_env(name: str, environ: Mapping[str, str]) -> KeyPlan:
-    """A key that lies in a variable, set or not."""
+    """A key that lies in a variable, set or not. Raises: ConfigError for what is no name."""
+    try:
+        variable_name(name)
+    except ValueError as exc:
+        raise ConfigError(str(exc), field="--key-env") from exc
     value = environ.get(name) or None
     remember(value)
     return KeyPlan(place=InEnv(name, environ), value=value)

@@ -107,7 +107,7 @@ def _key(wishes: Wishes, hop: Hop, *, again: bool) -> KeyPlan | None:
         return ask.from_env(wishes.key_env, os.environ)
     if place is None or again:
         if wishes.asking:
-            return ask.key(hop.provider, hop.name, wrong)
+            return ask.key(hop.provider, hop.name, wrong, needed=wishes.call)
         if wishes.key_stdin:
             place = InFile(ask.key_file(hop.name))
         else:

@@ -10,6 +10,7 @@ another port at each start; its own command says which.
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import json
 import os
 import re
@@ -18,6 +19,7 @@ import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 TITLES = {"ollama": "Ollama", "lmstudio": "LM Studio", "foundry": "Foundry Local"}
 _TIMEOUT_S = 2.0
@@ -75,6 +77,8 @@ async def _ask(kind: str, url: str | None) -> Server | Silent:
     import httpx
 
     url = url.rstrip("/").removesuffix("/v1")
+    if not _here(url):
+        return Silent(kind, f"{url} is not on this machine; such a server is a cloud")
     path = "/api/tags" if kind == "ollama" else "/v1/models"
     try:
         # No proxy: it could not reach this machine's loopback.
@@ -101,10 +105,22 @@ def _names(entries: list[Any]) -> list[str]:
 
 def _ollama_url(host: str) -> str:
     """What ``OLLAMA_HOST`` means: an address to listen at, often without scheme or port."""
-    scheme, _, rest = host.strip().rpartition("://")
-    name, _, port = rest.rstrip("/").partition(":")
-    name = "127.0.0.1" if name in ("", "0.0.0.0") else name
-    return f"{scheme or 'http'}://{name}:{port or '11434'}"
+    try:
+        url = urlsplit(host if "://" in host else f"http://{host}")
+        name, port = url.hostname, url.port
+    except ValueError:
+        return host
+    name = "127.0.0.1" if name in (None, "0.0.0.0", "::") else name
+    return f"{url.scheme}://{f'[{name}]' if ':' in str(name) else name}:{port or 11434}"
+
+
+def _here(url: str) -> bool:
+    """Whether an address is this machine's: what answers first must not take a prompt elsewhere."""
+    try:
+        host = urlsplit(url).hostname or ""
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
 
 
 def _foundry_url() -> str | None:

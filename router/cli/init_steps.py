@@ -77,8 +77,6 @@ def run(wishes: Wishes) -> None:
     store = Store()
     device = _device(wishes, store)
     cloud = cloud_hop(wishes, None)
-    if device is None and cloud is None:
-        raise ConfigError("neither a device nor a cloud is left to answer", field="--device")
     plan = _plan(wishes, device, cloud)
     plan = _tried(wishes, plan)
     files = write(plan, wishes.out)
@@ -152,6 +150,9 @@ def _served(kind: str, model: str, found: Sequence[Server | Silent]) -> Hop:
 
 
 def _plan(wishes: Wishes, device: Hop | None, cloud: Hop | None) -> Plan:
+    """Both under a policy that fits. Raises: ConfigError when there is neither."""
+    if device is None and cloud is None:
+        raise ConfigError("neither a device nor a cloud is left to answer", field="--device")
     word = wishes.policy
     if word is None:
         word = "device-only" if cloud is None else "cloud-only" if device is None else "balanced"
@@ -182,7 +183,7 @@ def _tried(wishes: Wishes, plan: Plan) -> Plan:
                     raise typer.Exit(Exit.FAILED)
                 if what == "again":
                     cloud = cloud_hop(replace(wishes, provider=None, endpoint=None), cloud)
-                    plan = replace(plan, cloud=cloud)
+                    plan = _plan(wishes, plan.device, cloud)
                     continue
         limits = _policy(wishes, plan.policy).limits
         limited = limits.cost_usd is not None or limits.day_usd is not None

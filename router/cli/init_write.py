@@ -34,6 +34,7 @@ def write(plan: Plan, out: Path) -> list[Path]:
     prices_file = out.with_name(f"{out.stem}.prices.yaml")
     own = [hop for hop, _ in plan.hops if hop.own_usd_per_1m]
     made: list[Path] = []
+    before = prices_file.read_bytes() if own and prices_file.exists() else None
     # Of the kind that a config's name has, and beside it: its paths are relative to it.
     draft = out.with_name(f".{out.stem}.new.yaml")
     try:
@@ -51,6 +52,9 @@ def write(plan: Plan, out: Path) -> list[Path]:
         for path in (draft, *made):
             with contextlib.suppress(OSError):
                 path.unlink()
+        if before is not None:
+            with contextlib.suppress(OSError):
+                prices_file.write_bytes(before)
         if isinstance(exc, ConfigError):
             raise
         raise ConfigError(f"can't be written: {exc.strerror or exc}", file=out) from exc
