@@ -78,10 +78,10 @@ class AsyncRouter:
         return self._composed.watched.problem
 
     async def reload(self) -> Policy:
-        """Read the policies' files now, without waiting for them to be looked at.
+        """Read the keys and the policies' files now, without waiting for them to be looked at.
 
         Raises:
-            ConfigError: one of them is bad; its last good one stays in force.
+            ConfigError: one of them is bad; its last good one stays in use.
         """
         self._enter()
         return await asyncio.to_thread(self._composed.reload)

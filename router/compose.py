@@ -141,13 +141,19 @@ class Router:
         return Orchestrator(home).run(request, chosen, notes)
 
     def reload(self) -> Policy:
-        """Read every policy file in use now. Returns the router's own policy in force.
+        """Read every key and policy file in use now. Returns the router's own policy in force.
 
         Raises:
             ConfigError: one of them is bad, the first of them if several are; their last good
-                ones stay in force, and the other files are read all the same.
+                ones stay in force, and the others are read all the same.
         """
         bad: list[ConfigError] = []
+        for bound in self.config.targets:
+            try:
+                if bound.key is not None:
+                    bound.key.reload()
+            except ConfigError as exc:
+                bad.append(_unread(exc, bound, self.config))
         for watched in (self.watched, *self.named.values()):
             try:
                 watched.reload_now()
@@ -271,6 +277,13 @@ def _placed(error: ConfigError, bound: Bound, config: Config) -> ConfigError:
     inside = (error.field or "").removeprefix(f"targets.{bound.target.name}").strip(".")
     place = (*bound.place, *(inside.split(".") if inside else ()))
     return config.document.error(ConfigError, error.message, place, hint=error.hint)
+
+
+def _unread(error: ConfigError, bound: Bound, config: Config) -> ConfigError:
+    """A key that can't be read again, with the place in the config that says where it lies."""
+    return config.document.error(
+        ConfigError, error.message, (*bound.place, "api_key"), hint=error.hint
+    )
 
 
 def _watched(name: str | None, config: Config, targets: dict[str, Live], clock: Clock) -> Watched:

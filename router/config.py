@@ -1,7 +1,8 @@
 """The config file: which targets exist, where policies and the ledger lie. Found, read, checked.
 
-A key or an endpoint is written as ``{env: NAME}`` and read from the environment at load. A target
-that names a variable nobody has set is left out if it says ``optional: true``; `skipped` says why.
+An endpoint may be written as ``{env: NAME}`` and is then read from the environment at load; a key
+is never written, only where it lies (`keys`). A target that names a variable nobody has set, or a
+key that is not there, is left out if it says ``optional: true``; `skipped` says why.
 """
 
 from __future__ import annotations
@@ -14,7 +15,9 @@ from typing import TYPE_CHECKING, Literal, cast
 
 from .document import Document, Place, nearest, read_yaml, shown, validate
 from .errors import ConfigError
+from .keys import InEnv, InFile, InKeyring, Key
 from .providers.base import Target
+from .redaction import remember_proxy
 
 if TYPE_CHECKING:
     from .configfile import ConfigFile, TargetPart
@@ -33,6 +36,7 @@ class Bound:
         image_tokens: Most input tokens that one frame of a picture takes. None: not known.
         max_in_flight: Most calls to it at once. None: there is no limit.
         place: Where it stands in the config.
+        key: Where its key lies, and the key. None: the config names none.
     """
 
     target: Target
@@ -42,6 +46,7 @@ class Bound:
     max_in_flight: int | None
     place: Place
     unknown_price: bool = False
+    key: Key | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,10 +168,21 @@ def _targets(
     for name, part in shape.targets.items():
         # A price may stay unset: the price list is then asked by the model's name.
         missing = [v for f, v in part.variables().items() if f != "price" and not env.get(v)]
+        if part.api_key and part.api_key.env and not env.get(part.api_key.env):
+            missing.append(part.api_key.env)
         if missing and part.optional:
             skipped.append(Skipped(name, f"{', '.join(missing)} not set"))
             continue
-        targets.append(_bound(document, name, shape, folder, env))
+        try:
+            key = _key(part, folder, env)
+        except ConfigError as exc:
+            if part.optional:
+                skipped.append(Skipped(name, str(exc)))
+                continue
+            hint = exc.hint or "or say `optional: true` to leave this target out without it"
+            place = ("targets", name, "api_key")
+            raise document.error(ConfigError, exc.message, place, hint=hint) from exc
+        targets.append(_bound(document, name, shape, folder, env, key))
     if not targets:
         raise document.error(
             ConfigError,
@@ -177,8 +193,27 @@ def _targets(
     return tuple(targets), tuple(skipped)
 
 
+def _key(part: TargetPart, folder: Path, env: Mapping[str, str]) -> Key | None:
+    """The key from where the config says that it lies. Raises: ConfigError when it isn't there."""
+    where = part.api_key
+    if where is None:
+        return None
+    if where.env is not None:
+        return Key(InEnv(where.env, env))
+    if where.file is not None:
+        return Key(InFile(folder / _expanded(where.file)))
+    if where.keyring is not None:
+        return Key(InKeyring(where.keyring.service, where.keyring.user))
+    return None
+
+
 def _bound(
-    document: Document, name: str, shape: ConfigFile, folder: Path, env: Mapping[str, str]
+    document: Document,
+    name: str,
+    shape: ConfigFile,
+    folder: Path,
+    env: Mapping[str, str],
+    key: Key | None,
 ) -> Bound:
     from . import providers
 
@@ -193,18 +228,22 @@ def _bound(
         )
     values = _filled(document, part, place, env)
     ca_file = part.ca_file or shape.network.ca_file
+    proxy = part.proxy or shape.network.proxy
+    remember_proxy(proxy)
+    remember_proxy(values["base_url"])  # it is refused if it carries credentials, later
     target = Target(
         name=name,
         tier=part.tier,
         provider=part.provider,
         model=cast(str, values["model"]),
         base_url=values["base_url"],
-        api_key=values["api_key"],
+        api_key=None if key is None else key(),
+        read_key=key,
         transport=part.transport,
         max_output_tokens=part.max_output_tokens,
         timeout_s=part.timeout_s,
         connect_timeout_s=part.connect_timeout_s,
-        proxy=part.proxy or shape.network.proxy,
+        proxy=proxy,
         ca_file=str(folder / _expanded(ca_file)) if ca_file else None,
         options=part.options,
     )
@@ -216,6 +255,7 @@ def _bound(
         part.max_in_flight,
         place,
         unknown_price=part.unknown_price == "allow",
+        key=key,
     )
 
 
@@ -225,7 +265,7 @@ def _filled(
     """The fields that may come from the environment, read from there where the file says so."""
     named = part.variables()
     values: dict[str, str | None] = {}
-    for field in ("model", "base_url", "api_key", "price"):
+    for field in ("model", "base_url", "price"):
         if field not in named:
             values[field] = getattr(part, field)
             continue

@@ -5,17 +5,52 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StrictInt,
+    StrictStr,
+)
 
 VERSION = 1
 
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
-def _a_variable(name: str) -> str:
-    if not _VARIABLE.fullmatch(name):
+_LOOKS_LIKE_A_KEY = re.compile(
+    r"(gh[a-z]|github_pat|sk|pk|hf|nvapi)_\w{16,}|(?=[A-Za-z]*[0-9])[A-Za-z0-9]{32,}"
+)
+_KEY_PLACES = ("env", "file", "keyring")
+
+
+def variable_name(name: str) -> str:
+    """`name`, if it can be an environment variable's. Raises ValueError, also for a key."""
+    if not _VARIABLE.fullmatch(name) or _LOOKS_LIKE_A_KEY.fullmatch(name):
         raise ValueError("has to be the name of an environment variable, not its value")
     return name
+
+
+def _a_path(path: str) -> str:
+    if _LOOKS_LIKE_A_KEY.fullmatch(path):
+        raise ValueError("has to be the path of a file, not the key")
+    return path
+
+
+def _one_place(value: Any) -> Any:
+    """Where a key lies, in one way. What else stands here may be the key, so it is not quoted."""
+    if isinstance(value, dict) and len(value) == 1:
+        inside = value.get("keyring", {})
+        known = not isinstance(inside, dict) or set(inside) <= {"service", "user"}
+        if known and next(iter(value)) in _KEY_PLACES:
+            return value
+    raise ValueError(
+        "has to say where the key lies, never the key itself; "
+        "write {env: NAME}, {file: PATH} or {keyring: {service: ..., user: ...}}"
+    )
 
 
 def _this_version(version: int) -> int:
@@ -36,7 +71,22 @@ class _Part(BaseModel):
 class FromEnv(_Part):
     """``{env: NAME}``."""
 
-    env: Annotated[StrictStr, AfterValidator(_a_variable)]
+    env: Annotated[StrictStr, AfterValidator(variable_name)]
+
+
+class KeyringPart(_Part):
+    """An entry of the system's keyring."""
+
+    service: Text
+    user: Text
+
+
+class KeyPart(_Part):
+    """Where a key lies; one of the three."""
+
+    env: Annotated[StrictStr, AfterValidator(variable_name)] | None = None
+    file: Annotated[Text, AfterValidator(_a_path)] | None = None
+    keyring: KeyringPart | None = None
 
 
 class TargetPart(_Part):
@@ -46,7 +96,7 @@ class TargetPart(_Part):
     provider: Text
     model: Text | FromEnv
     base_url: Text | FromEnv | None = None
-    api_key: FromEnv | None = None
+    api_key: Annotated[KeyPart, BeforeValidator(_one_place)] | None = None
     price: Text | FromEnv | None = None
     unknown_price: Literal["refuse", "allow"] = "refuse"
     transport: Literal["sdk", "lean"] = "sdk"
@@ -62,8 +112,8 @@ class TargetPart(_Part):
     options: dict[str, Any] = {}
 
     def variables(self) -> dict[str, str]:
-        """Fields that are read from the environment, each with its variable's name."""
-        values = {name: getattr(self, name) for name in ("model", "base_url", "api_key", "price")}
+        """Fields that are read from the environment, each with its variable's name; not the key."""
+        values = {name: getattr(self, name) for name in ("model", "base_url", "price")}
         return {name: value.env for name, value in values.items() if isinstance(value, FromEnv)}
 
 

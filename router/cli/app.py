@@ -12,7 +12,7 @@ import typer
 
 from .. import __version__
 from ..errors import RouterError
-from . import ask, demo, doctor, explain, ledger, models, policy, prices, signals
+from . import ask, demo, doctor, explain, init, ledger, models, policy, prices, signals
 from .exits import Exit, causes_of, code_of
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ app.command("signals")(signals.signals)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(models.app, name="models")
 app.command("prices")(prices.prices)
+app.command("init")(init.init)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 

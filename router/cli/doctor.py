@@ -2,76 +2,134 @@
 
 from __future__ import annotations
 
+import asyncio
+import datetime
 import json
 import platform
+import sys
+from collections import Counter
+from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
-from typing import Literal
+from typing import Annotated
 
 import typer
 
-from .. import __version__
+from .. import __version__, providers
 from .. import config as configs
-from ..config import Config
-from ..drive.live import Live
-from ..errors import ConfigError, LedgerError, ModelError, PolicyError
+from ..clock import Clock, SystemClock
+from ..config import Bound, Config
+from ..errors import AuthFailed, ConfigError, LedgerError, ModelError, PolicyError
+from ..ledger.pricing import PriceBook
 from ..policy.rules import Policy
-from ..providers.base import Target
+from ..providers.base import Provider, Target
+from ..providers.endpoint import key_headers
+from ..providers.probe import Probe, probe
+from . import checks
+from .checks import Finding
 from .exits import Exit
+from .facts import Facts, facts_of
+from .onecall import Called, call_once
 from .options import ConfigOption, JsonOption, PolicyOption
+from .screen import counted, say
 
-State = Literal["ok", "warn", "fail"]
+OfflineOption = Annotated[
+    bool, typer.Option("--offline", help="Ask no service; look only at what is on this machine.")
+]
+CallOption = Annotated[
+    bool, typer.Option("--call", help="Ask each cloud for one word too; costs some twenty tokens.")
+]
+
+INDENT = 28
+"""Where a finding says what was found."""
+
+_COLOURS = {"ok": "green", "unknown": "cyan", "warn": "yellow", "fail": "red"}
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing looked at.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asking:
+    """Who may be asked: each service for its list, each cloud for a word."""
 
-    Attributes:
-        what: The thing, such as a target's name.
-        says: What was found, and what to do about it.
-    """
-
-    state: State
-    what: str
-    says: str
+    services: bool = True
+    words: bool = False
 
 
 def doctor(
-    config: ConfigOption = None, policy: PolicyOption = None, as_json: JsonOption = False
+    config: ConfigOption = None,
+    policy: PolicyOption = None,
+    as_json: JsonOption = False,
+    offline: OfflineOption = False,
+    call: CallOption = False,
 ) -> None:
-    """Check config, policy, targets, models and ledger without calling a cloud."""
-    findings = examine(config, policy)
+    """Check config, policy, ledger and each target: key, service, model, price, life, clock."""
+    if offline and call:
+        raise ConfigError("can't be used with --offline", field="--call")
+    asking = Asking(services=not offline, words=call)
+    findings = examine(config, policy, asking)
     if as_json:
         typer.echo(json.dumps([asdict(f) for f in findings], indent=2))
     else:
-        for finding in findings:
-            typer.echo(f"{finding.state:4}  {finding.what:<20}  {finding.says}")
+        show(findings)
     if any(f.state == "fail" for f in findings):
         raise typer.Exit(Exit.FAILED)
 
 
-def examine(config: str | None, policy: str | None) -> list[Finding]:
-    """Look at everything; one finding a thing."""
-    from ..compose import fit
+def show(findings: list[Finding]) -> None:
+    """A line a finding, what to do below it, and how many there are of each kind."""
+    for finding in findings:
+        state = "?" if finding.state == "unknown" else finding.state
+        line = f"{state:4}  {finding.what:<20}  {finding.says}"
+        if sys.stdout.isatty():
+            # Folded without the colour, whose codes have no width.
+            typer.secho(f"{state:4}", fg=_COLOURS[finding.state], nl=False)
+            say(line, indent=INDENT, skip=4)
+        else:
+            typer.echo(line)
+        if finding.do is not None:
+            say(f"{'':{INDENT}}-> {finding.do}", indent=INDENT + 3)
+    count = Counter(f.state for f in findings)
+    broken, odd = counted(count["fail"], "thing"), counted(count["warn"], "warning")
+    typer.echo(f"\n{broken} to mend, {odd}." if count["fail"] else f"\nNothing to mend, {odd}.")
 
+
+def examine(
+    config: str | None,
+    policy: str | None,
+    asking: Asking = Asking(services=False),
+    clock: Clock | None = None,
+) -> list[Finding]:
+    """Look at everything; what was found, in the order of the config."""
     python = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
-    found = [Finding("ok", "firsthop", f"{__version__}, {python}")]
+    found = [Finding("ok", "firsthop", f"{__version__}, {python}", "firsthop")]
     try:
         loaded = configs.load(configs.find(config))
+        prices = PriceBook.load(loaded.prices)
     except ConfigError as error:
-        return [*found, Finding("fail", "config", str(error))]
-    found.append(Finding("ok", "config", str(loaded.file)))
-    found += [Finding("warn", s.name, f"left out: {s.why}") for s in loaded.skipped]
+        return [*found, Finding("fail", "config", str(error), "config")]
+    found.append(Finding("ok", "config", str(loaded.file), "config"))
+    found += [Finding("warn", s.name, f"left out: {s.why}", "config") for s in loaded.skipped]
     found.append(_ledger(loaded))
+    clock = clock or SystemClock()
+    chosen, judged = _policy(loaded, policy, clock)
+    found += judged
+    today = datetime.datetime.fromtimestamp(clock.wall(), datetime.UTC).date()
+    for seen in asyncio.run(_look(loaded, asking, clock)):
+        found += _target(seen, facts_of(seen.bound, prices, today), today)
+    return found + (_tiers(chosen, loaded) if chosen else [])
+
+
+def _policy(
+    loaded: Config, policy: str | None, clock: Clock
+) -> tuple[Policy | None, list[Finding]]:
+    """The policy under this config, or why it can't be kept."""
+    from ..compose import fit
+
     try:
-        chosen, targets = fit(loaded, policy)
+        chosen, _ = fit(loaded, policy, clock)
     except ConfigError as error:
-        what = "policy" if isinstance(error, PolicyError) else "config"
-        return [*found, Finding("fail", what, str(error))]
-    found.append(Finding("ok", "policy", f"{chosen.name}@{chosen.revision}: {chosen.summary}"))
-    for live in targets.values():
-        found += _target(live)
-    return found + _tiers(chosen, loaded)
+        what: checks.Check = "policy" if isinstance(error, PolicyError) else "config"
+        return None, [Finding("fail", what, str(error), what)]
+    says = f"{chosen.name}@{chosen.revision}: {chosen.summary}"
+    return chosen, [Finding("ok", "policy", says, "policy")]
 
 
 def _ledger(loaded: Config) -> Finding:
@@ -81,51 +139,94 @@ def _ledger(loaded: Config) -> Finding:
     try:
         Ledger.open(loaded.ledger_folder).close()
     except LedgerError as error:
-        return Finding("fail", "ledger", str(error))
+        return Finding("fail", "ledger", str(error), "ledger")
     text = "prompts and answers are kept" if loaded.keep_text else "no text is kept"
-    return Finding("ok", "ledger", f"{loaded.ledger_folder}, {text}")
+    return Finding("ok", "ledger", f"{loaded.ledger_folder}, {text}", "ledger")
 
 
-def _target(live: Live) -> list[Finding]:
-    """A target's key, price and life; for the device its weights."""
-    from .. import providers
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """A target, and what its service did. None: it wasn't asked."""
 
-    target = live.target
+    bound: Bound
+    wrong: ConfigError | None = None
+    probed: Probe | None = None
+    called: Called | None = None
+
+
+async def _look(loaded: Config, asking: Asking, clock: Clock) -> list[_Seen]:
+    """Ask all services at once."""
+    return await asyncio.gather(*(_seen(bound, asking, clock) for bound in loaded.targets))
+
+
+async def _seen(bound: Bound, asking: Asking, clock: Clock) -> _Seen:
+    target = bound.target
+    try:
+        provider: Provider = providers.build(target)
+    except ConfigError as error:
+        return _Seen(bound=bound, wrong=error)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(provider.aclose)
+        if not asking.services or _ended(target):
+            return _Seen(bound=bound)
+        probed = await probe(target, provider, clock=clock)
+        called = None
+        if asking.words and probed is not None and probed.reachable:
+            called = await call_once(provider, timeout_s=target.timeout_s)
+        return _Seen(bound=bound, probed=probed, called=called)
+
+
+def _ended(target: Target) -> bool:
+    """Whether nobody is there to be asked: the service's own address, and it was retired."""
     dialect = providers.dialect(target.provider)
+    return dialect is not None and dialect.retired is not None and target.base_url is None
+
+
+def _target(seen: _Seen, facts: Facts, today: datetime.date) -> list[Finding]:
+    """All about one target; for the device its weights."""
+    bound, target = seen.bound, seen.bound.target
+    name = target.name
+    if seen.wrong is not None:
+        return [Finding("fail", name, seen.wrong.message, "config", seen.wrong.hint)]
     found: list[Finding] = []
     if target.provider == "device":
-        found.append(_weights(target.model, target.name))
+        found += _weights(target.model, name)
         found += _accelerator(target)
-    elif dialect is not None and dialect.key_env and not _signs_in(target):
-        names = " or ".join(dialect.key_env)
-        found.append(Finding("fail", target.name, f"no key; set {names} and name it under api_key"))
-    else:
-        found.append(
-            Finding("ok", target.name, f"{target.provider}, model {target.model}, not called")
-        )
-    if live.meter.price is None:
-        found.append(Finding("warn", target.name, "no price is known, so its cost stays unknown"))
-    if dialect is not None and dialect.retired:
-        found.append(
-            Finding("fail", target.name, f"retired on {dialect.retired}; {dialect.successors}")
-        )
-    return found
+    elif seen.probed is None:
+        says = f"{target.provider}, model {target.model}, not asked"
+        found.append(Finding("ok", name, says, "reachable"))
+    found += checks.key(bound, _needs_key(target))
+    if seen.probed is not None:
+        found += checks.service(bound, seen.probed, called=seen.called is not None)
+        found += checks.clock(bound, seen.probed)
+    if seen.called is not None:
+        found.append(checks.call(bound, seen.called))
+    found.append(checks.price(bound, facts))
+    return [*found, *checks.life(bound, facts, seen.probed, today)]
 
 
-def _signs_in(target: Target) -> bool:
-    """Whether it has a key, or gets tokens instead."""
-    return target.api_key is not None or target.options.get("auth") == "entra"
+def _needs_key(target: Target) -> str | None:
+    """Why a call would fail for want of a good key. None: it wouldn't."""
+    dialect = providers.dialect(target.provider)
+    if dialect is None:
+        return None
+    try:
+        key_headers(target, dialect)
+    except AuthFailed as error:
+        return error.message
+    return None
 
 
-def _weights(model: str, name: str) -> Finding:
+def _weights(model: str, name: str) -> list[Finding]:
     from ..models import Store
 
     try:
         found = Store().find(model)
     except ModelError as error:
-        return Finding("fail", name, str(error))
+        return [Finding("fail", name, str(error), "weights")]
     limit = found.context_limit or "unknown"
-    return Finding("ok", name, f"model {found.name} in {found.path}, context {limit}")
+    says = f"model {found.name} in {found.path}, context {limit}"
+    return [Finding("ok", name, says, "weights")]
 
 
 def _accelerator(target: Target) -> list[Finding]:
@@ -136,21 +237,21 @@ def _accelerator(target: Target) -> list[Finding]:
     from ..device.runtime import has_accelerator
 
     if has_accelerator(name) is False:
-        says = "is not in this build of onnxruntime-genai; the CPU is used"
-        return [Finding("warn", target.name, f"accelerator {name} {says}")]
-    return [Finding("ok", target.name, f"accelerator {name}; if it works shows at the first load")]
+        says = f"accelerator {name} is not in this build of onnxruntime-genai; the CPU is used"
+        return [Finding("warn", target.name, says, "accelerator")]
+    says = f"accelerator {name}; if it works shows at the first load"
+    return [Finding("ok", target.name, says, "accelerator")]
 
 
 def _tiers(policy: Policy, loaded: Config) -> list[Finding]:
     served = {bound.target.tier for bound in loaded.targets}
     tiers = policy.tiers
-    found = [
-        Finding("warn", t, "a tier of the policy that no target serves; it is passed over")
-        for t in tiers
-        if t not in served
-    ]
+    unserved = "a tier of the policy that no target serves; it is passed over"
+    found = [Finding("warn", t, unserved, "tier") for t in tiers if t not in served]
     return found + [
-        Finding("warn", b.target.name, f"serves tier {b.target.tier}, which the policy hasn't")
+        Finding(
+            "warn", b.target.name, f"serves tier {b.target.tier}, which the policy hasn't", "tier"
+        )
         for b in loaded.targets
         if b.target.tier not in tiers
     ]

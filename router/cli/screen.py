@@ -150,17 +150,25 @@ def megabytes(size: int | None) -> str:
     return f"{size / 1e9:.2f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
 
 
-def say(line: str) -> None:
-    """Print a line of a trace; on a terminal that is too narrow, folded."""
-    print(folded(line, shutil.get_terminal_size().columns) if sys.stdout.isatty() else line)
+def say(line: str, *, indent: int | None = None, skip: int = 0) -> None:
+    """Print a line of a trace; on a terminal that is too narrow, folded.
+
+    Args:
+        indent: Where it goes on. None: where what a trace's line says begins.
+        skip: Characters at its begin that stand on the terminal already.
+    """
+    if sys.stdout.isatty():
+        line = folded(line, shutil.get_terminal_size().columns, indent)
+    print(line[skip:])
 
 
-def folded(line: str, width: int) -> str:
+def folded(line: str, width: int, indent: int | None = None) -> str:
     """A line of a trace within `width` columns; it goes on where what it says begins."""
     if len(line) <= width:
         return line
     begin = len(line) - len(line.lstrip())
-    indent = RULE_INDENT if begin <= 1 and width >= 2 * RULE_INDENT - 10 else begin + 2
+    if indent is None:
+        indent = RULE_INDENT if begin <= 1 and width >= 2 * RULE_INDENT - 10 else begin + 2
     return textwrap.fill(line, width, subsequent_indent=" " * indent, break_on_hyphens=False)
 
 

@@ -33,7 +33,7 @@ class Document:
     """
 
     file: str
-    data: Any
+    data: Any = field(repr=False)  # a proxy's password may stand in it
     source: str = field(repr=False)
     marks: Mapping[Place, Mark] = field(repr=False, default_factory=dict)
 

@@ -80,6 +80,16 @@ def fetch(
     return Fetched(folder=folder, revision=listing.commit, files=load.bring(files))
 
 
+def size_bytes(model: str, source: HubSource, hub: Hub) -> int:
+    """About what a pull fetches: all of the folder, a little more than is taken of it.
+
+    Raises: ModelError as `fetch`.
+    """
+    listing = hub.listing(source.repo, source.revision)
+    inside = _inside(listing, _folder(model, source, listing))
+    return sum(hub.describe(listing, path).bytes for path in inside.values())
+
+
 def _inside(listing: Listing, where: str) -> dict[str, str]:
     """Name to path of the files directly in the folder `where`; safe to use as names on a disk."""
     paths = {PurePosixPath(path): path for path in sorted(listing.files)}

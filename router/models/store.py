@@ -176,6 +176,22 @@ class Store:
         """The folder of a model; pulled first if it isn't here or is damaged."""
         return self.pull(name, on_progress=on_progress).path
 
+    def pull_bytes(self, name: str) -> int | None:
+        """About what a pull of `name` fetches; the hub is asked where it is not known here.
+
+        None: not known. Raises: ModelError for an unknown name, or a hub that can't be asked.
+        """
+        known = self.catalogue.get(name)
+        if known is None:
+            raise unknown(name, self._names())
+        if known.download_bytes is not None or not isinstance(known.source, HubSource):
+            return known.download_bytes
+        from .fetch_hub import size_bytes
+        from .hub import Hub
+
+        hub = Hub(name, endpoint=self._endpoint, sleep=self._sleep)
+        return size_bytes(name, known.source, hub)
+
     def pull(
         self,
         name: str,

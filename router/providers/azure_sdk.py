@@ -26,7 +26,7 @@ from azure.core.pipeline.policies import AsyncHTTPPolicy
 from azure.core.pipeline.transport import AioHttpTransport
 
 from .endpoint import Endpoint
-from .openai_lean import LeanTransport
+from .openai_lean import Connecting, LeanTransport
 from .transport import Reply, cut_error
 
 
@@ -43,6 +43,7 @@ class AzureSdkTransport(LeanTransport):
         if self._client is None:
             self._client = self._new_client()
         came: list[aiohttp.ClientResponse] = []
+        connecting = Connecting()
         try:
             await self._client.complete(
                 BytesIO(msgspec.json.encode(body)),
@@ -52,6 +53,7 @@ class AzureSdkTransport(LeanTransport):
                 proxy=self._endpoint.proxy,
                 connection_timeout=self._endpoint.connect_timeout_s,
                 read_timeout=None,
+                trace_request_ctx=connecting,
             )
         except _OtherStatus:
             pass
@@ -70,6 +72,7 @@ class AzureSdkTransport(LeanTransport):
                 status=response.status,
                 headers={name.lower(): value for name, value in response.headers.items()},
                 read=read,
+                connect_s=connecting.took_s or 0.0,
             )
         finally:
             response.close()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping, Set
+from collections.abc import AsyncIterator, Callable, Mapping, Set
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol, runtime_checkable
 
@@ -24,12 +24,13 @@ class Target:
         provider: Module in `router.providers`.
         model: What the endpoint calls the model; on Azure the deployment's name.
         base_url: None: the dialect's own.
-        api_key: The key itself, read by the config from where it lies. Never shown.
+        api_key: The key itself, as the config found it at load. Never shown.
+        read_key: Gives the key as it is now. None: `api_key` is the key.
         transport: Official client, or the lean wire.
         max_output_tokens: Most tokens an answer may have when the request doesn't say.
         timeout_s: Longest one attempt may take, whatever the deadline.
         connect_timeout_s: Longest the connection may take.
-        proxy: URL of a proxy. None: as the environment says.
+        proxy: URL of a proxy. None: as the environment says. Never shown: it may hold a password.
         ca_file: A PEM file of certificate authorities to trust beside the system's.
         options: What only this provider understands; the provider checks it.
     """
@@ -40,13 +41,18 @@ class Target:
     model: str
     base_url: str | None = None
     api_key: str | None = field(default=None, repr=False)
+    read_key: Callable[[], str] | None = field(default=None, repr=False, compare=False)
     transport: Transport = "sdk"
     max_output_tokens: int = 1024
     timeout_s: float = 60.0
     connect_timeout_s: float = 5.0
-    proxy: str | None = None
+    proxy: str | None = field(default=None, repr=False)
     ca_file: str | None = None
-    options: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    def key(self) -> str | None:
+        """The key to send now; read anew where it may have been changed."""
+        return self.api_key if self.read_key is None else self.read_key()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

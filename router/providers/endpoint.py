@@ -128,7 +128,7 @@ def key_headers(target: Target, dialect: Dialect) -> dict[str, str]:
 
     Raises: AuthFailed that says which variable to set, or what is wrong with the key.
     """
-    key = target.api_key
+    key = target.key()
     if not key:
         elsewhere = dialect.base_url is not None and (
             target.base_url is not None
@@ -153,14 +153,23 @@ def key_headers(target: Target, dialect: Dialect) -> dict[str, str]:
 
 def _checked(written: str, where: str) -> SplitResult:
     """`written` as a URL with a scheme and a host that can be used."""
-    try:
-        url = urlsplit(written)
-        usable = url.scheme in ("http", "https") and bool((url.hostname or "").encode("idna"))
-        _ = url.port  # raises when it is no number
-    except ValueError as exc:
-        raise ConfigError(f"is not a URL: {exc}", field=where) from exc
+    url = _split(written)
+    if url is None:
+        raise ConfigError("is not a URL; in a password %-encode what is no letter", field=where)
+    usable = url.scheme in ("http", "https") and bool(url.hostname)
     if not usable or any(c.isspace() for c in written):
         raise ConfigError("has to be a URL that begins with http:// or https://", field=where)
+    return url
+
+
+def _split(written: str) -> SplitResult | None:
+    """The parts of a URL. None: it is none; what Python says of it may quote a password."""
+    try:
+        url = urlsplit(written)
+        (url.hostname or "").encode("idna")
+        _ = url.port  # raises when it is no number
+    except ValueError:
+        return None
     return url
 
 

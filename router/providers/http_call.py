@@ -13,6 +13,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from typing import Generic, Protocol, TypeVar
 
 from ..errors import BadWire, ConfigError, HopError, TimedOut, Unavailable
+from ..redaction import clean, guard_logs, redact, remember, remember_proxy, tells
 from ..types import Transit
 from .base import Target
 from .endpoint import Endpoint
@@ -31,7 +32,6 @@ class Pool(Protocol):
 T = TypeVar("T")
 P = TypeVar("P", bound=Pool)
 
-_SHORTEST_KEY = 8
 _AFTER_END_S = 0.1
 _PIECES_AFTER_END = 16
 
@@ -50,7 +50,7 @@ class Answer:
         self._deadline = deadline
         self._timeout_s = timeout_s
         self.status = reply.status
-        self.headers = reply.headers
+        self.headers = clean(reply.headers)
         self.transit = Transit(connect_s=reply.connect_s, limit=rate_limit(reply.headers))
 
     async def read(self) -> bytes:
@@ -102,7 +102,8 @@ class Caller(Generic[P]):
         self._target = target
         self._endpoint = endpoint
         self._make = make
-        self._secrets = _secrets(target.api_key, endpoint.proxy)
+        remember(target.api_key)
+        remember_proxy(endpoint.proxy)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pool: P | None = None
         self._closed = False
@@ -138,12 +139,13 @@ class Caller(Generic[P]):
             more: Secrets beside the target's key and its proxy's credentials.
         """
         error.target = self._target.name
-        for secret in (*self._secrets, *more):
-            error.message = error.message.replace(secret, "[secret]")
-            error.code = error.code and error.code.replace(secret, "[secret]")
-            if any(secret in str(cause) for cause in causes(error)):
-                error.__cause__ = error.__context__ = None
+        for secret in more:
+            remember(secret)
+        error.message = redact(error.message)
+        error.code = error.code and redact(error.code)
         error.args = (error.message,)
+        if any(tells(cause) for cause in causes(error)):
+            error.__cause__ = error.__context__ = None
 
     async def aclose(self) -> None:
         """Close the connections. Calls after this one fail."""
@@ -170,7 +172,9 @@ class Caller(Generic[P]):
     def _open(self) -> P:
         """Load what to trust and make the pool: a second at worst, so in a thread."""
         try:
-            return self._make(self._endpoint.tls())
+            made = self._make(self._endpoint.tls())
+            guard_logs()  # now that the libraries have made their loggers
+            return made
         except ConfigError as exc:
             raise Unavailable(str(exc), retryable=False, reached=False) from exc
 
@@ -191,13 +195,6 @@ async def within(step: Awaitable[T], deadline: float, timeout_s: float) -> T:
             return await step
     except TimeoutError as exc:
         raise TimedOut(f"no complete answer within {timeout_s:g} s") from exc
-
-
-def _secrets(key: str | None, proxy: str | None) -> tuple[str, ...]:
-    """What no error may show. A key of a few letters guards nothing, and is part of many words."""
-    found = [key] if key and len(key) >= _SHORTEST_KEY else []
-    credentials, at, _ = (proxy or "").partition("://")[2].rpartition("@")
-    return (*found, credentials) if at else tuple(found)
 
 
 def _in(seconds: float) -> float:

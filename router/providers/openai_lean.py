@@ -30,7 +30,7 @@ from .transport import (
 _PLAIN_BYTES = 1 << 20  # more at once would hold up the event loop, and aiohttp warns of it
 
 
-class _Connecting:
+class Connecting:
     """How long the connection of one call took. What aiohttp is told to note it in.
 
     Attributes:
@@ -49,7 +49,7 @@ async def _begins(_: aiohttp.ClientSession, call: Any, __: object) -> None:
 
 
 async def _is_made(_: aiohttp.ClientSession, call: Any, __: object) -> None:
-    noted: _Connecting = call.trace_request_ctx
+    noted: Connecting = call.trace_request_ctx
     noted.took_s = time.perf_counter() - noted.began
 
 
@@ -73,7 +73,7 @@ class LeanTransport:
         """As `post`, for any other call to the same host. Raises `HopError` and nothing else."""
         if self._session is None:
             self._session = self._new_session()
-        connecting = _Connecting()
+        connecting = Connecting()
         try:
             response = await self._session.request(
                 method,

@@ -82,10 +82,13 @@ class Mishaps:
 
 
 class LoopbackHub:
-    """Serve `files` as the repository `REPO` at `COMMIT`. Use as a context manager."""
+    """Serve `files` as the repository `repo` at `COMMIT`. Use as a context manager."""
 
-    def __init__(self, files: dict[str, bytes], *, tls: ssl.SSLContext | None = None):
+    def __init__(
+        self, files: dict[str, bytes], *, tls: ssl.SSLContext | None = None, repo: str = REPO
+    ):
         self.files = files
+        self.repo = repo
         self.mishaps = Mishaps()
         self.seen: list[Seen] = []
         self._scheme = "https" if tls else "http"
@@ -217,11 +220,11 @@ class _HubHandler(_Handler):
         if self.owner.mishaps.statuses:
             return self.send(self.owner.mishaps.statuses.pop(0))
         api, _, revision = seen.path.partition("/revision/")
-        if api == f"/api/models/{REPO}":
+        if api == f"/api/models/{self.owner.repo}":
             return self.list_files(revision or "main")
         repo, found, rest = seen.path.lstrip("/").partition("/resolve/")
         revision, _, path = rest.partition("/")
-        if repo != REPO or not found:
+        if repo != self.owner.repo or not found:
             return self.send(404, X_Error_Code="RepoNotFound")
         if revision not in ("main", COMMIT):
             return self.send(404, X_Error_Code="RevisionNotFound")
@@ -236,7 +239,7 @@ class _HubHandler(_Handler):
             {"rfilename": path} if self.owner.mishaps.bare_listing else sibling(path, content)
             for path, content in self.owner.files.items()
         ]
-        body = {"id": REPO, "modelId": REPO, "siblings": siblings, "tags": []}
+        body = {"id": self.owner.repo, "modelId": self.owner.repo, "siblings": siblings, "tags": []}
         body["sha"] = self.owner.mishaps.commit
         return self.send(200, json.dumps(body).encode(), Content_Type="application/json")
 

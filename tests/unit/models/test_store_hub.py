@@ -332,3 +332,15 @@ def test_a_ready_made_model_can_not_be_given_another_precision(
 ) -> None:
     with pytest.raises(ModelError, match="ready-made"):
         a_store(tmp_path, hub).pull("tiny", precision="int8")
+
+
+def test_the_size_of_a_pull_is_asked_for_before_it(tmp_path: Path, hub: LoopbackHub) -> None:
+    store = a_store(tmp_path, hub)
+    size = store.pull_bytes("tiny")
+    pulled = store.pull("tiny")
+
+    assert size is not None
+    assert pulled.size_bytes * 0.9 < size < pulled.size_bytes * 1.1
+    with pytest.raises(ModelError, match="no model is called 'tny'"):
+        store.pull_bytes("tny")
+    assert Store(tmp_path).pull_bytes("smollm2-135m") == 92_871_040
