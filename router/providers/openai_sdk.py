@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from contextvars import ContextVar
 from importlib import import_module
 from typing import Any
@@ -75,7 +75,7 @@ class SdkTransport:
         async with AsyncExitStack() as stack:
             token = _OUR_HEADERS.set(headers)
             try:
-                response = await self._client.post(
+                response: Any = await self._client.post(
                     "/chat/completions",
                     cast_to=_HTTP.Response,
                     body=body,
@@ -88,7 +88,9 @@ class SdkTransport:
                 raise self._failed(exc) from exc
             else:
                 stack.push_async_callback(response.aclose)
-                reply = self._reply(response)
+                pieces = response.aiter_bytes()
+                stack.push_async_callback(pieces.aclose)  # else it is left to the collector
+                reply = self._reply(response, pieces)
             finally:
                 _OUR_HEADERS.reset(token)
             yield reply
@@ -98,9 +100,7 @@ class SdkTransport:
             await self._client.close()
             self._client = None
 
-    def _reply(self, response: Any) -> Reply:
-        pieces = response.aiter_bytes()
-
+    def _reply(self, response: Any, pieces: Any) -> Reply:
         async def read() -> bytes:
             try:
                 piece: bytes = await anext(pieces, b"")
@@ -154,10 +154,11 @@ async def _stop_other_status(response: Any) -> None:
     body = bytearray()
     with suppress(*_READ_ERRORS):  # TimeoutError among them; the status says enough
         async with asyncio.timeout(ERROR_BODY_S):
-            async for piece in response.aiter_bytes():
-                body += piece
-                if len(body) >= ERROR_BODY_BYTES:
-                    break
+            async with aclosing(response.aiter_bytes()) as pieces_of_it:
+                async for piece in pieces_of_it:
+                    body += piece
+                    if len(body) >= ERROR_BODY_BYTES:
+                        break
     pieces = iter([bytes(body)])
 
     async def read() -> bytes:
