@@ -31,7 +31,7 @@ class Got:
         text: What it was given. None: nothing.
         decision_id: None: the caller was told none.
         took_s: Seconds from asking to the end.
-        asked_at: Seconds since the run began.
+        asked_at: On `time.perf_counter`.
     """
 
     status: str

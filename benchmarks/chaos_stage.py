@@ -18,6 +18,7 @@ from chaos_clouds import MODEL
 
 DEADLINE_S = 2.0
 SETTLE_S = 1.0
+TICK_S = 0.005
 POLICY = f"""
 policy: chaos
 summary: Two clouds of one tier, a third above them.
@@ -68,18 +69,31 @@ class Clouds:
 
 @dataclass
 class Watch:
-    """What nobody may leave behind, and how long the event loop was held up."""
+    """What nobody may leave behind, and how long the event loop was held up.
+
+    Attributes:
+        kept_back: When the loop came round late although this process was not at work, and by how
+            many seconds: the machine had given the processors to others.
+    """
 
     longest_gap_s: float = 0.0
+    kept_back: list[tuple[float, float]] = field(default_factory=list)
     complaints: list[str] = field(default_factory=list)
 
     async def tick(self) -> None:
-        last = time.perf_counter()
+        last, cpu = time.perf_counter(), time.process_time()
         while True:
-            await asyncio.sleep(0.005)
-            now = time.perf_counter()
-            self.longest_gap_s = max(self.longest_gap_s, now - last - 0.005)
-            last = now
+            await asyncio.sleep(TICK_S)
+            now, used = time.perf_counter(), time.process_time()
+            gap = now - last - TICK_S
+            self.longest_gap_s = max(self.longest_gap_s, gap)
+            if gap - (used - cpu) > TICK_S:
+                self.kept_back.append((now, gap - (used - cpu)))
+            last, cpu = now, used
+
+    def kept_back_s(self, began: float, ended: float) -> float:
+        """Seconds kept from this process in that time."""
+        return sum(gap for at, gap in self.kept_back if began <= at <= ended)
 
     def heard(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         self.complaints.append(f"event loop: {context.get('exception') or context['message']}")
