@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import sys
 import time
 import zlib
 from collections.abc import AsyncIterator, Callable
@@ -191,3 +193,39 @@ def test_no_kind_of_redirect_takes_the_key_to_another_host(
     assert (one.error.kind, one.error.status, one.error.retryable) == ("refused", status, False)
     assert KEY not in str(one.error)
     assert other.connections == 0
+
+
+@EACH_WAY
+def test_a_stream_that_is_left_leaves_nothing_of_its_reader_to_the_collector(
+    transport: Transport,
+) -> None:
+    left: list[str] = []
+
+    async def stall(writer: asyncio.StreamWriter, number: int) -> None:
+        writer.write(CHUNKED + chunk(EVENTS[0]))
+        await writer.drain()
+        await asyncio.sleep(0.3)
+
+    async def main() -> None:
+        hooks = sys.get_asyncgen_hooks()
+        assert hooks.finalizer is not None
+        finalize = hooks.finalizer
+
+        def finalizer(generator: Any) -> None:
+            left.append(generator.__qualname__)
+            finalize(generator)
+
+        sys.set_asyncgen_hooks(hooks.firstiter, finalizer)
+        async with serving(stall) as url:
+            bound = target("openai_compatible", url, transport)
+            async with opened(providers.build(bound)) as provider:
+                stream = provider.stream(ASK)
+                await anext(stream)
+                await stream.aclose()  # type: ignore[attr-defined]
+                del stream
+                gc.collect()
+
+    asyncio.run(main())
+
+    # What lies inside the HTTP library's own reader is the library's to close.
+    assert [name for name in left if name.startswith(("Response.aiter_bytes", "OpenAIWire"))] == []
