@@ -7,9 +7,10 @@ clouds are `chaos_clouds.py`, in a process of their own. Targets `a` (lean) and 
 tier, `c` (lean) the next. In the first act a fifth of what `a` and `b` get fails, in one of two
 dozen ways, `a` dies halfway, and `c` is healthy. In the second `c` fails as often as the others,
 and the answered share is told and not judged: a cloud that says for good that it won't have a
-request, or breaks off an answer that the caller is already reading, leaves nothing to try. Then a
-short act for each failure after which a target is left alone for long: `a` begins with nothing
-else. Some callers leave before their answer comes.
+request, or breaks off an answer that the caller is already reading, leaves nothing to try. Then
+short acts: one in which nobody ever finishes, so that only the deadline ends a request, and one for
+each failure after which a target is left alone for long, of which `a` has nothing else. Some
+callers leave before their answer comes.
 
 A request is late when it ends more than a quarter of a second after its deadline; time in which the
 machine gave the processors to others is not counted, and told. Prints figures; exits with 1 when a
@@ -189,8 +190,15 @@ def acts(args: argparse.Namespace) -> list[Act]:
             judged=False,
             kill=args.death,
         ),
+        Act(
+            "never whole",
+            short,
+            {"a": {"always": "drip"}, "b": {"always": "stall"}, "c": {"always": "stall at once"}},
+            args.seed + 2,
+            judged=False,
+        ),
         *(
-            Act(name, short, {"a": {"always": name}, "b": bad, "c": {}}, args.seed + 2 + number)
+            Act(name, short, {"a": {"always": name}, "b": bad, "c": {}}, args.seed + 3 + number)
             for number, name in enumerate(STICKY)
         ),
     ]

@@ -118,7 +118,8 @@ def written(folder: Path, ports: dict[str, int]) -> Path:
         }
         for name, (tier, provider, transport) in TARGETS.items()
     }
-    targets["c"]["api_key"] = {"env": "CHAOS_KEY"}
+    # What the last one is waited for, the deadline ends.
+    targets["c"] |= {"api_key": {"env": "CHAOS_KEY"}, "timeout_s": 30}
     config = folder / "firsthop.yaml"
     config.write_text(
         json.dumps(
