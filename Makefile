@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 STAMPS := $(VENV)/stamps
 
-.PHONY: demo test soak check format clean help
+.PHONY: demo test soak live check format clean help
 
 help:
 	@echo "make demo    a model on this machine answers, unsure drafts go on, a table says what it cost"
 	@echo "make test    all tests that need nothing more than the install"
-	@echo "make soak    the long runs: more examples, more kills"
+	@echo "make soak    the long runs: more examples, more kills, 5,000 requests among failing clouds"
+	@echo "make live    a few calls to each real cloud whose variables are set; under a cent"
 	@echo "make check   format, lint, types"
 
 $(STAMPS)/venv:
@@ -37,6 +38,9 @@ test: $(STAMPS)/dev
 soak: $(STAMPS)/dev
 	$(BIN)/firsthop models pull smollm2-135m
 	FIRSTHOP_SOAK=1 $(BIN)/python -m pytest --timeout 3600 tests/properties tests/e2e
+
+live: $(STAMPS)/dev
+	$(BIN)/python -m pytest tests/live
 
 check: $(STAMPS)/dev
 	$(BIN)/ruff format --check .

@@ -7,12 +7,14 @@ fields that are not listed are skipped unread.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
+from itertools import chain
 from typing import Any, TypeVar
 
 import msgspec
 
-from ..errors import BadWire
+from ..errors import BadWire, HopError
 from ..types import Chunk, Finish, ToolCall, Usage
 from .openai_calls import CallPiece, Calls, Function
 from .openai_errors import read_fault, stopped_for, stream_error
@@ -58,6 +60,7 @@ class _Piece(msgspec.Struct):
 
 _PIECE = msgspec.json.Decoder(_Piece)
 _ANYTHING = msgspec.json.Decoder()
+_NOTHING = {field.name: field.default for field in fields(Chunk)}
 
 
 class ChunkReader:
@@ -80,6 +83,20 @@ class ChunkReader:
         self._calls = Calls()
         self._filtered: set[str] = set()
         self._cut = False
+
+    def read_all(self, events: Iterable[Event]) -> tuple[Chunk | None, HopError | None]:
+        """What events that came together say, as one chunk, and the error that ended them.
+
+        A burst of events has waited for its last byte anyway; handed on one by one, each would
+        cost its own way through all that stands between here and the caller.
+        """
+        came: list[Chunk] = []
+        error: HopError | None = None
+        try:
+            came.extend(chunk for event in events if (chunk := self.read(event)) is not None)
+        except HopError as exc:
+            error = exc
+        return (joined(came) if came else None), error
 
     def read(self, event: Event) -> Chunk | None:
         """One event's worth of answer; None when the event says nothing we keep.
@@ -190,6 +207,22 @@ class ChunkReader:
             request_id = self._request_id or piece.id or None
             self._named_request = request_id is not None
         return model, request_id
+
+
+def joined(chunks: Sequence[Chunk]) -> Chunk:
+    """One chunk that says what these say one after the other; at least one."""
+    if len(chunks) == 1:
+        return chunks[0]
+    whole: dict[str, Any] = {}
+    for name, nothing in _NOTHING.items():
+        said = [value for chunk in chunks if (value := getattr(chunk, name)) != nothing]
+        if nothing == "":
+            whole[name] = "".join(said)
+        elif nothing == ():
+            whole[name] = tuple(chain.from_iterable(said))
+        else:
+            whole[name] = said[0] if said else nothing
+    return Chunk(**whole)
 
 
 def _decode(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:

@@ -16,7 +16,7 @@ import asyncio
 import ssl
 import time
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager, suppress
 from contextvars import ContextVar
 from dataclasses import replace
 from importlib import import_module
@@ -99,7 +99,7 @@ class SdkTransport:
         async with AsyncExitStack() as stack:
             token = _OURS.set((headers, connecting))
             try:
-                response = await self._client.post(
+                response: Any = await self._client.post(
                     self._endpoint.chat_url,
                     cast_to=_HTTP.Response,
                     body=body,
@@ -112,7 +112,9 @@ class SdkTransport:
                 raise self._failed(exc) from exc
             else:
                 stack.push_async_callback(response.aclose)
-                reply = self._reply(response, connecting.took_s)
+                pieces = response.aiter_bytes()
+                stack.push_async_callback(pieces.aclose)  # else it is left to the collector
+                reply = self._reply(response, pieces, connecting.took_s)
             finally:
                 _OURS.reset(token)
             yield reply
@@ -122,9 +124,7 @@ class SdkTransport:
             await self._client.close()
             self._client = None
 
-    def _reply(self, response: Any, connect_s: float) -> Reply:
-        pieces = response.aiter_bytes()
-
+    def _reply(self, response: Any, pieces: Any, connect_s: float) -> Reply:
         async def read() -> bytes:
             try:
                 piece: bytes = await anext(pieces, b"")
@@ -188,10 +188,11 @@ async def _stop_other_status(response: Any) -> None:
     body = bytearray()
     with suppress(*_READ_ERRORS):  # TimeoutError among them; the status says enough
         async with asyncio.timeout(ERROR_BODY_S):
-            async for piece in response.aiter_bytes():
-                body += piece
-                if len(body) >= ERROR_BODY_BYTES:
-                    break
+            async with aclosing(response.aiter_bytes()) as pieces_of_it:
+                async for piece in pieces_of_it:
+                    body += piece
+                    if len(body) >= ERROR_BODY_BYTES:
+                        break
     pieces = iter([bytes(body)])
 
     async def read() -> bytes:

@@ -149,10 +149,11 @@ class OpenAIWire:
                     raise
                 break
             ended = not piece
-            for event in parser.close() if ended else parser.feed(piece):
-                chunk = reader.read(event)
-                if chunk is not None:
-                    yield chunk
+            came, error = reader.read_all(parser.close() if ended else parser.feed(piece))
+            if came is not None:
+                yield came
+            if error is not None:
+                raise error
             if reader.finished:
                 answer.shorten(self._after_text_s)
         last = reader.end()

@@ -1,0 +1,74 @@
+"""Events that came in one piece go on as one chunk, and nothing of them is lost."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import fields
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from router.errors import BadWire
+from router.providers.openai_chunks import ChunkReader, joined
+from router.providers.sse import Event
+from router.types import Chunk, TokenStat, ToolCall, Usage
+
+CALL = ToolCall(id="a", name="look", arguments="{}")
+CHUNKS = st.builds(
+    Chunk,
+    text=st.text(max_size=3),
+    tokens=st.lists(st.builds(TokenStat, st.floats(-3, 0)), max_size=2).map(tuple),
+    tool_calls=st.sampled_from([(), (CALL,)]),
+)
+
+
+def event(data: str) -> Event:
+    return Event(b"", data.encode())
+
+
+def text(said: str) -> Event:
+    choice = {"delta": {"content": said}}
+    return event(json.dumps({"model": "m", "id": "r", "choices": [choice]}))
+
+
+@given(st.lists(CHUNKS, min_size=1, max_size=5))
+def test_joined_chunks_say_the_same_in_the_same_order(chunks: list[Chunk]) -> None:
+    whole = joined(chunks)
+
+    assert whole.text == "".join(chunk.text for chunk in chunks)
+    assert whole.tokens == tuple(token for chunk in chunks for token in chunk.tokens)
+    assert whole.tool_calls == tuple(call for chunk in chunks for call in chunk.tool_calls)
+
+
+def test_what_is_said_once_is_kept_whichever_chunk_says_it() -> None:
+    once: dict[str, Any] = {
+        "finish": "stop",
+        "usage": Usage(input_tokens=1, output_tokens=2),
+        "model": "m",
+        "request_id": "r",
+    }
+    assert set(once) == {field.name for field in fields(Chunk) if field.default is None}
+    for name, value in once.items():
+        for place in range(3):
+            chunks = [Chunk(text="x")] * 3
+            chunks[place] = Chunk(text="x", **{name: value})
+            assert joined(chunks) == Chunk(text="xxx", **{name: value})
+
+
+def test_events_that_come_together_make_one_chunk() -> None:
+    came, error = ChunkReader().read_all([text("a"), text("b"), event("[DONE]")])
+
+    assert error is None
+    assert came == Chunk(text="ab", model="m", request_id="r")
+
+
+def test_what_was_said_before_an_error_is_not_lost_with_it() -> None:
+    came, error = ChunkReader().read_all([text("a"), event("{oh"), text("b")])
+
+    assert came == Chunk(text="a", model="m", request_id="r")
+    assert isinstance(error, BadWire)
+
+
+def test_events_that_say_nothing_make_no_chunk() -> None:
+    assert ChunkReader().read_all([event('{"choices":[]}')]) == (None, None)
