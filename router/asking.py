@@ -51,7 +51,9 @@ class Options(TypedDict, total=False):
     response_format: Literal["json"] | Mapping[str, Any] | None
 
 
-def request(conversation: Conversation, options: Options, targets: Sequence[str]) -> Request:
+def request(
+    conversation: Conversation, options: Options, targets: Sequence[str], *, whole: bool = False
+) -> Request:
     """The request that a call makes. Raises ConfigError that names the argument."""
     unknown = [name for name in options if name not in Options.__annotations__]
     if unknown:
@@ -77,6 +79,7 @@ def request(conversation: Conversation, options: Options, targets: Sequence[str]
         deadline_s=arguments.number("deadline_s", options.get("deadline_s"), zero=False),
         cost_usd=arguments.dollars("cost_usd", options.get("cost_usd")),
         target=arguments.one_of("target", options.get("target"), targets),
+        whole=whole,
     )
 
 

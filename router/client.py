@@ -101,7 +101,7 @@ class AsyncRouter:
             ConfigError: an argument is wrong.
             RuntimeError: this router is closed, or belongs to another event loop.
         """
-        stream = self.stream(conversation, **options)
+        stream = self._stream(conversation, options, whole=True)
         async with stream:
             async for _ in stream:
                 pass
@@ -114,9 +114,11 @@ class AsyncRouter:
         answer is committed. Arguments and errors are those of `ask`; errors come while iterating,
         wrong arguments at once.
         """
-        request = asking.request(
-            conversation, options, [b.target.name for b in self.config.targets]
-        )
+        return self._stream(conversation, options, whole=False)
+
+    def _stream(self, conversation: Conversation, options: Options, *, whole: bool) -> Stream:
+        targets = [b.target.name for b in self.config.targets]
+        request = asking.request(conversation, options, targets, whole=whole)
         policy = arguments.name("policy", options.get("policy"))
         return Stream(self._composed.run(request, policy), self._enter)
 

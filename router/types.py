@@ -93,6 +93,8 @@ class Request:
         deadline_s: Seconds from arrival until an answer is worth nothing. None: the policy's.
         cost_usd: Most this request may cost. None: the policy's.
         target: Ask this target and no other; guards still hold. None: the policy decides.
+        whole: The caller sees the answer only when it is whole, so one that breaks off in the
+            middle is no answer yet, and another call or target may still give one.
     """
 
     messages: tuple[Message, ...]
@@ -109,6 +111,7 @@ class Request:
     deadline_s: float | None = None
     cost_usd: Decimal | None = None
     target: str | None = None
+    whole: bool = False
 
     @property
     def needs(self) -> frozenset[Ability]:

@@ -111,6 +111,21 @@ class HopRun:
 
     async def _opened(self, release: Callable[[Reading], bool]) -> OneCall:
         """The first call that gets through: until it is released, or to its end."""
+        try:
+            return await self._call(release)
+        except HopError as exc:
+            if not exc.retryable:
+                raise
+            first: HopError | None = exc
+
+        async def again() -> OneCall:
+            """The first failure, for tenacity to weigh, and then one call after another."""
+            nonlocal first
+            if first is not None:
+                error, first = first, None
+                raise error
+            return await self._call(release)
+
         retrying = tenacity.AsyncRetrying(
             sleep=self.clock.sleep,
             retry=tenacity.retry_if_exception(
@@ -120,7 +135,7 @@ class HopRun:
             wait=self._wait,
             reraise=True,
         )
-        return await retrying(self._call, release)
+        return await retrying(again)
 
     async def _call(self, release: Callable[[Reading], bool]) -> OneCall:
         came = self.clock.now()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field, replace
@@ -15,6 +14,7 @@ from ..hops import Attempt
 from ..types import Ask, Chunk, Completion, Finish, TokenStat, ToolCall, Transit, Usage
 from .estimate import estimate
 from .ids import new_id
+from .limit import Limit
 from .live import Live
 
 log = logging.getLogger("firsthop")
@@ -139,6 +139,7 @@ class OneCall:
         self.started_at = clock.wall()
         self.attempt_id = new_id(self.started_at)
         self.source: AsyncIterator[Chunk] | None = None
+        self.limit: Limit | None = None
         self.held: list[Chunk] = []
         self.released = False
         self.ended = False
@@ -207,16 +208,14 @@ class OneCall:
         return chunk
 
     async def _next(self) -> Chunk | None:
-        left = max(0.0, self.until - self.clock.now())
-        limit = asyncio.timeout(left)
+        if self.source is None or self.limit is None:
+            ask = replace(self.ask, attempt_id=self.attempt_id, timeout_s=self.timeout_s)
+            self.source = self.live.provider.stream(ask)
+            self.limit = Limit(max(0.0, self.until - self.clock.now()))
         try:
-            async with limit:
-                if self.source is None:
-                    ask = replace(self.ask, attempt_id=self.attempt_id, timeout_s=self.timeout_s)
-                    self.source = self.live.provider.stream(ask)
-                return await anext(self.source, None)
+            return await self.limit.step(anext(self.source, None))
         except TimeoutError as exc:
-            if not limit.expired():
+            if not self.limit.over:
                 raise
             self.out_of_time = self.deadline_is_nearer
             message = f"no whole answer within {self.timeout_s:.1f} s"
@@ -264,6 +263,8 @@ class OneCall:
 
     def _end(self, error: HopError | None, *, cancelled: bool = False) -> None:
         self.ended = True
+        if self.limit is not None:
+            self.limit.stop()
         reading, meter = self.reading, self.live.meter
         unbilled = self.source is None or (error is not None and error.unbilled)
         cost = Decimal(0) if unbilled else meter.cost(reading.usage)

@@ -35,6 +35,10 @@ if TYPE_CHECKING:
 
 LEAST_ANSWER = 128
 """Tokens of room a prompt has to leave for an answer, if not fewer are asked for."""
+SILENT_S, SILENT_TIMES = 1.0, 3.0
+"""A target that said nothing until the request's deadline failed, if that was at least so many
+seconds, and so many times what its first token usually takes. Else a deadline below `timeout_s`
+would hide for ever that it hangs, and every request would wait for it."""
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _STATES = ("closed", "half_open", "open")
 
@@ -115,15 +119,21 @@ class Senses:
         Args:
             cold: The device had to be started for it, which says nothing of its speed.
             out_of_time: The request's own deadline ended the last one, which says nothing
-                against the target.
+                against the target, unless that was silent for longer than it ever is.
             overtaken: The last one was stopped because another hop was first.
         """
         for attempt in attempts:
             if not cold and attempt.reached:
                 lost = overtaken and attempt is attempts[-1]
                 self.speeds.saw(target, attempt, overtaken=lost)
-            if not (out_of_time and attempt is attempts[-1]):
+            if not (out_of_time and attempt is attempts[-1]) or self._silent(target, attempt):
                 self.breakers.saw(target, attempt.error_kind)
+
+    def _silent(self, target: str, attempt: Attempt) -> bool:
+        """Whether it said nothing for so long that the target, not the deadline, is to blame."""
+        usual = self.speeds.first_token_s(target, None) or 0.0
+        waited = max(SILENT_S, SILENT_TIMES * usual)
+        return attempt.ttft_s is None and attempt.reached and attempt.total_s >= waited
 
     def answered(
         self,

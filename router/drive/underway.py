@@ -225,7 +225,7 @@ class UnderWay:
         """Whether what it has said goes on to the caller from now on."""
         self.begun = self.begun or reading.first is not None
         if self.commits:
-            return reading.says_something
+            return reading.says_something and not self.context.request.whole
         if reading is not self._looked_at:  # a retry's is another draft
             self._looked_at, self.early, self._told = reading, (), 0
         looked = {check.kind for check in self.early}

@@ -7,7 +7,8 @@ from contextlib import aclosing
 from decimal import Decimal
 
 import pytest
-from support.street import STALL, Fixed, Play, Player, Street, ask, says
+from support.street import STALL, Fixed, Play, Player, Street, ask, collected, says
+from support.virtual import LoopClock, run_virtual
 
 from router.clock import SystemClock
 from router.errors import (
@@ -641,3 +642,48 @@ def test_requests_at_the_same_time_do_not_mix() -> None:
     assert asyncio.run(main()) == ["ab"] * 20
     assert len(found.sink.closed) == 20
     assert len({c.outcome.decision_id for c in found.sink.closed}) == 20
+
+
+def test_who_waits_for_the_whole_gets_another_targets_answer_when_one_breaks_off() -> None:
+    found = Street()
+    found.add("one", "cloud", [Chunk(text="It is Par"), Unavailable("the stream was cut")])
+    found.add("two", "cloud", says("It is Paris", logprob=None))
+    policy = Policy(name="p", revision="0" * 12, summary="s", tiers=("cloud",))
+
+    whole = found.run(policy, ask(whole=True))
+    seen = found.run(policy, ask())
+
+    assert whole.text == "It is Paris"
+    assert [hop.left for hop in whole.answer.hops] == ["failed: unavailable", "answered"]
+    assert seen.text == "It is Par"
+    assert isinstance(seen.error, NoAnswer)
+
+
+def test_a_target_that_hangs_until_the_deadline_opens_its_breaker() -> None:
+    found = Street(clock=LoopClock())
+    found.add("hangs", "cloud", [STALL])
+    found.add("well", "cloud", says("fine", logprob=None))
+    policy = Policy(
+        name="p", revision="0" * 12, summary="s", tiers=("cloud",), limits=Limits(deadline_s=2.0)
+    )
+
+    async def main() -> list[str]:
+        return [(await collected(found.stream(policy, ask()))).text for _ in range(7)]
+
+    assert run_virtual(main()) == [""] * 5 + ["fine"] * 2
+
+
+def test_a_deadline_that_is_too_short_says_nothing_against_a_target() -> None:
+    found = Street(clock=LoopClock())
+    found.add("slow", "cloud", [0.8, *says("fine", logprob=None)])
+    policy = Policy(name="p", revision="0" * 12, summary="s", tiers=("cloud",))
+
+    async def main() -> str:
+        for _ in range(3):
+            assert (await collected(found.stream(policy, ask()))).text == "fine"
+        for _ in range(8):
+            await collected(found.stream(policy, ask(deadline_s=0.5)))
+            await collected(found.stream(policy, ask(deadline_s=0.7)))
+        return found.home.senses.breakers.state("slow")
+
+    assert run_virtual(main()) == "closed"

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from router.errors import BadWire
 from router.providers.openai_chunks import ChunkReader, joined
 from router.providers.sse import Event
-from router.types import Chunk, TokenStat, ToolCall, Usage
+from router.types import Chunk, TokenStat, ToolCall, Transit, Usage
 
 CALL = ToolCall(id="a", name="look", arguments="{}")
 CHUNKS = st.builds(
@@ -47,6 +47,7 @@ def test_what_is_said_once_is_kept_whichever_chunk_says_it() -> None:
         "usage": Usage(input_tokens=1, output_tokens=2),
         "model": "m",
         "request_id": "r",
+        "transit": Transit(connect_s=0.1),
     }
     assert set(once) == {field.name for field in fields(Chunk) if field.default is None}
     for name, value in once.items():

@@ -1,0 +1,66 @@
+"""One timer for all the steps of a call, in place of one for each."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+class Limit:
+    """Ends the step of a call that is under way when the call's time is over.
+
+    The timer strikes only inside a step: between two of them the caller's own code may run. Made
+    on the running loop; `stop` it when the call has ended.
+
+    Attributes:
+        over: The time is over.
+    """
+
+    __slots__ = ("_handle", "_struck", "_task", "over")
+
+    def __init__(self, seconds: float) -> None:
+        self.over = False
+        self._struck = False
+        self._task: asyncio.Task[object] | None = None
+        self._handle = asyncio.get_running_loop().call_later(seconds, self._strike)
+
+    def _strike(self) -> None:
+        self.over = True
+        if self._task is not None:
+            self._struck = True
+            self._task.cancel()
+
+    async def step(self, step: Awaitable[T]) -> T:
+        """Wait for `step`. Raises: TimeoutError when the time is over.
+
+        As `asyncio.timeout`: a cancellation from outside at the same moment stays one.
+        """
+        task = asyncio.current_task()
+        assert task is not None
+        before = task.cancelling()
+        self._task = task
+        try:
+            if self.over:
+                self._strike()
+            return await step
+        except asyncio.CancelledError as exc:
+            if self._taken_back(task) and task.cancelling() <= before:
+                raise TimeoutError from exc
+            raise
+        finally:
+            self._task = None
+            self._taken_back(task)  # where the step made something else of it
+
+    def _taken_back(self, task: asyncio.Task[object]) -> bool:
+        """Undo our own cancellation, once."""
+        struck, self._struck = self._struck, False
+        if struck:
+            task.uncancel()
+        return struck
+
+    def stop(self) -> None:
+        """Let it never strike."""
+        self._handle.cancel()
