@@ -123,9 +123,11 @@ async def test_what_was_shown_before_the_filter_cut_it_stays(
     async with Replay([PROMPT, ANSWER]) as replay:
         path = config(tmp_path, "next", replay.url(""), transport, {})
         async with AsyncRouter(config=path) as router:
-            answer = await router.ask("What is it?")
+            async with router.stream("What is it?") as stream:
+                pieces = [piece async for piece in stream]
+            answer = stream.answer
 
-    assert answer.text == "Hello"
+    assert "".join(pieces) == answer.text == "Hello"
     assert answer.finish == "content_filter"
     assert answer.flags == ("uncertain", "filtered")
     assert len(replay.sent) == 2
