@@ -70,16 +70,19 @@ async def test_a_draft_that_breaks_its_schema_is_a_failed_hop_whose_tokens_are_b
 
 
 @in_loop
-async def test_where_it_was_shown_already_the_request_ends_with_an_error_and_not_with_the_text(
+async def test_where_it_was_shown_already_the_request_ends_with_an_error(
     tmp_path: Path,
 ) -> None:
     async with (
         Replay([says("It is two.")]) as replay,
         AsyncRouter(config(tmp_path, replay.url())) as router,
     ):
+        shown: list[str] = []
         with pytest.raises(NoAnswer, match="box: failed: incapable") as caught:
-            await router.ask("A number?", response_format=FORMAT, target="box")
+            async for piece in router.stream("A number?", response_format=FORMAT, target="box"):
+                shown.append(piece)
 
+    assert "".join(shown) == "It is two."
     assert caught.value.outcome is not None
     assert caught.value.outcome.flags == ("cut",)
     assert caught.value.__cause__ is not None
