@@ -101,18 +101,27 @@ class Bounds:
             )
         return True
 
-    def against_both(self, rung: Rung, rival: Rung, seen: Seen) -> str:
-        """Why `rung` and beside it `rival` don't fit the limits; empty: they do. Stops nothing."""
+    def against_both(self, rung: Rung, rival: Rung, after_s: float, seen: Seen) -> str:
+        """Why `rung` and beside it `rival` don't fit the limits; empty: they do. Stops nothing.
+
+        Args:
+            after_s: Seconds after the first's start in which the rival starts at the soonest.
+        """
         limits, worst = self.limits, rung.worst_case_usd
         if limits.hops is not None and self.hops + 2 > limits.hops:
             return f"it would be a second hop, {limits.hops} allowed"
+        if limits.deadline_s is not None and rival.expected_s is not None:
+            ends_s = seen.elapsed_s + after_s + rival.expected_s
+            if ends_s > limits.deadline_s:
+                return f"{rival.name} would end after {ends_s:.1f} s, {limits.deadline_s:g} allowed"
         left = [] if limits.cost_usd is None else [EXACT.subtract(limits.cost_usd, seen.spent_usd)]
         left += [] if seen.day_left_usd is None else [seen.day_left_usd]
         if not left:
             return ""
         if worst is None or rival.worst_case_usd is None:
             return "what both may cost is not known"
-        both = EXACT.add(worst, rival.worst_case_usd)
+        # The first may be called again while the rival is under way.
+        both = EXACT.add(EXACT.multiply(worst, rung.attempts), rival.worst_case_usd)
         return f"both may cost ${both}, ${min(left)} is left" if both > min(left) else ""
 
     def _stop(self, limit: str, why: str) -> bool:

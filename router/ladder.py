@@ -23,6 +23,7 @@ class Rung:
             None: its price is not known.
         expected_s: Seconds until its answer would be whole, by its own measured speed.
             None: not known.
+        attempts: Most calls of one hop.
         first_token_p95_s: Seconds in which 19 of 20 of its first tokens come. None: not known.
         unpriced: Its price is not known, and limits of dollars let it pass all the same.
         unable: Why it can't be asked this at all, such as ``"it takes no images"``. Empty: it can.
@@ -33,6 +34,7 @@ class Rung:
     worst_case_usd: Decimal | None
     expected_s: float | None = None
     first_token_p95_s: float | None = None
+    attempts: int = 1
     unable: str = ""
     unpriced: bool = False
 

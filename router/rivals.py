@@ -59,7 +59,8 @@ class Rivals:
         rivals = self._ladder.open(raced.tier)
         if not rivals:
             return f"no race: no target serves {raced.tier}"
-        against = self._against(rivals[0], rung, rule.cost_usd, seen)
+        soonest_s = 0.0 if rule.at_once or rule.doubt is not None else rule.after_s or 0.0
+        against = self._against(rivals[0], rung, rule.cost_usd, soonest_s, seen)
         if against:
             return f"no race: {against}"
         return Rival(
@@ -83,7 +84,7 @@ class Rivals:
         late_s = rung.first_token_p95_s
         if late_s is None:
             return "not enough of its first tokens were seen to know when one is late"
-        against = self._against(others[0], rung, rule.cost_usd, seen)
+        against = self._against(others[0], rung, rule.cost_usd, late_s, seen)
         if against:
             return against
         return Rival(
@@ -97,14 +98,14 @@ class Rivals:
             most_usd=rule.cost_usd,
         )
 
-    def _against(self, rival: Rung, rung: Rung, most: Decimal, seen: Seen) -> str:
+    def _against(self, rival: Rung, rung: Rung, most: Decimal, after_s: float, seen: Seen) -> str:
         """What keeps `rival` from being asked beside `rung`. Empty: nothing."""
         worst = rival.worst_case_usd
         if worst is None:
             return f"{rival.name} has no known price"
         if worst > most:
             return f"{rival.name} may cost ${worst}, ${most} is allowed"
-        return self._bounds.against_both(rung, rival, seen)
+        return self._bounds.against_both(rung, rival, after_s, seen)
 
     def _note(self, text: str) -> None:
         self._trace.append(Note(text))

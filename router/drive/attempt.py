@@ -51,12 +51,15 @@ class HopRun:
         allowance: Allowance | None = None,
         jitter: Callable[[], float] = random.random,
         counted: int | None = None,
+        barred: Callable[[], str] = str,
     ) -> None:
         """Make it ready; nothing is sent.
 
         Args:
             jitter: Gives a number from 0 to 1, each as likely as the other.
             counted: Tokens of the prompt by a tokenizer of ours. None: nobody counted.
+            barred: Why the target may not be called now, beside what its way says. Empty: it may.
+                Asked before each call: much can happen while a draft is written.
         """
         self.live = live
         self.ask = ask
@@ -66,6 +69,7 @@ class HopRun:
         self.allowance = allowance or Allowance()
         self.jitter = jitter
         self.counted = counted
+        self.barred = barred
         self.attempts: list[Attempt] = []
         self.answer = Completion(text="")
         self.released = False
@@ -76,9 +80,15 @@ class HopRun:
         self._last_wait_s = SHORTEST_WAIT_S
 
     def give_up(self) -> None:
-        """Book the call under way as cancelled without waiting for its target to let go."""
+        """Book the call under way as cancelled without waiting for its target to let go.
+
+        A hop that was stopped before its first call has one all the same, which was not sent.
+        """
         if self._current is not None:
             self._current.give_up()
+        elif not self.attempts:
+            with suppress(LedgerError):
+                self._begun(0.0, entered=False).give_up()
 
     async def chunks(self, release: Callable[[Reading], bool]) -> AsyncGenerator[Chunk, None]:
         """Call until a call gets through, then hand on what it gives.
@@ -157,6 +167,9 @@ class HopRun:
         except HopError as error:
             self.last_error = error
             raise
+        except BaseException:
+            await one.close()
+            raise
         finally:
             self.out_of_time = one.out_of_time
         return one
@@ -192,9 +205,12 @@ class HopRun:
         came = now = clock.now()
         while True:
             if way.network is not None and way.network.in_doubt:
-                await way.network.settled()
+                await way.network.settled(self.deadline.left_s(now))
                 now = clock.now()
-            why = way.barred(now, self.deadline.left_s(now))
+            left_s = self.deadline.left_s(now)
+            why = self.barred() or way.barred(now, left_s)
+            if left_s == 0:
+                self.out_of_time, why = True, "no time is left"
             if why:
                 raise NotSent(why, reached=False)
             quiet_s = way.quiet_s(now)

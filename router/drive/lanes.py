@@ -7,8 +7,11 @@ import logging
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from dataclasses import replace
+from decimal import Decimal
+from functools import reduce
 
 from ..cascade import Call, Seen
+from ..money import EXACT
 from ..types import Chunk
 from .underway import Context, UnderWay
 
@@ -67,7 +70,14 @@ class Lanes:
         drafting = self._under_way.get(call.hop)
         if by_rival and drafting is not None:  # why the rival was asked stands in its draft
             seen = replace(seen, early=drafting.tell())
-        return replace(seen, rivaled=self._rivaled, by_rival=by_rival)
+        # What is still under way has a bill too; the day's dollars have it set aside already.
+        open_usd = reduce(EXACT.add, (h.may_spend for h in self._under_way.values()), Decimal(0))
+        return replace(
+            seen,
+            spent_usd=EXACT.add(seen.spent_usd, open_usd),
+            rivaled=self._rivaled,
+            by_rival=by_rival,
+        )
 
     def stop(self, but: UnderWay | None = None) -> None:
         """Stop all that are under way, or all but one; what they cost is booked."""
@@ -86,8 +96,9 @@ class Lanes:
         if self._hops:
             _, late = await asyncio.wait(self._hops, timeout=STOP_S)
             for hop in [self._hops[task] for task in late]:
-                hop.give_up()
                 log.warning("target %s has not stopped after %g s", hop.call.target, STOP_S)
+        for hop in self._hops.values():  # one stopped before its task began has not settled
+            hop.give_up()
 
     def _begin(self, call: Call) -> None:
         rival = call.rival
@@ -114,7 +125,10 @@ class Lanes:
             self._happened.put_nowait((first, exc))
 
     def _begin_rival(self, first: UnderWay) -> None:
-        if self._rivaled or first.call.hop not in self._under_way:
+        rival = first.call.rival
+        assert rival is not None
+        late = not self._context.arrives(rival.target)
+        if self._rivaled or late or first.call.hop not in self._under_way:
             return
         self._rivaled = True
         self._start(UnderWay(self._context, first.call.of_rival(), beside=first))

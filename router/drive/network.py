@@ -19,8 +19,9 @@ from dataclasses import dataclass
 from ..clock import Clock
 from ..world.machine import Machine
 
-PROBE_S = 1.0
-"""Seconds that a connection is given: a host on another continent takes 0.3."""
+PROBE_S, PATIENT_PROBE_S = 1.0, 5.0
+"""Seconds that a connection is given while requests wait for it, and once we are offline, when none
+does: a host on another continent takes 0.3, one behind a poor link may take seconds."""
 FIRST_S = 1.0
 LONGEST_S = 30.0
 """Seconds from one look to the next, doubled each time."""
@@ -115,10 +116,10 @@ class Network:
         """Whether it is being found out if there is a network."""
         return self._looking is not None and self._since is None
 
-    async def settled(self) -> None:
-        """Wait while there is a doubt, which is a second at most."""
+    async def settled(self, longest_s: float | None = None) -> None:
+        """Wait while there is a doubt, which is a second at most, or `longest_s`."""
         if self._looking is not None and self._since is None:
-            await asyncio.wait([self._looking])
+            await asyncio.wait([self._looking], timeout=longest_s)
 
     async def aclose(self) -> None:
         """Stop looking."""
@@ -132,11 +133,12 @@ class Network:
             self._looking = asyncio.get_running_loop().create_task(self._found_out())
 
     async def _found_out(self) -> None:
+        began = self._clock.now()
         try:
             if await self._any_connects():
                 self.back()
-            else:
-                self._gone()
+            elif self._answered_at is None or self._answered_at < began:
+                self._gone()  # unless somebody answered while we looked
         finally:
             self._looking = None
 
@@ -150,7 +152,8 @@ class Network:
 
     async def _any_connects(self) -> bool:
         """Whether one of the places can be connected to; the first that can ends it."""
-        trying = {asyncio.ensure_future(self._connects(place)) for place in self._places}
+        limit = PATIENT_PROBE_S if self.offline else PROBE_S
+        trying = {asyncio.ensure_future(self._tries(place, limit)) for place in self._places}
         try:
             while trying:
                 done, trying = await asyncio.wait(trying, return_when=asyncio.FIRST_COMPLETED)
@@ -161,16 +164,22 @@ class Network:
             for task in trying:
                 task.cancel()
 
+    async def _tries(self, place: Place, limit_s: float) -> bool:
+        try:
+            async with asyncio.timeout(limit_s):
+                return await self._connects(place)
+        except TimeoutError:
+            return False
+
 
 async def tcp_connects(place: Place) -> bool:
     """Whether there is a way to that place: it takes a connection, or refuses one."""
     loop = asyncio.get_running_loop()
     try:
-        async with asyncio.timeout(PROBE_S):
-            transport, _ = await loop.create_connection(asyncio.Protocol, place.host, place.port)
+        transport, _ = await loop.create_connection(asyncio.Protocol, place.host, place.port)
     except ConnectionRefusedError:
         return True
-    except (OSError, UnicodeError):  # a TimeoutError is an OSError; a name may be no name
+    except (OSError, UnicodeError):  # a name may be no name
         return False
     transport.abort()
     return True

@@ -40,6 +40,7 @@ def rungs_of(
             first_token_p95_s=senses.speeds.first_token_p95_s(name) if policy.hedge else None,
             unable=_unable(live, request, senses, prompt, deadline_s),
             unpriced=live.unpriced,
+            attempts=live.attempts,
         )
         found[tier] = (*found.get(tier, ()), rung)
     return found

@@ -113,6 +113,7 @@ class Senses:
         cold: bool,
         out_of_time: bool,
         overtaken: bool = False,
+        hedged: bool = False,
     ) -> None:
         """Learn from the attempts of a hop.
 
@@ -121,12 +122,17 @@ class Senses:
             out_of_time: The request's own deadline ended the last one, which says nothing
                 against the target, unless that was silent for longer than it ever is.
             overtaken: The last one was stopped because another hop was first.
+            hedged: That other was asked because this one was late. If it had not said a word by
+                then, it failed: else a hedge would hide a target that hangs.
         """
         for attempt in attempts:
             if not cold and attempt.reached:
                 lost = overtaken and attempt is attempts[-1]
                 self.speeds.saw(target, attempt, overtaken=lost)
-            if not (out_of_time and attempt is attempts[-1]) or self._silent(target, attempt):
+            last = attempt is attempts[-1]
+            if last and overtaken and hedged and attempt.reached and attempt.ttft_s is None:
+                self.breakers.saw(target, "timed_out")
+            elif not (out_of_time and last) or self._silent(target, attempt):
                 self.breakers.saw(target, attempt.error_kind)
 
     def _silent(self, target: str, attempt: Attempt) -> bool:

@@ -65,6 +65,12 @@ class Context:
         gone = self.home.clock.now() - self.arrived
         return max(gone, self.limits.deadline_s or 0.0) if self.out_of_time else gone
 
+    def arrives(self, target: str) -> bool:
+        """Whether an answer of `target`, asked now, would come in time, as far as is known."""
+        deadline_s = self.limits.deadline_s
+        usual_s = self.home.senses.speeds.end_s(target, None)
+        return deadline_s is None or usual_s is None or self.elapsed_s() + usual_s <= deadline_s
+
     def day_left(self) -> Decimal | None:
         """Dollars left of the day. None: the day has no limit."""
         day = self.limits.day_usd
@@ -127,6 +133,7 @@ class UnderWay:
                 hop=call.hop,
             ),
             allowance=Allowance(self._most_usd(beside), self._worst),
+            barred=self.barred,
             counted=self._counted(ask),
         )
         most = EXACT.multiply(self._worst or Decimal(0), self.live.attempts)
@@ -158,6 +165,11 @@ class UnderWay:
     def may_spend(self) -> Decimal:
         """Dollars set aside for it."""
         return self._reserved.usd
+
+    def barred(self) -> str:
+        """Why its target may not be called now. Empty: it may."""
+        open_now = not self.context.home.senses.breakers.lets(self.call.target)
+        return "its circuit breaker is open" if open_now else ""
 
     def _ask(self) -> Ask:
         context, live = self.context, self.live
@@ -215,7 +227,7 @@ class UnderWay:
             self.error, left = exc, f"failed: {said}"
             context.so_far.errors.append(exc)
         except (asyncio.CancelledError, GeneratorExit):
-            status, left = "cancelled", OVERTAKEN if self.overtaken else "the caller went away"
+            status, left = "cancelled", self._stopped_by()
             raise
         finally:
             took = (context.home.clock.now() if ended is None else ended) - self._started
@@ -268,15 +280,21 @@ class UnderWay:
                 cold=self._cold,
                 out_of_time=run.out_of_time,
                 overtaken=self.overtaken,
+                hedged=self.call.rival is not None and self.call.rival.cause == "hedge",
             )
             times = (self._started - context.arrived, took_s)
             context.so_far.add(self.call, run, status, left, self._measured, times)
         senses.purse.settle(self._reserved, run.allowance.booked(run.attempts))
 
     def give_up(self) -> None:
-        """Book it as stopped although its target has not let go."""
+        """Book it as stopped if that was not done: its target doesn't let go, or had no turn."""
+        if self._kept:
+            return
         self.run.give_up()
-        self._keep("cancelled", OVERTAKEN, self.context.home.clock.now() - self._started)
+        self._keep("cancelled", self._stopped_by(), self.context.home.clock.now() - self._started)
+
+    def _stopped_by(self) -> str:
+        return OVERTAKEN if self.overtaken else "the caller went away"
 
     def tell(self) -> tuple[Check, ...]:
         """What was said of its beginning, once."""

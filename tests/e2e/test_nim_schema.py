@@ -78,9 +78,13 @@ async def test_where_it_was_shown_already_the_request_ends_with_an_error(
         AsyncRouter(config(tmp_path, replay.url())) as router,
     ):
         shown: list[str] = []
-        with pytest.raises(NoAnswer, match="box: failed: incapable") as caught:
+
+        async def read() -> None:
             async for piece in router.stream("A number?", response_format=FORMAT, target="box"):
                 shown.append(piece)
+
+        with pytest.raises(NoAnswer, match="box: failed: incapable") as caught:
+            await read()
 
     assert "".join(shown) == "It is two."
     assert caught.value.outcome is not None

@@ -11,7 +11,7 @@ import pytest
 from support.street import STALL, Ended, Fixed, Play, Street, ask, collected, says
 from support.virtual import LoopClock, run_virtual
 
-from router.errors import NoAnswer, Unavailable
+from router.errors import LimitReached, NoAnswer, Unavailable
 from router.hops import Attempt, Outcome
 from router.policy import predicates
 from router.policy.rules import Doubt, Early, Hedge, Limits, Policy, Race, Requirement
@@ -287,6 +287,35 @@ def test_a_transform_that_raises_ends_the_request_and_leaves_nothing_running(rac
     assert found.players["device"].closed == 1
 
 
+def test_a_rival_that_is_stopped_before_it_began_gives_its_dollars_back() -> None:
+    found = street(slow(DEVICE, 1.0), CLOUD)  # ends as the timer fires
+    policy = replace(TWO, limits=Limits(day_usd=Decimal("0.25")))
+
+    async def main() -> Decimal:
+        for _ in range(4):
+            ended = await collected(found.stream(policy, ask()))
+            assert ended.text == "the device draft is sure"
+        return found.home.senses.purse.spent_usd()
+
+    assert run_virtual(main()) == 0
+    assert len(found.sink.began) == len(found.sink.ended)
+
+
+def test_a_rival_is_not_started_that_could_not_arrive() -> None:
+    found = street(slow(DOUBT, 16), slow(CLOUD, 8))
+    policy = replace(TWO, race=replace(RACE, after_s=15.0))
+
+    async def main() -> Ended:
+        await collected(found.stream(TWO, ask(target="cloud-0")))  # 8 s are known of it
+        return await collected(found.stream(policy, ask(deadline_s=20.0)))
+
+    ended = run_virtual(main())
+
+    assert found.calls()["cloud-0"] == 1
+    lines = ended.answer.trace.lines(ended.answer.hops)
+    assert any("cloud-0 would end after 23.0 s, 20 allowed" in line for line in lines)
+
+
 # Doubt
 
 
@@ -415,3 +444,60 @@ def test_of_a_held_pair_the_first_whole_one_decides_and_the_other_is_not_waited_
 
     assert ended.text == "for sure"
     assert ended.answer.total_s == pytest.approx(0.5)
+
+
+def test_a_target_that_hangs_is_not_hidden_by_its_hedge() -> None:
+    found = hedged([STALL], says("the second"))
+
+    async def main() -> tuple[str, float]:
+        learned(found)
+        for _ in range(8):
+            ended = await collected(found.stream(HEDGED, ask()))
+        return found.home.senses.breakers.state("cloud-0"), ended.answer.total_s
+
+    assert run_virtual(main()) == ("open", pytest.approx(0.0))
+    assert found.calls()["cloud-0"] == 5
+
+
+def test_a_hedge_that_both_can_not_pay_for_is_not_promised() -> None:
+    found = hedged([STALL], says("the second"))
+    for name, live in found.lives.items():
+        found.lives[name] = replace(live, attempts=2, target=replace(live.target, timeout_s=10))
+    policy = replace(HEDGED, limits=Limits(cost_usd=Decimal("0.25")))
+    ended = run_virtual(after_learning(found, policy))
+
+    assert ended.text == "the second"
+    assert [h[:2] for h in hops(ended.answer)] == [("cloud-0", "start"), ("cloud-1", "fallback")]
+
+
+def test_what_a_stopped_hedge_may_cost_counts_before_the_next_hop() -> None:
+    policy = replace(
+        HEDGED,
+        tiers=("cloud", "strong"),
+        accept=(Requirement("sure", frozenset({"cloud"}), BAR),),
+        limits=Limits(cost_usd=Decimal("0.2"), at_limit="refuse"),
+    )
+    found = hedged(late(says("perhaps", logprob=-3.0), 2), [STALL])
+    found.add("strong", "strong", says("for sure"), meter=PENNY)
+    ended = run_virtual(after_learning(found, policy))
+
+    assert isinstance(ended.error, LimitReached)
+    assert found.calls()["strong"] == 0
+
+
+def test_a_breaker_that_opens_while_a_draft_is_written_is_heeded() -> None:
+    found = street(slow(DOUBT, 20), CLOUD, says("the other"))
+    policy = replace(TWO, race=None)
+
+    async def main() -> Ended:
+        task = asyncio.create_task(collected(found.stream(policy, ask())))
+        await asyncio.sleep(5)
+        for _ in range(5):
+            found.home.senses.breakers.saw("cloud-0", "unavailable")
+        return await task
+
+    ended = run_virtual(main())
+
+    assert ended.text == "the other"
+    assert hops(ended.answer)[1] == ("cloud-0", "escalation", "failed: not_sent")
+    assert found.calls()["cloud-0"] == 0
