@@ -16,13 +16,18 @@ are played:
 How sure a draft is was not recorded either. Its rank among the others is drawn so that it tells
 right drafts from wrong ones as well as the mean log-probability was measured to on a real small
 model (AUROC 0.70). Its tokens are those of a real draft of that rank: `draft_logprobs.json` holds
-the log-probabilities of SmolLM2's tokens on questions of the same kind, so that a beginning says of
-the whole what it says there. The bar is the one at which the wanted share of drafts is kept.
+the log-probabilities of SmolLM2's tokens on questions of the same kind. Those end after 160 tokens
+at most; a longer draft goes on with drafts of the ranks beside it, so that a beginning doesn't say
+more of the whole than it does there. The bar is the one at which the wanted share of drafts is
+kept.
 
 Dollars are what the cloud would bill: a call that is stopped costs its prompt and the tokens it had
 written by then. Delay is that of the requests that escalate without a race: seconds from arrival to
 the start of the call that answered, 0 where it was the first, and the draft's end where the draft
-was kept after all. So nothing is gained by sending to the cloud what was never going there.
+was kept after all. So nothing is gained by sending to the cloud what was never going there. A rival
+is held until it or the draft has ended, so the first byte comes later than the delay; it is printed
+beside it. The setting named at the end was chosen on the training rows, with 5 % of the dollars to
+spare, and what is said of it is measured on the others.
 """
 
 from __future__ import annotations
@@ -70,6 +75,9 @@ USD_IN, USD_OUT = Decimal("2.50") / 10**6, Decimal("10") / 10**6
 AUROC = 0.70
 MOST_TOKENS = 4096
 TOKENS_A_CHUNK = 12
+NEIGHBOURS = 7
+HEADROOM = 0.95
+"""Of the dollars that may be spent; a setting that spends all of them elsewhere overspends here."""
 WARM_UP, MEASURED = 200, 500
 LIMITS = {"dollars_ratio": 1.3, "mean_delay_ratio": 0.6, "p95_delay_s": 3.0}
 TIMES: tuple[float, ...] = (60, 45, 35, 30, 25, 20, 15, 10, 5, 2.5, 1)
@@ -189,7 +197,7 @@ def main() -> int:
     said = conditions()
     train, test = _rows(args.train, seed=1), _rows(args.data, seed=2)[:MEASURED]
     sure = sorted(_sure(row) for row in train)
-    figures = _frontier(train[:WARM_UP], test, sure[int(len(sure) * (1 - args.kept))])
+    figures = _frontier(train, test, sure[int(len(sure) * (1 - args.kept))])
     print(_text(figures))
     write(args.json, said, figures)
     return 0 if all(figures["holds"].values()) else 1
@@ -204,11 +212,18 @@ def _rows(path: Path, seed: int) -> list[Row]:
     scores = [dice.gauss(apart if row["weak_correct"] else 0.0, 1.0) for row in said]
     ranks = {at: rank for rank, at in enumerate(sorted(range(len(said)), key=scores.__getitem__))}
     return [
-        _row(row, drafts[ranks[at] * len(drafts) // len(said)], dice) for at, row in enumerate(said)
+        _row(row, _tokens(drafts, ranks[at] * len(drafts) // len(said)), dice)
+        for at, row in enumerate(said)
     ]
 
 
-def _row(said: dict[str, Any], tokens: list[float], dice: random.Random) -> Row:
+def _tokens(drafts: list[list[float]], rank: int) -> tuple[float, ...]:
+    """Those of the draft of that rank, and then those of its neighbours, from near to far."""
+    beside = sorted(range(len(drafts)), key=lambda other: abs(other - rank))[:NEIGHBOURS]
+    return tuple(logprob for other in beside for logprob in drafts[other])
+
+
+def _row(said: dict[str, Any], tokens: tuple[float, ...], dice: random.Random) -> Row:
     share = dice.random() * 4
     low, high = CLOUD_PER_S[int(share)], CLOUD_PER_S[int(share) + 1]
     return Row(
@@ -216,7 +231,7 @@ def _row(said: dict[str, Any], tokens: list[float], dice: random.Random) -> Row:
         prompt_tokens=said["prompt_tokens"],
         device_tokens=said["weak_tokens"],
         cloud_tokens=said["strong_tokens"],
-        tokens=tuple(tokens),
+        tokens=tokens,
         ttft_s=TTFT_MEDIAN_S * dice.lognormvariate(0.0, TTFT_SIGMA),
         cloud_per_s=low + (high - low) * (share % 1),
     )
@@ -252,37 +267,58 @@ def _frontier(train: list[Row], test: list[Row], bar: float) -> dict[str, Any]:
             Requirement("sure", frozenset({"device"}), Test("draft.mean_logprob", "gte", bar)),
         ),
     )
-    alone, bill, calls = _run(plain, train, test)
-    escalated = [i for i, outcome in enumerate(alone) if outcome.answered_by]
-    none = _figures(alone, escalated, bill, calls)
-    settings = []
-    for race in _races(bar):
-        outcomes, bill, calls = _run(replace(plain, race=race), train, test)
-        found = _figures(outcomes, escalated, bill, calls)
-        found |= {
-            "race": _named(race),
-            "dollars_ratio": found["dollars"] / none["dollars"],
-            "mean_delay_ratio": found["mean_delay_s"] / none["mean_delay_s"],
-        }
-        settings.append(found)
-    affordable = [s for s in settings if s["dollars_ratio"] <= LIMITS["dollars_ratio"]]
-    bounded = [s for s in settings if s["p95_delay_s"] <= LIMITS["p95_delay_s"]]
+    races = _races(bar)
+    warm, chosen_on = train[:WARM_UP], train[WARM_UP : WARM_UP + MEASURED]
+    before, _ = _settings(plain, races, warm, chosen_on)
+    settings, none = _settings(plain, races, warm, test)
+    by_name = {found["race"]: found for found in settings}
+    affordable = [s for s in before if s["dollars_ratio"] <= HEADROOM * LIMITS["dollars_ratio"]]
+    bounded = [s for s in before if s["p95_delay_s"] <= LIMITS["p95_delay_s"]]
     best = min(affordable, key=lambda s: s["mean_delay_ratio"], default=None)
     cheapest = min(bounded, key=lambda s: s["dollars_ratio"], default=None)
+    best = best and by_name[best["race"]]
+    cheapest = cheapest and by_name[cheapest["race"]]
     return {
         "requests": len(test),
-        "escalated_without_race": len(escalated),
         "without_race": none,
         "settings": settings,
-        "best_affordable": best,
-        "cheapest_bounded": cheapest,
+        "chosen_affordable": best,
+        "chosen_bounded": cheapest,
         "limits": LIMITS,
         "holds": {
             "mean_delay_at_1.3_dollars": best is not None
+            and best["dollars_ratio"] <= LIMITS["dollars_ratio"]
             and best["mean_delay_ratio"] <= LIMITS["mean_delay_ratio"],
-            "p95_bounded": cheapest is not None,
+            "p95_bounded": cheapest is not None
+            and cheapest["p95_delay_s"] <= LIMITS["p95_delay_s"],
         },
     }
+
+
+def _settings(
+    plain: Policy, races: list[Race], warm: list[Row], rows: list[Row]
+) -> tuple[list[dict[str, Any]], dict[str, Any]]:
+    """What each race makes of these rows, and what comes without one."""
+    alone, bill, calls = _run(plain, warm, rows)
+    escalated = [i for i, outcome in enumerate(alone) if outcome.answered_by]
+    none = _figures(alone, escalated, bill, calls)
+    found = []
+    for race in races:
+        one = _figures(*_with(race, plain, warm, rows, escalated))
+        one |= {
+            "race": _named(race),
+            "dollars_ratio": one["dollars"] / none["dollars"],
+            "mean_delay_ratio": one["mean_delay_s"] / none["mean_delay_s"],
+        }
+        found.append(one)
+    return found, none
+
+
+def _with(
+    race: Race, plain: Policy, warm: list[Row], rows: list[Row], escalated: list[int]
+) -> tuple[list[Outcome], list[int], Decimal, int]:
+    outcomes, bill, calls = _run(replace(plain, race=race), warm, rows)
+    return outcomes, escalated, bill, calls
 
 
 def _run(policy: Policy, train: list[Row], test: list[Row]) -> tuple[list[Outcome], Decimal, int]:
@@ -368,6 +404,7 @@ def _figures(
 ) -> dict[str, Any]:
     """Of one setting. Seconds are of the requests that escalate without a race."""
     delays = sorted(_delay_s(outcomes[i]) for i in escalated)
+    firsts = sorted(outcomes[i].ttfb_s or 0.0 for i in escalated)
     ends = [outcome.total_s for outcome in outcomes]
     return {
         "dollars": float(bill),
@@ -375,6 +412,9 @@ def _figures(
         "p50_delay_s": _quantile(delays, 0.50),
         "p95_delay_s": _quantile(delays, 0.95),
         "mean_delay_s": fmean(delays),
+        "p95_first_byte_s": _quantile(firsts, 0.95),
+        "mean_first_byte_s": fmean(firsts),
+        "escalate": len(escalated),
         "mean_answer_s": fmean(ends),
     }
 
@@ -395,15 +435,16 @@ def _quantile(ordered: list[float], share: float) -> float:
 def _text(figures: dict[str, Any]) -> str:
     none = figures["without_race"]
     lines = [
-        f"{figures['requests']} requests, {figures['escalated_without_race']} escalate",
+        f"{figures['requests']} requests, {none['escalate']} escalate",
         "",
-        f"{'race':<30}  dollars  ratio  calls   delay p50     p95    mean  ratio  mean answer",
+        f"{'race':<30}  dollars  ratio  calls   delay p50     p95    mean  ratio  "
+        "first byte p95   mean",
         _line(none, "no race", 1.0, 1.0),
     ]
     for s in sorted(figures["settings"], key=lambda s: s["dollars"]):
         lines.append(_line(s, s["race"], s["dollars_ratio"], s["mean_delay_ratio"]))
     lines.append("")
-    best, cheapest = figures["best_affordable"], figures["cheapest_bounded"]
+    best, cheapest = figures["chosen_affordable"], figures["chosen_bounded"]
     if best is not None:
         lines.append(
             f"at no more than {LIMITS['dollars_ratio']} of the dollars: mean delay "
@@ -434,7 +475,7 @@ def _line(found: dict[str, Any], words: str, dollars: float, delay: float) -> st
     return (
         f"{words:<30}  {found['dollars']:7.3f}  {dollars:5.2f}  {found['cloud_calls']:5}  "
         f"{found['p50_delay_s']:10.1f}  {found['p95_delay_s']:6.1f}  {found['mean_delay_s']:6.1f}  "
-        f"{delay:5.2f}  {found['mean_answer_s']:11.1f}"
+        f"{delay:5.2f}  {found['p95_first_byte_s']:14.1f}  {found['mean_first_byte_s']:5.1f}"
     )
 
 
