@@ -20,12 +20,12 @@ $(STAMPS)/venv:
 	@touch $@
 
 $(STAMPS)/app: $(STAMPS)/venv pyproject.toml
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -e ".[all]"
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-compile -e ".[convert]"
 	@touch $@
 
 $(STAMPS)/dev: $(STAMPS)/app pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check pip --upgrade
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --group dev
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e ".[all]" --group dev
 	@touch $@
 
 demo: $(STAMPS)/app
