@@ -3,34 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import datetime
 import json
 import platform
 import sys
 from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
-from typing import Annotated
+from datetime import date
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .. import __version__, providers
 from .. import config as configs
+from ..catalogue.target import facts_of
 from ..clock import Clock, SystemClock
 from ..config import Bound, Config
 from ..errors import AuthFailed, ConfigError, LedgerError, ModelError, PolicyError
-from ..ledger.pricing import PriceBook
 from ..policy.rules import Policy
-from ..providers.base import Provider, Target
+from ..providers.base import Dialect, Provider, Target
+from ..providers.check import Check, Checkable
 from ..providers.endpoint import key_headers
-from ..providers.probe import Probe, probe
+from ..providers.ollama_options import NATIVE
 from . import checks
 from .checks import Finding
 from .exits import Exit
-from .facts import Facts, facts_of
 from .onecall import Called, call_once
 from .options import ConfigOption, JsonOption, PolicyOption
-from .screen import counted, say
+from .screen import counted, say, say_it_once
+
+if TYPE_CHECKING:
+    from ..catalogue.prices import Prices
 
 OfflineOption = Annotated[
     bool, typer.Option("--offline", help="Ask no service; look only at what is on this machine.")
@@ -63,6 +66,7 @@ def doctor(
     """Check config, policy, ledger and each target: key, service, model, price, life, clock."""
     if offline and call:
         raise ConfigError("can't be used with --offline", field="--call")
+    say_it_once()
     asking = Asking(services=not offline, words=call)
     findings = examine(config, policy, asking)
     if as_json:
@@ -98,11 +102,13 @@ def examine(
     clock: Clock | None = None,
 ) -> list[Finding]:
     """Look at everything; what was found, in the order of the config."""
+    from ..compose import price_lists, today
+
     python = f"Python {platform.python_version()}, {platform.system()} {platform.machine()}"
     found = [Finding("ok", "firsthop", f"{__version__}, {python}", "firsthop")]
     try:
         loaded = configs.load(configs.find(config))
-        prices = PriceBook.load(loaded.prices)
+        prices = price_lists(loaded)
     except ConfigError as error:
         return [*found, Finding("fail", "config", str(error), "config")]
     found.append(Finding("ok", "config", str(loaded.file), "config"))
@@ -111,9 +117,8 @@ def examine(
     clock = clock or SystemClock()
     chosen, judged = _policy(loaded, policy, clock)
     found += judged
-    today = datetime.datetime.fromtimestamp(clock.wall(), datetime.UTC).date()
-    for seen in asyncio.run(_look(loaded, asking, clock)):
-        found += _target(seen, facts_of(seen.bound, prices, today), today)
+    for seen in asyncio.run(_look(loaded, asking)):
+        found += _target(seen, prices, today(clock))
     return found + (_tiers(chosen, loaded) if chosen else [])
 
 
@@ -146,43 +151,50 @@ def _ledger(loaded: Config) -> Finding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Seen:
-    """A target, and what its service did. None: it wasn't asked."""
+    """A target, how it is spoken with at its address, and what came of looking at it.
+
+    Attributes:
+        wrong: Why it can't be.
+        check: None: nobody was asked.
+        called: None: it was not asked for a word.
+    """
 
     bound: Bound
     wrong: ConfigError | None = None
-    probed: Probe | None = None
+    dialect: Dialect | None = None
+    check: Check | None = None
     called: Called | None = None
 
 
-async def _look(loaded: Config, asking: Asking, clock: Clock) -> list[_Seen]:
+async def _look(loaded: Config, asking: Asking) -> list[_Seen]:
     """Ask all services at once."""
-    return await asyncio.gather(*(_seen(bound, asking, clock) for bound in loaded.targets))
+    return await asyncio.gather(*(_seen(bound, asking) for bound in loaded.targets))
 
 
-async def _seen(bound: Bound, asking: Asking, clock: Clock) -> _Seen:
+async def _seen(bound: Bound, asking: Asking) -> _Seen:
     target = bound.target
     try:
         provider: Provider = providers.build(target)
     except ConfigError as error:
         return _Seen(bound=bound, wrong=error)
+    # Its own: one that has several forms is spoken with as this address wants it.
+    dialect = getattr(provider, "dialect", None) or providers.dialect(target.provider)
     async with AsyncExitStack() as stack:
         stack.push_async_callback(provider.aclose)
-        if not asking.services or _ended(target):
-            return _Seen(bound=bound)
-        probed = await probe(target, provider, clock=clock)
+        ended = dialect is not None and dialect.retired and target.base_url is None
+        here = target.provider == "device"  # whose weights are looked at below, asked or not
+        if not asking.services or ended or here or not isinstance(provider, Checkable):
+            return _Seen(bound=bound, dialect=dialect)
+        check = await provider.check()
+        if check.url is None and not check.says:
+            return _Seen(bound=bound, dialect=dialect)
         called = None
-        if asking.words and probed is not None and probed.reachable:
+        if asking.words and check.reachable is not False:
             called = await call_once(provider, timeout_s=target.timeout_s)
-        return _Seen(bound=bound, probed=probed, called=called)
+        return _Seen(bound=bound, dialect=dialect, check=check, called=called)
 
 
-def _ended(target: Target) -> bool:
-    """Whether nobody is there to be asked: the service's own address, and it was retired."""
-    dialect = providers.dialect(target.provider)
-    return dialect is not None and dialect.retired is not None and target.base_url is None
-
-
-def _target(seen: _Seen, facts: Facts, today: datetime.date) -> list[Finding]:
+def _target(seen: _Seen, prices: Prices, on: date) -> list[Finding]:
     """All about one target; for the device its weights."""
     bound, target = seen.bound, seen.bound.target
     name = target.name
@@ -192,26 +204,27 @@ def _target(seen: _Seen, facts: Facts, today: datetime.date) -> list[Finding]:
     if target.provider == "device":
         found += _weights(target.model, name)
         found += _accelerator(target)
-    elif seen.probed is None:
+    elif seen.check is None:
         says = f"{target.provider}, model {target.model}, not asked"
         found.append(Finding("ok", name, says, "reachable"))
-    found += checks.key(bound, _needs_key(target))
-    if seen.probed is not None:
-        found += checks.service(bound, seen.probed, called=seen.called is not None)
-        found += checks.clock(bound, seen.probed)
+    needs = _needs_key(target, seen.dialect)
+    found += checks.key(bound, needs)
+    if seen.check is not None:
+        found += checks.service(bound, seen.check, needs, called=seen.called is not None)
+        found += checks.clock(bound, seen.check)
     if seen.called is not None:
         found.append(checks.call(bound, seen.called))
-    found.append(checks.price(bound, facts))
-    return [*found, *checks.life(bound, facts, seen.probed, today)]
+    facts = facts_of(target, bound.price, prices, on, conflicts=True)
+    own = len(prices.books) > 1 and facts.line in prices.books[0].lines
+    found += checks.price(facts, own=own)
+    known = checks.lives(facts, seen.dialect, seen.check)
+    return found + [checks.life(name, one, on) for one in known]
 
 
-def _needs_key(target: Target) -> str | None:
+def _needs_key(target: Target, dialect: Dialect | None) -> str | None:
     """Why a call would fail for want of a good key. None: it wouldn't."""
-    dialect = providers.dialect(target.provider)
-    if dialect is None:
-        return None
     try:
-        key_headers(target, dialect)
+        key_headers(target, dialect or NATIVE)
     except AuthFailed as error:
         return error.message
     return None

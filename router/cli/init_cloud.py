@@ -1,4 +1,4 @@
-"""The cloud of `firsthop init`: address, model, key, price; from flags, or asked for.
+"""The cloud of `firsthop init`: address, model, key; from flags, or asked for.
 
 Comes in: the flags, and what was said before where a call failed. Goes out: a `Hop`.
 """
@@ -8,25 +8,18 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
-import typer
-
-from .. import config as configs
 from .. import providers
 from ..document import nearest
 from ..errors import AuthFailed, ConfigError
 from ..keys import InFile, InKeyring, Place
-from ..ledger.pricing import PriceBook
 from ..providers.base import Target
 from ..providers.endpoint import key_headers
 from ..providers.ollama_options import NATIVE
 from ..redaction import remember
 from . import init_ask as ask
-from .init_plan import CLOUDS, NEEDS_ENDPOINT, OWN_BOX, Hop, KeyPlan, dollars
-from .onecall import Called
+from .init_plan import CLOUDS, NEEDS_ENDPOINT, Hop, KeyPlan
 
 if TYPE_CHECKING:
     from .init_steps import Wishes
@@ -148,66 +141,3 @@ def _wrong(hop: Hop, key: str) -> str | None:
     except AuthFailed as error:
         return error.message
     return None
-
-
-def priced(wishes: Wishes, hop: Hop, called: Called | None, *, limited: bool) -> Hop:
-    """With a price: as said, by its name, by who answered, or asked for.
-
-    Args:
-        called: The call that was made, for who answered.
-        limited: The policy has a limit in dollars, which can't be kept over an unknown price.
-
-    Raises: ConfigError when none is known and nobody can be asked.
-    """
-    book = PriceBook.load(configs.shipped("configs") / "prices.yaml")
-    today = datetime.now(UTC).date()
-    if wishes.usd_per_1m:
-        return replace(hop, own_usd_per_1m=dollars(wishes.usd_per_1m, "--usd-per-1m"))
-    if wishes.price:
-        word = OWN_BOX if wishes.price == "own-box" else wishes.price
-        line = book.find(hop.provider, word, today)
-        if line is None or (line.model == "*" and line.id != word):
-            known = sorted({one.model for one in book.lines if one.provider == hop.provider})
-            raise ConfigError(
-                f"no price line is called {wishes.price!r}",
-                field="--price",
-                hint=nearest(wishes.price, known),
-            )
-        return replace(hop, price=word)
-    if book.find(hop.provider, hop.model, today) is not None:
-        return hop
-    served = called.model if called else None
-    same = _priced_like(book, hop.provider, served)
-    if same is not None:
-        typer.echo(f"  its price is taken to be that of {same}, which is what answered")
-        return replace(hop, price=same)
-    if not limited:
-        typer.echo("  no price is known, so its cost stays unknown")
-        return hop
-    if not wishes.asking:
-        raise ConfigError(
-            f"is needed: no price is known for {hop.model}, and the policy has a limit in dollars",
-            field="--price",
-            hint="or --usd-per-1m IN/OUT; own-box for a server that nobody bills",
-        )
-    host = urlsplit(hop.base_url or "").hostname
-    own = host in ("localhost", "127.0.0.1", "::1")
-    if own and typer.confirm("\nIs it a server of your own, that nobody bills?", default=True):
-        return replace(hop, price=OWN_BOX)
-    while True:
-        try:
-            return replace(hop, own_usd_per_1m=dollars(ask.dollars(hop.model), "price"))
-        except ConfigError as error:
-            typer.echo(f"  {error.message} ({error.hint})")
-
-
-def _priced_like(book: PriceBook, provider: str, served: str | None) -> str | None:
-    """The model of the price list whose name, maybe with a date behind it, answered."""
-    said = (served or "").casefold()
-    fitting = [
-        line.model
-        for line in book.lines
-        if line.provider == provider
-        and (said == line.model.casefold() or said.startswith(f"{line.model.casefold()}-20"))
-    ]
-    return max(fitting, key=len, default=None)

@@ -61,16 +61,18 @@ class Hop:
 
     def provider_of(self, tier: str) -> Provider:
         """The provider, ready to be called. Raises: ConfigError."""
-        return providers.build(
-            Target(
-                name=self.name,
-                tier=tier,
-                provider=self.provider,
-                model=self.model,
-                base_url=self.base_url,
-                api_key=self.key.value if self.key else None,
-                options=self.options,
-            )
+        return providers.build(self.target(tier))
+
+    def target(self, tier: str = "") -> Target:
+        """It, as the config will bind it."""
+        return Target(
+            name=self.name,
+            tier=tier,
+            provider=self.provider,
+            model=self.model,
+            base_url=self.base_url,
+            api_key=self.key.value if self.key else None,
+            options=self.options,
         )
 
 

@@ -11,20 +11,23 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import json
 import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlsplit
+
+from .. import providers
+from ..errors import ConfigError
+from ..providers.base import Target
+from ..providers.check import Check, Checkable
 
 TITLES = {"ollama": "Ollama", "lmstudio": "LM Studio", "foundry": "Foundry Local"}
 _TIMEOUT_S = 2.0
 _COMMAND_S = 10.0
-_LONGEST = 1_000_000
 _ADDRESS = re.compile(r"https?://(?:127\.0\.0\.1|localhost|\[::1\]):\d+")
 
 
@@ -57,7 +60,7 @@ class Silent:
 
 
 async def find_servers(given: Mapping[str, str]) -> list[Server | Silent]:
-    """Ask all of them at once, two seconds each.
+    """Ask all of them at once, two seconds a question.
 
     Args:
         given: Addresses by kind, for those that aren't at the usual one.
@@ -74,33 +77,34 @@ async def find_servers(given: Mapping[str, str]) -> list[Server | Silent]:
 async def _ask(kind: str, url: str | None) -> Server | Silent:
     if url is None:
         return Silent(kind, "`foundry service status` names no address")
-    import httpx
-
     url = url.rstrip("/").removesuffix("/v1")
     if not _here(url):
         return Silent(kind, f"{url} is not on this machine; such a server is a cloud")
-    path = "/api/tags" if kind == "ollama" else "/v1/models"
-    try:
-        # No proxy: it could not reach this machine's loopback.
-        async with httpx.AsyncClient(trust_env=False, timeout=_TIMEOUT_S) as client:
-            answer = await client.get(url + path)
-        listed = json.loads(answer.content[:_LONGEST]) if answer.status_code == 200 else None
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, RecursionError):
-        listed = None
-    entries = (
-        listed.get("models" if kind == "ollama" else "data") if isinstance(listed, dict) else None
+    any_model = Target(
+        name=kind,
+        tier="",
+        provider="ollama" if kind == "ollama" else "openai_compatible",
+        model="any",
+        base_url=url if kind == "ollama" else f"{url}/v1",
+        timeout_s=_TIMEOUT_S,
+        connect_timeout_s=_TIMEOUT_S,
     )
-    if not isinstance(entries, list):
+    try:
+        provider = providers.build(any_model)
+    except ConfigError as error:
+        return Silent(kind, f"{url} {error.message}")
+    async with aclosing(provider):
+        found = await provider.check() if isinstance(provider, Checkable) else Check()
+    if found.model_exists is None:  # it showed no list
         return Silent(kind, f"nothing at {url}")
-    return Server(kind=kind, url=url, models=tuple(_names(entries)))
+    return Server(kind=kind, url=url, models=tuple(_that_answer(found.models)))
 
 
-def _names(entries: list[Any]) -> list[str]:
+def _that_answer(names: Iterable[str]) -> list[str]:
     from ..providers.ollama_options import is_cloud
 
-    names = (e.get("id") or e.get("name") for e in entries if isinstance(e, dict))
     # An embedding model can't answer; it is told by its name alone.
-    return [n for n in names if isinstance(n, str) and not is_cloud(n) and "embed" not in n.lower()]
+    return [name for name in names if not is_cloud(name) and "embed" not in name.lower()]
 
 
 def _ollama_url(host: str) -> str:

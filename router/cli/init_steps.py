@@ -14,7 +14,7 @@ from pathlib import Path
 import typer
 
 from .. import config as configs
-from .. import providers
+from ..clock import SystemClock
 from ..document import nearest
 from ..errors import ConfigError
 from ..models import Store
@@ -23,13 +23,14 @@ from ..policy.rules import Policy
 from ..redaction import redact
 from . import init_ask as ask
 from .exits import Exit
-from .init_cloud import cloud_hop, priced
+from .init_cloud import cloud_hop
 from .init_plan import OWN_BOX, OWN_DEVICE, Hop, Plan
+from .init_price import known_of, priced
 from .init_servers import TITLES, Server, Silent, find_servers
 from .init_write import write
 from .onecall import Called, call_once
 from .options import pairs
-from .screen import pulling
+from .screen import pulling, say_it_once
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +75,7 @@ def run(wishes: Wishes) -> None:
         )
     if wishes.asking:
         typer.echo("A config for this machine. Nothing is written before the end; Ctrl-C leaves.")
+    say_it_once()
     store = Store()
     device = _device(wishes, store)
     cloud = cloud_hop(wishes, None)
@@ -228,14 +230,14 @@ async def _call(hop: Hop, tier: str) -> Called:
 
 def _done(wishes: Wishes, plan: Plan, files: list[Path], store: Store) -> None:
     """What was written, and what comes next."""
+    from ..compose import today
+
     typer.echo("")
     for path in files:
         typer.echo(f"written: {path}")
     for hop, _ in plan.hops:
-        dialect = providers.dialect(hop.provider)
-        if dialect is not None and dialect.retired:
-            says = f"{hop.provider} was retired on {dialect.retired}; {dialect.successors}"
-            typer.echo(f"note: {says}")
+        for warning in known_of(hop, hop.price).warnings(today(SystemClock())):
+            typer.echo(f"note: {warning}")
         if hop.key is not None and hop.key.value is None:
             typer.echo(f"still to do: {hop.key.place} has to be set")
         if hop.provider == "device" and hop.model not in {one.name for one in store.list()}:

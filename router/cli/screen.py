@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import shutil
 import sys
 import textwrap
@@ -27,6 +28,15 @@ def console(*, stderr: bool = False) -> Console:
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() else 200
     return Console(stderr=stderr, width=width, highlight=False)
+
+
+def say_it_once() -> None:
+    """Keep warnings of ours and of Azure's library off the terminal: this command says them itself.
+
+    Handlers that are there are left alone; without any, logging would print to standard error.
+    """
+    for name in ("firsthop", "azure"):
+        logging.getLogger(name).addHandler(logging.NullHandler())
 
 
 def table(

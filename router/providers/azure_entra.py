@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from ..clock import Clock, SystemClock
 from ..document import nearest
-from ..errors import AuthFailed, ConfigError, HopError, Unavailable
+from ..errors import AuthFailed, ConfigError, HopError, TimedOut, Unavailable
 from .base import Target
 
 OPTIONS = ("auth", "client_id", "credential", "scope")
@@ -80,11 +80,13 @@ class Identity:
     Attributes:
         kind: One of azure-identity's, in our words.
         make: Makes it; may import what it needs.
+        lent: It gives the same one each time, which is somebody else's.
     """
 
     kind: str
     scope: str
     make: Callable[[], Credential]
+    lent: bool = False
 
 
 def find_identity(target: Target, scope: str, credential: Credential | None) -> Identity | None:
@@ -122,7 +124,7 @@ def find_identity(target: Target, scope: str, credential: Credential | None) -> 
         raise _wrong(target, "client_id", f"says nothing to `credential: {kind}`")
     scope = options.get("scope", scope)
     if credential is not None:
-        return Identity(kind, scope, lambda: credential)
+        return Identity(kind, scope, lambda: credential, lent=True)
     if find_spec("azure.identity") is None:
         raise _wrong(target, "auth", "needs azure-identity", "pip install 'firsthop[azure]'")
     return Identity(kind, scope, lambda: _azure_identity(kind, client_id))
@@ -164,14 +166,18 @@ class Tokens:
         """The present token was turned away; the next call fetches another."""
         self._token = None
 
-    async def aclose(self) -> None:
-        """Stop what is under way and close the credential. Safe to call twice."""
+    async def aclose(self, *, leave_credential: bool = False) -> None:
+        """Stop what is under way and close the credential. Safe to call twice.
+
+        Args:
+            leave_credential: Others go on using it.
+        """
         if self._fetching is not None:
             self._fetching.cancel()
             with suppress(asyncio.CancelledError, HopError):
                 await self._fetching
         credential, self._credential = self._credential, None
-        if credential is not None:
+        if credential is not None and not leave_credential:
             await credential.close()
 
     def _fetch(self) -> asyncio.Task[Token]:
@@ -218,6 +224,21 @@ def _azure_identity(kind: str, client_id: str | None) -> Credential:
     made: Any = getattr(library, _CLASSES[kind])(**more)
     credential: Credential = made
     return credential
+
+
+async def one_token(identity: Identity, within_s: float, clock: Clock) -> str:
+    """A token for this moment alone, on any event loop: nothing is kept, or left open.
+
+    Raises: AuthFailed, Unavailable; TimedOut when there is none within `within_s`.
+    """
+    tokens = Tokens(identity, clock)
+    try:
+        async with asyncio.timeout(within_s):
+            return await tokens.bearer()
+    except TimeoutError as exc:
+        raise TimedOut(f"no Entra token within {within_s:g} s", reached=False) from exc
+    finally:
+        await tokens.aclose(leave_credential=identity.lent)
 
 
 def _wrong(target: Target, option: str, said: str, hint: str | None = None) -> ConfigError:

@@ -50,6 +50,7 @@ class Form:
         dialect: How the service speaks there.
         scope: What an Entra token has to be good for.
         api_version: As it stands in the query. None: there is none.
+        list_url: Where its list of models lies. None: this form has none.
     """
 
     name: Name
@@ -58,6 +59,7 @@ class Form:
     dialect: Dialect
     scope: str
     api_version: str | None
+    list_url: str | None
 
 
 def find_form(target: Target, dialect: Dialect) -> Form:
@@ -107,13 +109,18 @@ def find_form(target: Target, dialect: Dialect) -> Form:
     deployment = _deployment(target, name)
     if deployment:
         headers["azureml-model-deployment"] = deployment
+    query = f"?{urlencode({'api-version': version})}" if version else ""
+    listed_under = _listed_under(name, path, route)
     return Form(
         name=name,
         base_url=url._replace(path=path).geturl() if target.base_url else None,
-        route=route + (f"?{urlencode({'api-version': version})}" if version else ""),
+        route=route + query,
         dialect=replace(dialect, headers={**dialect.headers, **headers}),
         scope=_SCOPES[name],
         api_version=version,
+        list_url=None
+        if listed_under is None
+        else url._replace(path=f"{listed_under}/models").geturl() + query,
     )
 
 
@@ -184,6 +191,18 @@ def _online_route(target: Target, path: str) -> str:
             hint="end it with /score for a scoring script, with /v1 for a model server",
         )
     return "" if path.endswith("/score") else CHAT_ROUTE
+
+
+def _listed_under(name: Name, path: str, route: str) -> str | None:
+    """Under which path ``/models`` is a list. None: there is none that is known of.
+
+    A versioned deployment's resource has one above all deployments. A scoring script has none, nor
+    has the AI Inference API.
+    """
+    if name == "deployments":
+        resource, found, _ = path.rpartition("/deployments/")
+        return resource if found else None
+    return path if name == "v1" or (name == "online" and route) else None
 
 
 def _deployment(target: Target, name: Name) -> str | None:

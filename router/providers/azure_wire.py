@@ -10,12 +10,14 @@ from typing import Any
 
 from ..clock import Clock
 from ..errors import AuthFailed, HopError
+from ..redaction import remember
 from .abilities import HABITS, habits
 from .azure_entra import OPTIONS as ENTRA_OPTIONS
-from .azure_entra import Credential, Tokens, find_identity
+from .azure_entra import Credential, Tokens, find_identity, one_token
 from .azure_forms import EXAMPLE, find_form
 from .azure_forms import OPTIONS as FORM_OPTIONS
 from .base import Dialect, Target
+from .check import Check
 from .openai_wire import ID_HEADERS, OpenAIWire
 from .transport import Reply, Transport
 
@@ -54,8 +56,34 @@ class AzureWire(OpenAIWire):
             clock=clock,
         )
         self.form = form
-        self._scope = None if identity is None else identity.scope
+        self._identity = identity
         self._tokens = None if identity is None else Tokens(identity, clock)
+
+    async def check(self) -> Check:
+        """Look at its resource's list of models, where its form has one. See `Checkable`."""
+        if self.form.list_url is None:
+            says = f"Azure's form {self.form.name!r} has no list of models; only a call can tell"
+            return Check(retires=self.dialect.retired, says=(says,))
+        from .openai_check import check_models
+
+        return await check_models(
+            self._target,
+            self.dialect,
+            self.endpoint,
+            clock=self._clock,
+            list_url=self.form.list_url,
+            sign=None if self._identity is None else self._signed,
+            turned_away=self._turned_away(),
+        )
+
+    async def _signed(self) -> dict[str, str]:
+        """The header with a token of its own, for a look may be on another event loop."""
+        from .looking import LOOK_S
+
+        assert self._identity is not None
+        token = await one_token(self._identity, LOOK_S, self._clock)
+        remember(token)
+        return {"authorization": f"Bearer {token}"}
 
     async def aclose(self) -> None:
         await super().aclose()
@@ -89,11 +117,17 @@ class AzureWire(OpenAIWire):
         if self._tokens is not None and isinstance(error, AuthFailed) and error.reached:
             if error.status == 401:
                 self._tokens.forget()
-            error.message += (
-                "; the Entra token was turned away: has the identity a role on this resource, such "
-                f"as Cognitive Services User, and is {self._scope} its scope (`scope`)?"
-            )
+            error.message += f"; {self._turned_away()}"
         super()._seal(error)
+
+    def _turned_away(self) -> str | None:
+        """What to think of when nobody lets us in. None: there is only a key to think of."""
+        if self._identity is None:
+            return None
+        return (
+            "the Entra token was turned away: has the identity a role on this resource, such "
+            f"as Cognitive Services User, and is {self._identity.scope} its scope (`scope`)?"
+        )
 
     def _shown_never(self) -> tuple[str, ...]:
         return () if self._tokens is None else self._tokens.secrets

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Mapping, Set
 from dataclasses import dataclass, field
-from typing import Any, Literal, Protocol, runtime_checkable
+from typing import Any, Literal, Protocol
 
 from ..errors import Incapable
 from ..types import Ability, Ask, Chunk
@@ -95,41 +95,6 @@ class Dialect:
     successors: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Check:
-    """What a target tells when it is looked at: no prompt is sent, no answer is made.
-
-    None in any field: it can't be told this way. False is bad news, True is good news.
-
-    Attributes:
-        reachable: Something answers at its address; on the device: its model can be read.
-        ready: It could answer now. On a server of one's own: the model is loaded.
-        authorised: The key is taken. True only where the same question without it is turned away.
-        model_exists: The model is among those it has.
-        retires: ISO date its service or model ends, or has ended.
-        context_limit: Tokens its model takes, prompt and answer.
-        version: What the server calls itself.
-        clock_ahead_s: Seconds by which this machine's clock is ahead of the server's; exact to a
-            second and the time of the call.
-        says: What was found and what to do, a sentence each. Never a secret.
-    """
-
-    reachable: bool | None = None
-    ready: bool | None = None
-    authorised: bool | None = None
-    model_exists: bool | None = None
-    retires: str | None = None
-    context_limit: int | None = None
-    version: str | None = None
-    clock_ahead_s: float | None = None
-    says: tuple[str, ...] = ()
-
-    @property
-    def well(self) -> bool:
-        """Whether there is no bad news. A date in `retires` is for the reader to judge."""
-        return False not in (self.reachable, self.ready, self.authorised, self.model_exists)
-
-
 def honours(ask: Ask, abilities: Set[Ability]) -> None:
     """Let an ask pass that needs no more than text and `abilities`.
 
@@ -152,7 +117,7 @@ class Provider(Protocol):
     One that takes more than text says so by `abilities`, a set of `Ability`; without it none of
     them is asked of it. One for which nothing leaves this machine says so by `here`, a bool. One
     that needs a network says so by `address`, host and port of its connections; without it, or
-    with None, it needs none. One that can be looked at is a `Checkable` too.
+    with None, it needs none. One that can be looked at is a `Checkable` too; see `check.py`.
     """
 
     def stream(self, ask: Ask) -> AsyncIterator[Chunk]:
@@ -165,16 +130,4 @@ class Provider(Protocol):
 
     async def aclose(self) -> None:
         """Let go of connections and processes. Safe to call twice."""
-        ...
-
-
-@runtime_checkable
-class Checkable(Protocol):
-    """A provider that can be looked at without a call. Optional; each of ours is one."""
-
-    async def check(self) -> Check:
-        """Look now. Takes seconds at most, costs nothing, and raises nothing: all is in the result.
-
-        It stands apart from `stream`: on any event loop, before the first call or after the last.
-        """
         ...

@@ -21,7 +21,8 @@ from ..device.folder import ModelFolder, read_folder
 from ..device.link import DeviceLink
 from ..errors import ConfigError, ModelError, Unavailable
 from ..types import Ask, Chunk, Message, TokenStat, Usage
-from .base import Check, Provider, Target, text_only
+from .base import Provider, Target, text_only
+from .check import Check
 from .options import check_options, flag
 
 _OPTIONS = ("accelerator", "context_limit", "nice", "spinning", "threads")

@@ -14,7 +14,8 @@ from urllib.parse import urlsplit
 
 from ..clock import Clock
 from ..errors import ConfigError, Gone, HopError, RateLimited, Refused
-from .base import Check, Dialect, Target
+from .base import Dialect, Target
+from .check import Check
 from .http_call import Answer
 from .openai_check import check_models
 from .openai_wire import OpenAIWire

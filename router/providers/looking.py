@@ -9,10 +9,12 @@ from __future__ import annotations
 import json
 import ssl
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
+from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any
 
+from ..clock import Clock
 from ..errors import HopError
 from .base import Target
 from .endpoint import Endpoint
@@ -42,11 +44,15 @@ class Got:
         status: HTTP status.
         headers: Names in lower case.
         body: Whole for a 200, else its beginning.
+        wall_s: This machine's time when it was sent, in seconds since 1970.
+        took_s: Seconds until the body was here.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    wall_s: float
+    took_s: float
 
     def json(self) -> Any:
         """The body's value. None: it is no JSON."""
@@ -55,21 +61,38 @@ class Got:
         except (ValueError, RecursionError):
             return None
 
+    def clock_ahead_s(self) -> float | None:
+        """Seconds by which this machine's clock is ahead of the server's. None: not told."""
+        try:
+            then = parsedate_to_datetime(self.headers.get("date", "")).timestamp()
+        except (ValueError, OverflowError):
+            return None
+        # A date is cut to whole seconds, so half of one is missing on average.
+        return self.wall_s + self.took_s / 2 - (then + 0.5)
+
 
 class Look:
     """One look; see `looking`."""
 
-    def __init__(self, caller: Caller[_Pool]) -> None:
+    def __init__(self, caller: Caller[_Pool], clock: Clock) -> None:
         self._caller = caller
+        self._clock = clock
 
     async def get(self, url: str, headers: Mapping[str, str]) -> Got:
         """One GET. Raises: HopError, without secrets."""
+        clock = self._clock
+        wall_s = began = 0.0
+
+        def send(pool: _Pool) -> AbstractAsyncContextManager[Reply]:
+            nonlocal wall_s, began  # now, for the pool's libraries are loaded
+            wall_s, began = clock.wall(), clock.now()
+            return pool.get(url, headers)
+
         try:
-            deadline = self._caller.deadline()
-            async with self._caller.call(lambda pool: pool.get(url, headers), deadline) as answer:
+            async with self._caller.call(send, self._caller.deadline()) as answer:
                 whole = answer.status == 200
                 body = await (answer.whole(_LONGEST_BODY) if whole else answer.start())
-                return Got(answer.status, answer.headers, body)
+                return Got(answer.status, answer.headers, body, wall_s, clock.now() - began)
         except HopError as error:
             self._caller.seal(error)
             raise
@@ -82,13 +105,13 @@ class Look:
 
 @asynccontextmanager
 async def looking(
-    target: Target, endpoint: Endpoint, most_s: float = LOOK_S
+    target: Target, endpoint: Endpoint, *, clock: Clock, most_s: float = LOOK_S
 ) -> AsyncIterator[Look]:
     """A look at `endpoint`, each GET at most `most_s` and no longer than a call of the target."""
     brief = replace(target, timeout_s=min(target.timeout_s, most_s))
     caller = Caller(brief, endpoint, lambda tls: _Pool(endpoint, tls))
     try:
-        yield Look(caller)
+        yield Look(caller, clock)
     finally:
         await caller.aclose()
 

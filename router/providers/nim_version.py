@@ -53,7 +53,7 @@ class Version:
         """
         if self._known or (self._next_at is not None and self._clock.now() < self._next_at):
             return self._kind
-        async with looking(self._target, self._endpoint, PROBE_S) as look:
+        async with looking(self._target, self._endpoint, clock=self._clock, most_s=PROBE_S) as look:
             try:
                 self.learned(await read_release(look, self._endpoint, headers))
             except HopError:  # whoever calls it next will see why

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any
 from ..clock import Clock
 from ..errors import AuthFailed, HopError, Incapable
 from ..types import Ask, Chunk, Finish
-from .base import Check, Dialect, Target
+from .base import Dialect, Target
+from .check import Check
 from .endpoint import key_headers
 from .http_call import Answer, within
 from .nim_pending import Pending, is_hosted, request_id
@@ -124,7 +125,7 @@ class NimWire(OpenAIWire):
         from .looking import looking
 
         headers = self._own_headers()
-        async with looking(self._target, self.endpoint) as look:
+        async with looking(self._target, self.endpoint, clock=self._clock) as look:
             try:
                 found = await self._ready(found, look, headers)
                 release = await read_release(look, self.endpoint, headers)

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING
 from ..clock import Clock, SystemClock
 from ..errors import BadWire, ConfigError, HopError, Incapable, Refused
 from ..types import Ability, Ask, Chunk
-from .base import Check, Provider, Target, honours
+from .base import Provider, Target, honours
+from .check import Check
 from .endpoint import find_endpoint, key_headers
 from .http_call import Answer, Caller
 from .ollama_options import NATIVE, read_options

@@ -8,11 +8,12 @@ from typing import Any
 
 from ..clock import Clock
 from ..errors import AuthFailed, HopError
-from .base import Check, Target
+from .base import Target
+from .check import Check
 from .endpoint import Endpoint, key_headers
 from .looking import Look, looking
 from .ollama_options import NATIVE, is_cloud
-from .openai_check import refused, unreached
+from .openai_check import guarded, met, refused, unreached
 
 
 async def check_server(target: Target, endpoint: Endpoint, *, here: bool, clock: Clock) -> Check:
@@ -25,11 +26,11 @@ async def check_server(target: Target, endpoint: Endpoint, *, here: bool, clock:
         headers = key_headers(target, NATIVE)
     except AuthFailed as error:
         return Check(authorised=False, says=(error.message,))
-    async with looking(target, endpoint) as look:
+    async with looking(target, endpoint, clock=clock) as look:
         try:
-            return await _looked(look, target, endpoint, headers, here=here, wall_s=clock.wall())
+            return await _looked(look, target, endpoint, headers, here=here)
         except HopError as error:
-            found = unreached(error, NATIVE)
+            found = unreached(error, NATIVE, f"{endpoint.base_url}/api/tags")
     start = "" if found.reachable or target.base_url else "; `ollama serve` starts it"
     return replace(found, says=tuple(said + start for said in found.says))
 
@@ -41,19 +42,22 @@ async def _looked(
     headers: Mapping[str, str],
     *,
     here: bool,
-    wall_s: float,
 ) -> Check:
     url = f"{endpoint.base_url}/api/tags"
     listing = await look.get(url, headers)
     if listing.status != 200:
-        return refused(listing, NATIVE, look, url, wall_s)
+        return refused(listing, NATIVE, look, url)
     entries = _entries(listing.json())
     if entries is None:
-        return Check(reachable=True, says=(f"what came from {url} is no list of models",))
-    told = (await look.get(f"{endpoint.base_url}/api/version", headers)).json()
-    number = told.get("version") if isinstance(told, Mapping) else None
-    version = f"Ollama {number}" if isinstance(number, str) else None
-    found = Check(reachable=True, version=version)
+        says = (f"what came from {url} is no list of models",)
+        return met(Check(reachable=True, says=says), listing, url)
+    found = Check(
+        reachable=True,
+        authorised=await guarded(look, url, NATIVE) if headers else None,
+        models=tuple(entries),
+        version=await _version(look, endpoint, headers),
+    )
+    found = met(found, listing, url)
     entry = entries.get(target.model) or entries.get(f"{target.model}:latest")
     if entry is None:
         if is_cloud(target.model):
@@ -68,9 +72,19 @@ async def _looked(
     return found
 
 
+async def _version(look: Look, endpoint: Endpoint, headers: Mapping[str, str]) -> str | None:
+    try:
+        told = (await look.get(f"{endpoint.base_url}/api/version", headers)).json()
+    except HopError:
+        return None
+    number = told.get("version") if isinstance(told, Mapping) else None
+    return f"Ollama {number}" if isinstance(number, str) else None
+
+
 def _entries(payload: Any) -> Mapping[str, Mapping[str, Any]] | None:
     models = payload.get("models") if isinstance(payload, Mapping) else None
     if not isinstance(models, list):
         return None
     found = (entry for entry in models if isinstance(entry, Mapping))
-    return {str(entry.get("name") or entry.get("model")): entry for entry in found}
+    named = ((entry.get("name") or entry.get("model"), entry) for entry in found)
+    return {name: entry for name, entry in named if isinstance(name, str)}

@@ -9,15 +9,15 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from email.utils import parsedate_to_datetime
 from typing import Any
 
 from ..clock import Clock
 from ..document import nearest
 from ..errors import AuthFailed, BadWire, HopError
-from .base import Check, Dialect, Target
+from .base import Dialect, Target
+from .check import Check
 from .endpoint import Endpoint, key_headers
 from .looking import Got, Look, looking
 from .openai_errors import http_error
@@ -32,32 +32,48 @@ async def check_models(
     *,
     clock: Clock,
     list_url: str | None = None,
+    sign: Callable[[], Awaitable[Mapping[str, str]]] | None = None,
+    turned_away: str | None = None,
 ) -> Check:
-    """Ask for the list at `list_url`, ``/models`` under the endpoint if not given."""
+    """Ask for the list, and again without a key if it came: what is shown to all tests no key.
+
+    Args:
+        list_url: Where it lies. None: at ``/models`` under the endpoint.
+        sign: Gives the headers that show who asks, or raises HopError. None: the target's key.
+        turned_away: What to say beside a 401 or 403.
+    """
+    lacking: HopError | None = None
+    signed: Mapping[str, str] = {}
     try:
-        keyed, lacking = key_headers(target, dialect), None
-    except AuthFailed as error:
-        keyed, lacking = {}, error.message
+        signed = await sign() if sign is not None else key_headers(target, dialect)
+    except HopError as error:
+        lacking = error
     url = list_url or f"{endpoint.base_url}/models"
-    async with looking(target, endpoint) as look:
-        try:
-            got = await look.get(url, {**dialect.headers, **keyed})
-        except HopError as error:
-            return unreached(error, dialect)
-        if got.status == 200:
-            found = replace(
-                read_list(got, target, dialect),
-                authorised=await _guarded(look, url, dialect) if keyed else None,
-                clock_ahead_s=_clock_ahead_s(got, clock.wall()),
-            )
-        else:
-            found = refused(got, dialect, look, url, clock.wall())
-    if lacking is not None:
-        found = replace(found, authorised=False, says=(lacking, *found.says))
-    return found
+    async with looking(target, endpoint, clock=clock) as look:
+        found = await _listing(look, url, target, dialect, signed)
+    if lacking is None:
+        if found.authorised is False and turned_away is not None:
+            found = replace(found, says=(*found.says, turned_away))
+        return found
+    more = () if found.authorised is False else found.says  # nobody is let in without one
+    authorised = False if isinstance(lacking, AuthFailed) else None
+    return replace(found, authorised=authorised, says=(lacking.message, *more))
 
 
-async def _guarded(look: Look, url: str, dialect: Dialect) -> bool | None:
+async def _listing(
+    look: Look, url: str, target: Target, dialect: Dialect, signed: Mapping[str, str]
+) -> Check:
+    try:
+        got = await look.get(url, {**dialect.headers, **signed})
+    except HopError as error:
+        return unreached(error, dialect, url)
+    if got.status != 200:
+        return refused(got, dialect, look, url)
+    found = met(read_list(got, target, dialect), got, url)
+    return replace(found, authorised=await guarded(look, url, dialect) if signed else None)
+
+
+async def guarded(look: Look, url: str, dialect: Dialect) -> bool | None:
     """Whether the list is kept from those without a key. None: it isn't, or can't be told."""
     try:
         bare = await look.get(url, dialect.headers)
@@ -66,22 +82,16 @@ async def _guarded(look: Look, url: str, dialect: Dialect) -> bool | None:
     return True if bare.status in (401, 403) else None
 
 
-def unreached(error: HopError, dialect: Dialect) -> Check:
+def unreached(error: HopError, dialect: Dialect, url: str) -> Check:
     """What it means that a GET brought no answer."""
-    return Check(
-        reachable=isinstance(error, BadWire), retires=dialect.retired, says=(error.message,)
-    )
+    reachable = isinstance(error, BadWire)
+    return Check(url=url, reachable=reachable, retires=dialect.retired, says=(error.message,))
 
 
-def refused(got: Got, dialect: Dialect, look: Look, url: str, wall_s: float) -> Check:
+def refused(got: Got, dialect: Dialect, look: Look, url: str) -> Check:
     """What an answer other than a 200 means."""
-    error = look.sealed(http_error(got.status, got.headers, got.body, wall_s=wall_s))
-    found = Check(
-        reachable=True,
-        retires=dialect.retired,
-        clock_ahead_s=_clock_ahead_s(got, wall_s),
-        says=(error.message,),
-    )
+    error = look.sealed(http_error(got.status, got.headers, got.body, wall_s=got.wall_s))
+    found = met(Check(reachable=True, retires=dialect.retired, says=(error.message,)), got, url)
     match got.status:
         case 401 | 403:
             return replace(found, authorised=False)
@@ -93,12 +103,18 @@ def refused(got: Got, dialect: Dialect, look: Look, url: str, wall_s: float) -> 
     return replace(found, ready=False) if got.status >= 500 else found
 
 
+def met(found: Check, got: Got, url: str) -> Check:
+    """`found`, with what every answer tells: where it came from, how soon, by whose clock."""
+    return replace(found, url=url, took_s=got.took_s, clock_ahead_s=got.clock_ahead_s())
+
+
 def read_list(got: Got, target: Target, dialect: Dialect) -> Check:
     """What a 200 says of `target`, whatever is in it."""
     found = Check(reachable=True, retires=dialect.retired)
     listed = _listed(got.json())
     if listed is None:
         return replace(found, says=("what came is no list of models",))
+    found = replace(found, models=tuple(listed))
     entry = listed.get(target.model)
     if entry is None:
         if not dialect.lists_models:
@@ -108,8 +124,9 @@ def read_list(got: Got, target: Target, dialect: Dialect) -> Check:
         return replace(found, model_exists=False, says=(says,))
     return replace(
         found,
-        model_exists=True,
-        retires=dialect.retired or _date(entry.get("shutdown_date")),
+        # A deployment may be called as a model is, and be missing all the same.
+        model_exists=True if dialect.lists_models else None,
+        retires=dialect.retired or _end(entry),
         context_limit=_context_limit(entry),
     )
 
@@ -131,6 +148,14 @@ def _listed(payload: Any) -> Mapping[str, Mapping[str, Any]] | None:
     return named
 
 
+def _end(entry: Mapping[str, Any]) -> str | None:
+    """As OpenAI says it, or else as Azure's versioned list does."""
+    ends = entry.get("deprecation")
+    return _date(entry.get("shutdown_date")) or (
+        _date(ends.get("inference")) if isinstance(ends, Mapping) else None
+    )
+
+
 def _date(told: Any) -> str | None:
     """An ISO date, of one or of seconds since 1970. None: nothing that can be read as a date."""
     try:
@@ -147,10 +172,3 @@ def _context_limit(entry: Mapping[str, Any]) -> int | None:
     """As vLLM and NIM say it."""
     told = entry.get("max_model_len")
     return told if isinstance(told, int) and not isinstance(told, bool) and told > 0 else None
-
-
-def _clock_ahead_s(got: Got, wall_s: float) -> float | None:
-    try:
-        return wall_s - parsedate_to_datetime(got.headers.get("date", "")).timestamp()
-    except (ValueError, OverflowError):
-        return None

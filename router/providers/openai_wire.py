@@ -16,7 +16,8 @@ from ..clock import Clock, SystemClock
 from ..errors import BadWire, ConfigError, Gone, HopError, Unavailable
 from ..types import Ask, Chunk
 from .abilities import OPTIONS, beside_text
-from .base import Check, Dialect, Target
+from .base import Dialect, Target
+from .check import Check
 from .endpoint import CHAT_ROUTE, find_endpoint, key_headers
 from .http_call import Answer, Caller
 from .openai_body import request_body

@@ -29,7 +29,8 @@ from ..clock import Clock, SystemClock
 from ..document import nearest
 from ..errors import BadWire, ConfigError, Refused, Unavailable
 from ..types import Ability, Ask, Chunk, Usage
-from .base import Check, Provider, Target
+from .base import Provider, Target
+from .check import Check
 from .options import check_options
 from .script import Step
 

@@ -10,7 +10,7 @@ from contract.calls import KEY, MODEL, opened, target
 from contract.replay import Recording, Replay
 
 from router import providers
-from router.providers.base import Check
+from router.providers.check import Check
 
 
 def reply(body: Any, status: str = "200 OK", *headers: str) -> Recording:

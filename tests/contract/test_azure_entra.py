@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from azure.core.exceptions import ClientAuthenticationError, ServiceRequestError
 from contract.calls import FORMS, KEY, TRANSPORTS, Heard, listen, opened, target
+from contract.check_server import LISTED, TURNED_AWAY, reply
 from contract.replay import WIRE, Recording, Replay, load
 
 from router import providers
@@ -20,6 +21,7 @@ from router.errors import ConfigError, HopError
 from router.providers import azure_ai
 from router.providers.azure_entra import Identity, Tokens
 from router.providers.base import Transport
+from router.providers.check import Check
 
 PLAIN = load(WIRE / "common" / "plain.http")
 ENTRA = {"auth": "entra"}
@@ -96,6 +98,51 @@ def test_a_token_goes_as_a_bearer_and_is_asked_for_once(name: str, transport: Tr
     assert [s.values("api-key") for s in replay.sent] == [[]] * 3
     assert handed.scopes == [SCOPES[name]]
     assert handed.closed == 1
+
+
+def looked(handed: Handed, *script: Recording) -> tuple[Check, Replay]:
+    """A look between two calls, on another event loop than theirs would be."""
+
+    async def main() -> tuple[Check, Replay]:
+        async with Replay(list(script)) as replay:
+            built: Any = azure_ai.build(entra("azure_ai", replay, "lean"), credential=handed)
+            return await built.check(), replay
+
+    return asyncio.run(main())
+
+
+def test_a_look_fetches_a_token_and_leaves_the_credential_to_its_owner() -> None:
+    handed = Handed()
+
+    found, replay = looked(handed, LISTED, TURNED_AWAY)
+
+    assert (found.reachable, found.authorised) == (True, True)
+    assert [s.values("authorization") for s in replay.sent] == [[f"Bearer {SECRET}"], []]
+    assert (handed.scopes, handed.closed) == ([SCOPES["azure_ai"]], 0)
+
+
+def test_a_look_without_a_token_says_what_to_try() -> None:
+    refuses = Handed(fails=[ClientAuthenticationError("nobody is signed in")])
+    away = Handed(fails=[ServiceRequestError("no way there")])
+
+    found, replay = looked(refuses, TURNED_AWAY)
+    unknown, _ = looked(away, TURNED_AWAY, LISTED)
+
+    assert (found.reachable, found.authorised) == (True, False)
+    assert "az login" in found.says[0]
+    assert replay.sent[0].values("authorization") == []
+    assert unknown.authorised is None
+    assert "nobody could be asked" in unknown.says[0]
+
+
+def test_a_token_that_is_turned_away_at_a_look_is_told_with_its_scope_and_not_shown() -> None:
+    refused = reply({"error": {"message": f"no role: {SECRET}"}}, "403 Forbidden")
+
+    found, _ = looked(Handed(), refused)
+
+    assert (found.reachable, found.authorised) == (True, False)
+    assert SECRET not in str(found)
+    assert SCOPES["azure_ai"] in str(found.says)
 
 
 @EACH_WAY

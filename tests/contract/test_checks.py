@@ -21,13 +21,18 @@ from contract.replay import WIRE, Recording, Replay, load
 
 from router import providers
 from router.clock import ManualClock
-from router.providers.base import Check, Checkable
+from router.providers.check import Check, Checkable
 from router.providers.openai_wire import OpenAIWire
 
 PLAIN = load(WIRE / "common" / "plain.http")
 
 
 EVERY = pytest.mark.parametrize("name", HTTP_PROVIDERS)
+
+
+def there(name: str) -> bool | None:
+    """What a list that has the model tells of it: of a deployment it tells nothing."""
+    return True if dialect_of(name).lists_models else None
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -43,7 +48,10 @@ def test_a_target_that_is_well(name: str) -> None:
     found, replay = looked(name, LISTED, TURNED_AWAY, READY)
 
     assert (found.reachable, found.authorised, found.well) == (True, True, True)
-    assert found.model_exists is True
+    assert found.model_exists is there(name)
+    assert found.models == ("another", MODEL)
+    assert found.url == f"{replay.url()}/models"
+    assert found.took_s is not None
     assert found.retires == dialect_of(name).retired
     assert replay.sent[0].line == "GET /v1/models HTTP/1.1"
     assert {n for n, value in replay.sent[0].headers if KEY in value} == set(
@@ -57,14 +65,14 @@ def test_a_target_that_is_well(name: str) -> None:
 def test_a_list_for_everybody_proves_nothing_of_a_key(name: str) -> None:
     found, _ = looked(name, LISTED, LISTED, READY)
 
-    assert (found.reachable, found.authorised, found.model_exists) == (True, None, True)
+    assert (found.reachable, found.authorised, found.model_exists) == (True, None, there(name))
 
 
 @EVERY
 def test_what_was_found_stays_found_when_the_second_question_gets_no_answer(name: str) -> None:
     found, _ = looked(name, LISTED, Recording("made here", "", {}, b"", (), "cut"), READY)
 
-    assert (found.reachable, found.authorised, found.model_exists) == (True, None, True)
+    assert (found.reachable, found.authorised, found.model_exists) == (True, None, there(name))
 
 
 @EVERY
@@ -121,6 +129,14 @@ def test_the_day_a_model_ends_is_told_where_the_list_has_it(
     found, _ = looked(name, listing({"id": MODEL, "shutdown_date": told}), TURNED_AWAY, READY)
 
     assert found.retires == (dialect_of(name).retired or date)
+
+
+@EVERY
+def test_a_list_that_echoes_the_key_among_its_names_does_not_show_it(name: str) -> None:
+    found, _ = looked(name, listing({"id": f"{KEY}-1"}), TURNED_AWAY, READY)
+
+    assert found.models == ("another", "[secret]-1")
+    assert KEY not in str(found)
 
 
 @EVERY
@@ -249,5 +265,5 @@ def test_how_far_the_clocks_are_apart_is_told_by_the_servers_date() -> None:
             )
             return await wire.check()
 
-    assert asyncio.run(main(dated)).clock_ahead_s == pytest.approx(300.0)
+    assert asyncio.run(main(dated)).clock_ahead_s == pytest.approx(299.5)
     assert asyncio.run(main(undated)).clock_ahead_s is None

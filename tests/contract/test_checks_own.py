@@ -14,7 +14,8 @@ from contract.nim_server import SHAPED
 from contract.replay import WIRE, Recording, Replay, load
 
 from router import providers
-from router.providers.base import Check, Target
+from router.providers.base import Target
+from router.providers.check import Check
 from router.providers.github_models import DIALECT as GITHUB
 from router.providers.github_wire import GitHubWire
 
@@ -120,6 +121,52 @@ def test_githubs_catalogue_is_found_beside_its_address(path: str, catalogue: str
     assert asyncio.run(main("openai/gpt-4"))[0].model_exists is False
 
 
+# Azure's forms
+
+
+@pytest.mark.parametrize(
+    ("form", "path", "asked"),
+    [
+        pytest.param("azure_ai", "/openai/v1", "/openai/v1/models", id="v1"),
+        pytest.param("azure_ai", "/openai/v1?api-version=preview",
+                     "/openai/v1/models?api-version=preview", id="v1-preview"),
+        pytest.param("azure_ai:deployments", "/openai/deployments/d",
+                     "/openai/models?api-version=2024-10-21", id="versioned"),
+        pytest.param("azure_ai:online", "/v1", "/v1/models", id="model-server"),
+        pytest.param("azure_ai:deployments", "/a/gateway", None, id="a-gateway-of-a-deployment"),
+        pytest.param("azure_ai:online", "/score", None, id="scoring-script"),
+        pytest.param("azure_ai:inference", "/models", None, id="inference"),
+    ],
+)  # fmt: skip
+def test_each_form_of_azure_is_asked_where_its_list_lies(
+    form: str, path: str, asked: str | None
+) -> None:
+    async def main() -> tuple[Check, Replay]:
+        async with Replay([LISTED, TURNED_AWAY]) as replay:
+            built: Any = providers.build(target(form, replay.url(path), "lean"))
+            async with opened(built):
+                return await built.check(), replay
+
+    found, replay = asyncio.run(main())
+
+    if asked is None:
+        assert (found.reachable, found.authorised, found.model_exists) == (None, None, None)
+        assert "has no list of models" in found.says[0]
+        assert found.retires == ("2026-08-26" if path == "/models" else None)
+        assert replay.connections == 0
+    else:
+        assert (found.reachable, found.authorised, found.model_exists) == (True, True, None)
+        assert [sent.line.split()[1] for sent in replay.sent] == [asked, asked]
+
+
+def test_azures_older_list_tells_when_a_model_ends() -> None:
+    entry = {"id": MODEL, "deprecation": {"fine_tune": 1, "inference": 1_800_000_000}}
+    found, _ = looked("azure_ai", reply({"data": [entry]}), TURNED_AWAY)
+    odd, _ = looked("azure_ai", reply({"data": [{"id": MODEL, "deprecation": 7}]}), TURNED_AWAY)
+
+    assert (found.retires, odd.retires) == ("2027-01-15", None)
+
+
 # Ollama, the device, a script
 
 TAGS = reply({"models": [{"name": f"{MODEL}:latest", "model": f"{MODEL}:latest"}]})
@@ -141,12 +188,24 @@ VERSION = reply({"version": "0.40.2"})
 def test_an_ollama_server_tells_its_version_and_its_models(
     tags: Recording, options: Any, ready: bool | None, exists: bool | None, said: str
 ) -> None:
-    found, replay = looked("ollama", tags, VERSION, options=options)
+    found, replay = looked("ollama", tags, VERSION, options=options, api_key=None)
 
     assert (found.reachable, found.ready, found.model_exists) == (True, ready, exists)
     assert found.version == (None if exists is None else "Ollama 0.40.2")
     assert said in str(found.says)
     assert replay.sent[0].line == "GET /api/tags HTTP/1.1"
+
+
+def test_an_ollama_behind_a_key_tells_whether_it_takes_it_and_what_it_has() -> None:
+    found, _ = looked("ollama", TAGS, TURNED_AWAY, VERSION)
+    anybody, replay = looked("ollama", TAGS, TAGS, reply({}, "500 Oh"))
+    bare, _ = looked("ollama", TAGS, VERSION, api_key=None)
+
+    assert (found.authorised, found.version) == (True, "Ollama 0.40.2")
+    assert found.models == (f"{MODEL}:latest",)
+    assert (anybody.authorised, anybody.version, anybody.model_exists) == (None, None, True)
+    assert anybody.url == f"{replay.url('')}/api/tags"
+    assert bare.authorised is None
 
 
 def test_a_cloud_model_of_ollama_is_in_no_list_until_it_was_run() -> None:

@@ -14,16 +14,18 @@ import pytest
 from support.clouds import Cloud
 
 from router.cli.doctor import Asking, Finding, examine
+from router.clock import ManualClock
 
 KEY = "doctors-canary-0123456789"
 BOX = "openai_compatible/own-box@2024-01-01"
 NOW = datetime.datetime.now(datetime.UTC).date()
+NOV_22 = 1_795_348_800.0  # 2026-11-22, 12:00 UTC
 
 
 def config(folder: Path, cloud: Cloud, **more: str) -> Path:
     """A config with one cloud; its key lies in a file."""
     path, key = folder / "firsthop.yaml", folder / "cloud.key"
-    key.write_text(more.pop("key", KEY))
+    key.write_text(more.pop("key", KEY), encoding="utf-8")
     key.chmod(0o600)
     fields = {
         "tier": "cloud-fast",
@@ -89,6 +91,19 @@ def test_a_key_that_is_not_there(tmp_path: Path) -> None:
     assert all("authorization" not in line.lower() for line in cloud.asked)
 
 
+@pytest.mark.parametrize("kind", ["openai_compatible", "ollama"])
+def test_a_key_that_no_header_can_carry_is_no_question_of_the_service(
+    kind: str, tmp_path: Path
+) -> None:
+    with Cloud(kind, key=KEY) as cloud:
+        found = looked(config(tmp_path, cloud, key=f"{KEY}é"))
+
+    assert found["key"].state == "fail"
+    assert "a header can't carry" in found["key"].says
+    assert "authorised" not in found
+    assert {f.state for check, f in found.items() if check != "key"} == {"ok"}
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX")
 def test_a_key_file_that_everybody_may_read(tmp_path: Path) -> None:
     with Cloud("openai_compatible", key=KEY) as cloud:
@@ -150,12 +165,82 @@ def test_the_day_a_model_ends(tmp_path: Path, days: int, state: str) -> None:
 
 def test_a_service_that_ended_is_not_asked(tmp_path: Path) -> None:
     with Cloud("github_models", key=KEY) as cloud:
-        found = looked(config(tmp_path, cloud, base_url=""))
+        found = looked(config(tmp_path, cloud, base_url="", model="openai/gpt-4o"))
 
     assert found["life"].state == "fail"
     assert "2026-07-30" in found["life"].says
     assert "azure_ai or nvidia_nim" in (found["life"].do or "")
     assert found["reachable"].says.endswith("not asked")
+    assert cloud.asked == []
+
+
+def azure(folder: Path, model: str, prices: str = "") -> dict[str, list[Finding]]:
+    """What is known of a model of Azure, asking nobody."""
+    with Cloud("azure_ai", key=KEY) as cloud:
+        path = config(folder, cloud, model=model, price="")
+    path.write_text(path.read_text() + prices)
+    found: dict[str, list[Finding]] = {}
+    for one in examine(str(path), None, Asking(services=False), ManualClock(wall=NOV_22)):
+        if one.what == "cloud":
+            found.setdefault(one.check, []).append(one)
+    return found
+
+
+def test_sources_that_disagree_on_the_end_are_all_shown_and_no_failure(tmp_path: Path) -> None:
+    (life,) = azure(tmp_path, "gpt-4o")["life"]
+
+    assert life.state == "warn"
+    assert "on different days by different sources" in life.says
+    assert "2026-10-01 (" in life.says
+    assert "2027-04-14 (" in life.says
+
+
+def test_lists_that_disagree_on_a_price_are_shown_and_ones_own_word_settles_it(
+    tmp_path: Path,
+) -> None:
+    (tmp_path / "own.yaml").write_text(
+        "prices:\n  - {id: ours, provider: azure_ai, model: DeepSeek-V3.2, source: our contract,\n"
+        '     input_usd_per_1m: "1", output_usd_per_1m: "2", checked: 2026-11-01,\n'
+        "     valid_from: 2026-11-01}\n"
+    )
+
+    told, *others = azure(tmp_path, "DeepSeek-V3.2")["price"]
+    ours, *more = azure(tmp_path, "DeepSeek-V3.2", "prices: own.yaml\n")["price"]
+
+    assert (told.state, [f.state for f in others]) == ("ok", ["warn"])
+    assert "genai-prices" in others[0].says
+    assert "`prices:` settles it" in (others[0].do or "")
+    assert ours.says == "price ours: $1 in, $2 out per million tokens (our contract)"
+    assert len(more) == 2
+    assert {(f.state, f.do) for f in more} == {("ok", None)}
+
+
+def test_an_address_that_ended_is_told_though_its_service_goes_on(tmp_path: Path) -> None:
+    with Cloud("azure_ai", key=KEY) as cloud:
+        path = config(tmp_path, cloud, base_url=f"{cloud.url}/models")
+        found = looked(path)
+
+    assert found["life"].state == "fail"
+    assert "2026-08-26" in found["life"].says
+    assert "/openai/v1" in (found["life"].do or "")
+    assert (found["reachable"].state, cloud.asked) == ("unknown", [])
+
+
+def test_a_model_that_is_not_loaded_is_not_ready(tmp_path: Path) -> None:
+    with Cloud("nvidia_nim", key=KEY, ready=False) as cloud:
+        found = looked(config(tmp_path, cloud))
+
+    assert found["ready"].state == "fail"
+    assert "not loaded" in found["ready"].says
+    assert found["model"].state == "ok"
+
+
+def test_a_server_that_needs_no_key_and_lists_its_models_to_all(tmp_path: Path) -> None:
+    with Cloud("openai_compatible") as cloud:
+        found = looked(config(tmp_path, cloud, api_key=""))
+
+    assert states(found) == {"reachable": "ok", "authorised": "ok", "model": "ok", "price": "ok"}
+    assert "without a key" in found["authorised"].says
 
 
 @pytest.mark.parametrize(("skew_s", "way"), [(400, "behind"), (-400, "ahead of"), (30, None)])

@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.providers.base import Check, Dialect, Target
+from router.providers.base import Dialect, Target
+from router.providers.check import Check
 from router.providers.looking import Got
 from router.providers.openai_check import read_list
 
@@ -30,7 +31,7 @@ lists = st.lists(entry | anything, max_size=4)
 
 
 def read(body: bytes) -> Check:
-    return read_list(Got(200, {}, body), TARGET, DIALECT)
+    return read_list(Got(200, {}, body, 0.0, 0.0), TARGET, DIALECT)
 
 
 @given(anything | lists | st.fixed_dictionaries({"data": lists | anything}))

@@ -30,6 +30,7 @@ class Cloud:
         shutdown: `shutdown_date` of every model it lists.
         skew_s: Seconds its clock is ahead.
         fails: Status of every call that has a good key.
+        ready: A container's model is loaded. None: it has no such route.
         open_list: It shows its models to anybody.
         logprob: Of every word it says, when it is asked for that. None: it says nothing.
         asked: Method and path of all that came.
@@ -43,6 +44,7 @@ class Cloud:
     shutdown: str | None = None
     skew_s: float = 0.0
     fails: int | None = None
+    ready: bool | None = None
     open_list: bool = False
     logprob: float | None = None
     asked: list[str] = field(default_factory=list)
@@ -93,9 +95,12 @@ def _handler(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
 
         def do_GET(self) -> None:
             cloud.asked.append(f"GET {self.path}")
-            path = self.path.removeprefix("/openai").removeprefix("/inference")
+            path = self.path.removeprefix("/openai").removeprefix("/catalog")
             if path == "/api/version":
                 return self._say(200, {"version": "0.40.0"})
+            if path.startswith("/v1/health/") and cloud.ready is not None:
+                up = cloud.ready or path.endswith("live")
+                return self._say(200 if up else 503, {})
             if not cloud.open_list and self._refused():
                 return None
             if path == "/api/tags" and cloud.kind == "ollama":

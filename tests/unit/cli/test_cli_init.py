@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from router.cli import init_servers
-from router.cli.init_plan import Hop, KeyPlan, Plan, dollars
+from router.cli import init_price, init_servers
+from router.cli.init_plan import OWN_BOX, Hop, KeyPlan, Plan, dollars
 from router.cli.init_write import config_text, write
 from router.config import load
 from router.errors import ConfigError
@@ -71,6 +71,40 @@ def test_every_word_is_read_back_as_it_was(word: str) -> None:
 
     assert (target["model"], target["tier"], target["options"]) == (word, "device", {"think": True})
     assert target["api_key"] == {"keyring": {"service": word, "user": word}}
+
+
+def cloud(model: str, provider: str = "azure_ai", url: str = "https://a.openai.azure.com") -> Hop:
+    return Hop(name="cloud", provider=provider, model=model, about="x", base_url=url)
+
+
+@pytest.mark.parametrize(
+    ("served", "price"),
+    [
+        ("gpt-4o", "gpt-4o"),
+        ("GPT-4o-2024-08-06", "gpt-4o"),
+        ("gpt-4o-20240806", "gpt-4o"),
+        # Of the package `genai-prices` alone.
+        ("phi-4-reasoning-plus", "phi-4-reasoning-plus"),
+        ("gpt-4o-like", None),
+        ("", None),
+        (None, None),
+    ],
+)
+def test_a_deployment_is_priced_as_what_answered_where_any_list_has_that(
+    served: str | None, price: str | None
+) -> None:
+    assert init_price._priced_like(cloud("ours"), served) == price
+
+
+def test_a_name_is_looked_up_in_every_list_and_one_for_all_models_has_to_be_meant() -> None:
+    openai = cloud("m", "openai_compatible", "https://api.openai.com/v1")
+
+    assert init_price._named(openai, "gpt-4-turbo") == "gpt-4-turbo"
+    assert init_price._named(openai, "own-box") == OWN_BOX
+    with pytest.raises(ConfigError, match="no price line is called 'gpt-4-turbot'"):
+        init_price._named(openai, "gpt-4-turbot")
+    with pytest.raises(ConfigError, match="no price line is called 'any'"):
+        init_price._named(cloud("m", "nvidia_nim", "http://127.0.0.1:9"), "any")
 
 
 def plan(folder: Path, **more: object) -> Plan:
