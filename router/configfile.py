@@ -22,8 +22,11 @@ _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
 
 _LOOKS_LIKE_A_KEY = re.compile(
-    r"(gh[a-z]|github_pat|sk|pk|hf|nvapi)_\w{16,}|(?=[A-Za-z]*[0-9])[A-Za-z0-9]{32,}"
+    # as services begin theirs; a token of three parts; base64 with its padding; just long
+    r"(gh[a-z]|github_pat|gsk|hf|nvapi|pk|r8|rk|sk|xai)[-_][\w-]{16,}|AIza[\w-]{16,}|eyJ[\w.-]{16,}"
+    r"|(?=\D*\d)[A-Za-z0-9+/_-]{20,}={1,2}|(?=[A-Za-z]*[0-9])[A-Za-z0-9]{32,}"
 )
+_NO_FILES_NAME = re.compile(r"(?=\D*\d)[^./\\]{20,}")
 _KEY_PLACES = ("env", "file", "keyring")
 
 
@@ -35,9 +38,15 @@ def variable_name(name: str) -> str:
 
 
 def _a_path(path: str) -> str:
-    if _LOOKS_LIKE_A_KEY.fullmatch(path):
-        raise ValueError("has to be the path of a file, not the key")
+    if _LOOKS_LIKE_A_KEY.fullmatch(path) or _NO_FILES_NAME.fullmatch(path):
+        raise ValueError("has to be the path of a file, not the key; before a path put ./")
     return path
+
+
+def _no_key(name: str) -> str:
+    if _LOOKS_LIKE_A_KEY.fullmatch(name):
+        raise ValueError("has to be what the key is kept under, not the key")
+    return name
 
 
 def _one_place(value: Any) -> Any:
@@ -77,8 +86,8 @@ class FromEnv(_Part):
 class KeyringPart(_Part):
     """An entry of the system's keyring."""
 
-    service: Text
-    user: Text
+    service: Annotated[Text, AfterValidator(_no_key)]
+    user: Annotated[Text, AfterValidator(_no_key)]
 
 
 class KeyPart(_Part):

@@ -9,11 +9,14 @@ process lives, so that a key that was rotated away stays hidden too.
 from __future__ import annotations
 
 import base64
+import json
 import logging
+import re
 import threading
 import traceback
 from collections.abc import Mapping
-from urllib.parse import unquote
+from functools import lru_cache
+from urllib.parse import quote, unquote
 
 SHORTEST = 8
 """Characters a secret has at least. A shorter one guards nothing, and is part of many words."""
@@ -21,14 +24,15 @@ SHORTEST = 8
 MARK = "[secret]"
 
 _LIBRARIES = ("aiohttp", "azure", "firsthop", "httpcore", "httpcore2", "httpx", "httpx2",
-              "keyring", "openai", "router")  # fmt: skip
+              "keyring", "msal", "openai", "router")  # fmt: skip
 # These make their loggers with the first connection; the first answer's headers must not slip by.
 _LATE = tuple(
     f"{library}.{part}"
     for library in ("httpcore", "httpcore2")
     for part in ("connection", "http11", "http2", "proxy", "socks")
 )
-_known: tuple[str, ...] = ()
+_known: Mapping[re.Pattern[str], tuple[str, ...]] = {}
+# By how they begin: tokens of one authority all begin alike, and are looked for at once.
 _lock = threading.Lock()
 
 
@@ -36,9 +40,15 @@ def remember(*secrets: str | None) -> None:
     """Keep these out of errors and logs from now on; None and what is too short are passed over."""
     global _known  # noqa: PLW0603 - the one list, replaced whole so that readers need no lock
     with _lock:
-        new = [s for s in secrets if s and len(s) >= SHORTEST and s not in _known]
-        # The longest first: a secret may be part of another.
-        _known = tuple(sorted({*_known, *new}, key=len, reverse=True))
+        known = dict(_known)
+        for secret in secrets:
+            if not secret or len(secret) < SHORTEST:
+                continue
+            head = re.compile("".join(_any_form(c) for c in secret[:SHORTEST]))
+            alike = known.get(head, ())
+            if secret not in alike:
+                known[head] = (*alike, secret)
+        _known = known
 
 
 def remember_proxy(url: str | None) -> None:
@@ -53,17 +63,24 @@ def remember_proxy(url: str | None) -> None:
 
 
 def redact(text: str) -> str:
-    """`text` without any secret, nor the beginning of one that was cut off."""
-    for secret in _known:
-        head = secret[:SHORTEST]
-        at = text.find(head)
-        while at >= 0:
-            end = at + len(head)
-            while end < len(text) and end - at < len(secret) and text[end] == secret[end - at]:
-                end += 1
-            text = text[:at] + MARK + text[end:]
-            at = text.find(head, at + len(MARK))
-    return text
+    """`text` without any secret, nor the beginning of one that was cut off.
+
+    A secret is known too when a URL or JSON carries it with some of its characters escaped.
+    """
+    found = [
+        (at.start(), max(_end(text, at.start(), secret) for secret in alike))
+        for head, alike in _known.items()
+        for at in head.finditer(text)
+    ]
+    if not found:
+        return text
+    kept: list[str] = []
+    behind = 0
+    for start, end in sorted(found):
+        if start >= behind:
+            kept += (text[behind:start], MARK)
+        behind = max(behind, end)  # a secret may be part of another
+    return "".join((*kept, text[behind:]))
 
 
 def tells(error: BaseException) -> bool:
@@ -78,6 +95,36 @@ def clean(headers: Mapping[str, str]) -> Mapping[str, str]:
     if redact(together) == together:
         return headers
     return {name: redact(value) for name, value in headers.items()}
+
+
+@lru_cache(maxsize=256)
+def _forms(character: str) -> tuple[str, ...]:
+    """How a character of a secret is written: itself, %-encoded, and as JSON escapes it."""
+    encoded = quote(character, safe="", errors="surrogatepass")
+    if encoded == character:  # a letter, a digit or one of -._~
+        return (character,)
+    escaped = json.dumps(character)[1:-1]
+    forms = (character, encoded, encoded.lower(), escaped, f"\\{character}")
+    hexed = f"\\u{ord(character):04x}", f"\\u{ord(character):04X}"
+    return tuple(dict.fromkeys((*forms, *hexed)))
+
+
+def _any_form(character: str) -> str:
+    """A pattern of all its forms."""
+    first, *others = map(re.escape, _forms(character))
+    return f"(?:{'|'.join((first, *others))})" if others else first
+
+
+def _end(text: str, start: int, secret: str) -> int:
+    """Where the secret that begins at `start` ends, or breaks off. Each character in any form."""
+    ends = {start}
+    last = start
+    for character in secret:
+        ends = {e + len(f) for e in ends for f in _forms(character) if text.startswith(f, e)}
+        if not ends:
+            break
+        last = max(ends)
+    return last
 
 
 class _NoSecrets(logging.Filter):

@@ -7,6 +7,7 @@ caller's words, unless text is kept. Keys and endpoints have no field here, so t
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
@@ -15,6 +16,8 @@ from ..hops import Attempt, Cause, Hop, Outcome
 from ..types import Label, Message
 
 MASK = "[text not kept]"
+
+_CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +87,16 @@ class Sink(Protocol):
 
 
 def without_text(attempt: Attempt) -> Attempt:
-    """The attempt without what the target said in words, which may quote the prompt."""
-    return replace(attempt, error_message=None) if attempt.error_message else attempt
+    """The attempt without what the target said in words, which may quote the prompt.
+
+    Its own error code stays where it can be one, and is `MASK` where it can't.
+    """
+    code = attempt.error_code
+    if code is not None and not _CODE.fullmatch(code):
+        code = MASK
+    if attempt.error_message is None and code == attempt.error_code:
+        return attempt
+    return replace(attempt, error_message=None, error_code=code)
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from typing import Any, Protocol
 from ..clock import Clock, SystemClock
 from ..document import nearest
 from ..errors import AuthFailed, ConfigError, HopError, TimedOut, Unavailable
+from ..redaction import guard_logs, remember
 from .base import Target
 
 OPTIONS = ("auth", "client_id", "credential", "scope")
@@ -208,6 +209,8 @@ class Tokens:
             raise Unavailable(
                 f"nobody could be asked for an Entra token: {_short(exc)}", reached=False
             ) from exc
+        remember(token.token)  # before its first call: a 200 may repeat it just as an error may
+        guard_logs()  # azure-identity has made its loggers by now
         now = self._clock.wall()
         self._token = token
         self._used.append(token.token)

@@ -12,6 +12,7 @@ it), and what a managed online endpoint makes of `stream_options`. Options say o
 from __future__ import annotations
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Literal, get_args
 from urllib.parse import SplitResult, parse_qsl, quote, urlencode, urlsplit
@@ -126,10 +127,13 @@ def find_form(target: Target, dialect: Dialect) -> Form:
 
 def _address(target: Target) -> tuple[SplitResult, str | None]:
     """The address without an ``api-version``, and that version: the option's, or the address's."""
-    try:
+    url = None
+    with suppress(ValueError):  # what Python says of it may quote a password
         url = urlsplit(target.base_url or "")
-    except ValueError as exc:
-        raise ConfigError(f"is no URL: {exc}", field=_field(target, None)) from exc
+    if url is None:
+        raise ConfigError(
+            "is not a URL; in a password %-encode what is no letter", field=_field(target, None)
+        )
     version = target.options.get("api_version")
     if version is not None and not (isinstance(version, str) and _VERSION.fullmatch(version)):
         raise ConfigError(

@@ -23,7 +23,7 @@ class Target:
         tier: The policy's tier it serves.
         provider: Module in `router.providers`.
         model: What the endpoint calls the model; on Azure the deployment's name.
-        base_url: None: the dialect's own.
+        base_url: None: the dialect's own. Never shown: a wrong one may hold a password.
         api_key: The key itself, as the config found it at load. Never shown.
         read_key: Gives the key as it is now. None: `api_key` is the key.
         transport: Official client, or the lean wire.
@@ -39,7 +39,7 @@ class Target:
     tier: str
     provider: str
     model: str
-    base_url: str | None = None
+    base_url: str | None = field(default=None, repr=False)
     api_key: str | None = field(default=None, repr=False)
     read_key: Callable[[], str] | None = field(default=None, repr=False, compare=False)
     transport: Transport = "sdk"

@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from ..errors import BadWire
+from ..redaction import redact
 from ..types import Chunk, Finish, ToolCall, Usage
 from .ollama_errors import line_error
 from .sse import MAX_LINE_BYTES, MAX_TOTAL_BYTES
@@ -165,8 +166,8 @@ class LineReader:
     def _introduce(self, said: _Line) -> str | None:
         """The model, the first time it is known."""
         if self._model is None and said.model:
-            self._model = said.model
-            return said.model
+            self._model = redact(said.model)
+            return self._model
         return None
 
 

@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from ..errors import BadWire, HopError
+from ..redaction import redact
 from ..types import Chunk, Finish, ToolCall, Usage
 from .openai_calls import CallPiece, Calls, Function
 from .openai_errors import read_fault, stopped_for, stream_error
@@ -202,9 +203,9 @@ class ChunkReader:
         """Model and request id, each the first time it is known."""
         model = request_id = None
         if self._model is None and piece.model:
-            model = self._model = piece.model
+            model = self._model = redact(piece.model)  # it may be the key it was sent
         if not self._named_request:
-            request_id = self._request_id or piece.id or None
+            request_id = self._request_id or (redact(piece.id) if piece.id else None)
             self._named_request = request_id is not None
         return model, request_id
 

@@ -45,7 +45,10 @@ _LACKS = re.compile(
     re.I,
 )
 _PER_DAY = re.compile(r"by ?day\b|per day|\bdaily\b|\b[RT]PD\b|per 86400 ?s", re.I)
-_CATEGORY = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_CATEGORIES = {"hate", "self_harm", "sexual", "violence", "jailbreak", "indirect_attack",
+               "profanity", "protected_material_code", "protected_material_text",
+               "custom_blocklists", "custom_topics", "personally_identifiable_information",
+               "task_adherence", "ungrounded_material"}  # fmt: skip
 _STATUS = re.compile(r"[45][0-9][0-9]")
 
 
@@ -103,15 +106,17 @@ def read_fault(payload: object) -> Fault:
 
 
 def stopped_for(results: object) -> set[str]:
-    """The categories that stopped it, of a content filter's verdicts by category."""
+    """The categories that stopped it, of a content filter's verdicts by category.
+
+    They are shown and kept where no text is, so one that isn't known, which may be anything, is
+    called ``other``.
+    """
     if not isinstance(results, Mapping):
         return set()
     return {
-        str(name)
+        name if name in _CATEGORIES else "other"
         for name, found in results.items()
-        if _CATEGORY.fullmatch(str(name))  # it is shown and kept, so it has to be a word
-        and isinstance(found, Mapping)
-        and found.get("filtered") is True
+        if isinstance(found, Mapping) and found.get("filtered") is True
     }
 
 

@@ -1,6 +1,7 @@
 """A canary in every place a secret can have, and the whole street searched for it afterwards.
 
-The services are stand-ins that repeat the key they were sent in bodies, headers and redirects.
+The services are stand-ins that repeat the key they were sent in bodies, headers and redirects, in
+good answers too. Entra tokens come from a stand-in of a managed identity.
 Every library logs at its finest. What is searched: logs, output, errors and their causes, traces,
 the ledger's bytes, and the `repr` of all that can be reached from a router.
 """
@@ -19,6 +20,7 @@ from typing import Any
 
 import pytest
 from support.clouds import Cloud
+from support.identity import managed_identity
 
 from router import Router
 from router.cli.doctor import Asking, examine, show
@@ -29,6 +31,10 @@ keyring = pytest.importorskip("keyring")
 
 CANARY = "canary-Zq7fX1vB9kLm3Tn5"
 OTHER = "the-right-key-0123456789"
+TOKEN = "eyJ0eXAi.tOkEnB6nM4xW.Hc3Yd8"
+ODD = "odd+key/Kp4wM8rT2yU5=="
+NEVER = (CANARY[:12], base64.b64encode(f"me:{CANARY}".encode()).decode()[:12], TOKEN[9:21], ODD[8:])
+"""Of each what may show nowhere: others may begin as it does, and be encoded after that."""
 PROVIDERS = ("azure_ai", "nvidia_nim", "openai_compatible", "github_models", "ollama")
 PLACES = ("env", "file", "keyring")
 WAYS = [
@@ -126,8 +132,8 @@ def reachable(*roots: object) -> Iterator[object]:
 
 
 def clean(text: str, where: str) -> None:
-    for secret in (CANARY, base64.b64encode(f"me:{CANARY}".encode()).decode()):
-        at = text.find(secret[:12])
+    for secret in NEVER:
+        at = text.find(secret)
         assert at < 0, f"{where}: ...{text[max(0, at - 200) : at + 40]}..."
 
 
@@ -193,6 +199,66 @@ def test_no_key_shows_anywhere(
     assert any("[secret]" in line for line in finest) or transport == "lean"
 
 
+@pytest.fixture
+def identity(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    pytest.importorskip("azure.identity")
+    with managed_identity(TOKEN) as url:
+        monkeypatch.setenv("IDENTITY_ENDPOINT", url)
+        monkeypatch.setenv("IDENTITY_HEADER", "the-identitys-header-0123")
+        yield
+
+
+@pytest.mark.parametrize("transport", ["sdk", "lean"])
+@pytest.mark.usefixtures("identity")
+def test_no_entra_token_shows_anywhere_from_the_first_answer_on(
+    transport: Transport, tmp_path: Path, finest: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "firsthop.yaml"
+    with Cloud("azure_ai", key=TOKEN) as cloud:
+        text = CONFIG.format(
+            provider="azure_ai", url=cloud.base_url, place="KEY", transport=transport, more=""
+        )
+        entra = "options: {auth: entra, credential: managed_identity}"
+        path.write_text(text.replace("api_key: KEY", entra))
+        ends = [asked(path)]
+        examined(path, capsys)
+        for cloud.fails in (307, 429):
+            ends.append(asked(path))
+
+    assert ends == ["answered", "NoAnswer", "NoAnswer"]
+    clean("\n".join(finest), "the logs")
+
+
+@pytest.mark.parametrize(
+    ("provider", "transport"), [w.values for w in WAYS if w.values[0] != "ollama"]
+)
+def test_no_key_shows_that_a_service_encodes_or_takes_for_an_answers_id(
+    provider: str,
+    transport: Transport,
+    tmp_path: Path,
+    finest: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("PLANTED", ODD)
+    path = tmp_path / "firsthop.yaml"
+    with Cloud(provider, key=ODD, served=f"model-{ODD}", names_calls=False) as cloud:
+        path.write_text(
+            CONFIG.format(
+                provider=provider,
+                url=cloud.base_url,
+                place="{env: PLANTED}",
+                transport=transport,
+                more="",
+            )
+        )
+        ends = [asked(path)]
+        cloud.fails = 307
+        ends.append(asked(path))
+
+    assert ends == ["answered", "NoAnswer"]
+    clean("\n".join(finest), "the logs")
+
+
 @pytest.mark.parametrize("transport", ["sdk", "lean"])
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_no_proxys_password_shows_anywhere(
@@ -233,6 +299,8 @@ def test_no_proxys_password_shows_anywhere(
         ("{env: PLANTED}", f"{{{CANARY}: x}}"),
         ("{env: PLANTED}", f"{{env: {CANARY}}}"),
         ("{env: PLANTED}", "{env: sk_canaryZq7fX1vB9kLm3Tn5}"),
+        ("{env: PLANTED}", f"{{file: sk-proj-{CANARY}}}"),
+        ("{env: PLANTED}", f"{{keyring: {{service: x, user: sk-proj-{CANARY}}}}}"),
         ("{env: PLANTED}", "{env: canaryZq7fX1vB9kLm3Tn5canaryZq7fX1vB9kLm3Tn5}"),
         ("{env: PLANTED}", "{file: canaryZq7fX1vB9kLm3Tn5canaryZq7fX1vB9kLm3Tn5}"),
         ("{env: PLANTED}", f"{{env: PLANTED, {CANARY}: x}}"),

@@ -14,6 +14,7 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
+from urllib.parse import quote
 
 TEXT = "Paris is what the cloud says."
 
@@ -32,6 +33,7 @@ class Cloud:
         fails: Status of every call that has a good key.
         ready: A container's model is loaded. None: it has no such route.
         open_list: It shows its models to anybody.
+        names_calls: It gives each answer an id in a header, beside the one in its body.
         logprob: Of every word it says, when it is asked for that. None: it says nothing.
         asked: Method and path of all that came.
         prompts: Bodies of what was asked of the model.
@@ -46,6 +48,7 @@ class Cloud:
     fails: int | None = None
     ready: bool | None = None
     open_list: bool = False
+    names_calls: bool = True
     logprob: float | None = None
     asked: list[str] = field(default_factory=list)
     prompts: list[Any] = field(default_factory=list)
@@ -151,7 +154,7 @@ def _handler(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
                     "WWW-Authenticate": f'Bearer realm="api", error="{sent}"',
                     "x-request-id": f"req-{sent}",
                     "x-ms-error-code": sent,
-                    "location": f"http://127.0.0.1:9/?key={sent}",
+                    "location": f"http://127.0.0.1:9/{quote(sent, safe='')}?key={sent}",
                 },
             )
 
@@ -169,7 +172,7 @@ def _handler(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(body)
 
         def _events(self, body: Any) -> None:
-            head = {"id": "c-1", "model": cloud.served or body["model"]}
+            head = {"id": f"c-{self._sent()}", "model": cloud.served or body["model"]}
             events: list[Any] = []
             for word in TEXT.split(" "):
                 choice: dict[str, Any] = {"index": 0, "delta": {"content": word + " "}}
@@ -182,7 +185,7 @@ def _handler(cloud: Cloud) -> type[BaseHTTPRequestHandler]:
             events.append({**head, "choices": [], "usage": usage})
             told = "".join(f"data: {json.dumps(e)}\n\n" for e in events) + "data: [DONE]\n\n"
             # Some gateways make an id of the key that a request came with.
-            more = {"x-request-id": f"req-{self._sent()}"}
+            more = {"x-request-id": f"req-{self._sent()}"} if cloud.names_calls else {}
             self._send(200, "text/event-stream", told.encode(), more)
 
         def _lines(self, body: Any) -> None:

@@ -40,6 +40,39 @@ def test_a_key_of_a_few_letters_is_part_of_many_words_and_cuts_none() -> None:
     assert redact("the server is busy") == "the server is busy"
 
 
+@pytest.mark.parametrize(
+    "form",
+    [
+        "abc+De/F%22gh%5cZ9==",
+        "abc%2BDe%2FF%22gh%5CZ9%3D%3D",
+        "abc%2bDe%2fF%22gh%5cZ9%3d%3d",
+        "abc%2BDe/F%22gh%5CZ9%3D%3D",
+        'abc+De\\/F\\"gh\\\\Z9==',
+        "abc\\u002bDe\\u002FF\\u0022gh\\u005cZ9\\u003d\\u003D",
+    ],
+)
+def test_a_secret_is_known_as_a_url_or_json_carries_it(form: str) -> None:
+    remember('abc+De/F"gh\\Z9==')
+
+    assert redact(f"/x?k={form}&n=1") == f"/x?k={MARK}&n=1"
+    assert redact(f"{form}{form}") == f"{MARK}{MARK}"
+
+
+def test_a_percent_sign_in_a_secret_may_be_one_or_stand_for_one() -> None:
+    remember("percent%25sign-xyz")
+
+    for form in ("percent%25sign-xyz", "percent%2525sign-xyz"):
+        assert redact(f"a {form} b") == f"a {MARK} b"
+
+
+def test_secrets_that_begin_alike_are_each_cut_to_their_own_end() -> None:
+    older, newer = "eyJ0eXAi.older-payload.tail", "eyJ0eXAi.newer-payload.tail"
+    remember(older)
+    remember(newer)
+
+    assert redact(f"{older}, {newer}, eyJ0eXAi.new") == f"{MARK}, {MARK}, {MARK}"
+
+
 def test_a_secret_within_another_goes_with_it() -> None:
     remember(f"{SECRET}-and-more", "me-W8rT2yU")
 

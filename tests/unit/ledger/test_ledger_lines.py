@@ -137,6 +137,26 @@ def test_text_is_left_out_unless_it_is_kept() -> None:
     assert kept.answer == "a secret answer"
 
 
+@pytest.mark.parametrize(
+    ("code", "kept"),
+    [
+        ("context_length_exceeded", "context_length_exceeded"),
+        ("Too.Many-2", "Too.Many-2"),
+        ("bad input: my plan", MASK),
+        ("x" * 65, MASK),
+        ("", MASK),
+        (None, None),
+    ],
+)
+def test_a_targets_own_code_is_left_out_where_it_can_be_none_unless_text_is_kept(
+    code: str | None, kept: str | None
+) -> None:
+    for keep_text, expected in ((False, kept), (True, code)):
+        read = read_line(end_line("d1", 0, attempt("d1", error_code=code), keep_text=keep_text))
+        assert isinstance(read, End)
+        assert read.attempt.error_code == expected
+
+
 def test_an_error_message_is_left_out_unless_text_is_kept() -> None:
     failed = attempt("d1", error_kind="refused", error_message=ERROR)
     assert b"secret" not in end_line("d1", 0, failed, keep_text=False)

@@ -162,7 +162,7 @@ def test_only_the_models_route_has_ended() -> None:
         (f"{ONLINE}/v1", {"deployment": "a b"}, "options.deployment", "name of a deployment"),
         (RESOURCE, {"dialect": "inferense"}, "options.dialect", "inference"),
         (f"{RESOURCE}/openai/v1?x=1", {}, "base_url", "query"),
-        ("http://[::1", {}, "base_url", "no URL"),
+        ("http://[::1", {}, "base_url", "not a URL"),
     ],
 )
 def test_what_can_not_be_meant_is_refused_with_what_to_write(
@@ -221,3 +221,15 @@ def test_every_option_of_azure_is_documented() -> None:
 
     for option in (*azure_forms.OPTIONS, *azure_entra.OPTIONS, *abilities.HABITS):
         assert re.search(rf"\b{option}\b", page), option
+
+
+@pytest.mark.parametrize(
+    "base_url", ["https://us\u2100er:hidden-word@h.x", "https://hidden-word@[h"]
+)
+def test_an_address_that_is_no_url_is_not_repeated(base_url: str) -> None:
+    with pytest.raises(ConfigError, match="is not a URL") as caught:
+        form(base_url)
+
+    assert "hidden-word" not in str(caught.value)
+    assert caught.value.__cause__ is caught.value.__context__ is None
+    assert "hidden-word" not in repr(bound(base_url))

@@ -16,6 +16,7 @@ from router.providers.base import Target
 from router.providers.ollama_body import most_tokens
 from router.providers.ollama_chunks import MAX_CALLS, LineReader, Lines
 from router.providers.ollama_facts import version_number, where
+from router.redaction import remember
 from router.types import Ask, Message, Tool
 
 LOOPBACK = "http://127.0.0.1:11434"
@@ -198,3 +199,11 @@ def test_more_calls_than_anyone_needs_are_refused() -> None:
 def test_no_line_raises_anything_but_our_errors(line: bytes) -> None:
     with suppress(BadWire):
         LineReader("m").read(line)
+
+
+def test_a_key_that_comes_back_as_the_model_is_not_handed_on() -> None:
+    remember("ollama-key-0123456789")
+    chunk = LineReader("m").read(b'{"model":"ollama-key-0123456789","message":{"content":"x"}}')
+
+    assert chunk is not None
+    assert chunk.model == "[secret]"

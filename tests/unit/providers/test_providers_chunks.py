@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from router.errors import BadWire
 from router.providers.openai_chunks import ChunkReader, joined
 from router.providers.sse import Event
+from router.redaction import remember
 from router.types import Chunk, TokenStat, ToolCall, Transit, Usage
 
 CALL = ToolCall(id="a", name="look", arguments="{}")
@@ -73,3 +74,10 @@ def test_what_was_said_before_an_error_is_not_lost_with_it() -> None:
 
 def test_events_that_say_nothing_make_no_chunk() -> None:
     assert ChunkReader().read_all([event('{"choices":[]}')]) == (None, None)
+
+
+def test_a_key_that_comes_back_as_the_answers_id_or_model_is_not_handed_on() -> None:
+    remember("chunks-key-0123456789")
+    event_of_it = event('{"model":"chunks-key-0123456789","id":"r-chunks-key-0123456789"}')
+
+    assert ChunkReader().read(event_of_it) == Chunk(model="[secret]", request_id="r-[secret]")
