@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from .. import providers
+from ..catalogue.target import address
 from ..config import Bound
 from ..ledger.pricing import PriceBook
 
@@ -35,7 +36,7 @@ class Facts:
 def facts_of(bound: Bound, prices: PriceBook, on: date) -> Facts:
     """What the provider's own module and the price list say."""
     target = bound.target
-    line = prices.find(target.provider, bound.price or target.model, on)
+    line = prices.find(target.provider, bound.price or target.model, on, address(target))
     dialect = providers.dialect(target.provider)
     says = ""
     if line is not None:

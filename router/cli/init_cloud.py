@@ -174,7 +174,9 @@ def priced(wishes: Wishes, hop: Hop, called: Called | None, *, limited: bool) ->
                 hint=nearest(wishes.price, known),
             )
         return replace(hop, price=word)
-    if book.find(hop.provider, hop.model, today) is not None:
+    dialect = providers.dialect(hop.provider)
+    url = hop.base_url or (dialect.base_url if dialect is not None else None)
+    if book.find(hop.provider, hop.model, today, url) is not None:
         return hop
     served = called.model if called else None
     same = _priced_like(book, hop.provider, served)
