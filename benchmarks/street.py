@@ -173,6 +173,9 @@ class Free:
     def worst_case(self, input_tokens: int, max_output_tokens: int) -> Decimal | None:
         return Decimal(0)
 
+    def at(self, wall_s: float) -> Free:
+        return self
+
 
 class PerToken:
     """The cloud's."""
@@ -186,6 +189,9 @@ class PerToken:
 
     def worst_case(self, input_tokens: int, max_output_tokens: int) -> Decimal | None:
         return USD_IN * input_tokens + USD_OUT * max_output_tokens
+
+    def at(self, wall_s: float) -> PerToken:
+        return self
 
 
 def main() -> int:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from . import config as configs
 from . import providers
 from .catalogue.prices import Prices
-from .catalogue.target import facts_of
+from .catalogue.target import facts_of, line_of
 from .clock import Clock, SystemClock
 from .config import Bound, Config
 from .drive.attempt import Live
@@ -23,7 +23,7 @@ from .drive.breaker import Breakers
 from .drive.chances import Chances
 from .drive.health import TargetHealth, health
 from .drive.home import Home
-from .drive.meter import PriceMeter
+from .drive.meter import DatedMeter
 from .drive.network import Network, Place
 from .drive.orchestrator import Orchestrator
 from .drive.outgoing import Transform
@@ -253,7 +253,7 @@ def _live(bound: Bound, config: Config, prices: Prices, clock: Clock, network: N
     return Live(
         target=target,
         provider=provider,
-        meter=PriceMeter(line),
+        meter=DatedMeter(partial(line_of, target, bound.price, prices), clock),
         attempts=bound.attempts,
         image_tokens=bound.image_tokens,
         here=getattr(provider, "here", False),

@@ -186,12 +186,14 @@ class Usage:
         output_tokens: Answer tokens, reasoning ones included.
         cached_input_tokens: The part of `input_tokens` read from a prompt cache.
         reasoning_tokens: The part of `output_tokens` that was not shown.
+        cache_write_tokens: The part of `input_tokens` written into a prompt cache.
     """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
     cached_input_tokens: int | None = None
     reasoning_tokens: int | None = None
+    cache_write_tokens: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import date
 from functools import lru_cache
 from pathlib import Path
-from urllib.parse import urlsplit
 
+from ..ledger.pricing import host_of
 from ..types import Ability
 from .life import End
 
@@ -73,7 +73,7 @@ class Catalogue:
 
         Returns: Of several entries the latest that is valid by then. None: it is not known.
         """
-        host = _host(url)
+        host = host_of(url)
         found = [
             facts
             for facts in self._by_model.get((provider, model.casefold()), [])
@@ -88,10 +88,3 @@ def shipped() -> Catalogue:
     from .models_file import read_models
 
     return Catalogue(read_models(SHIPPED))
-
-
-def _host(url: str | None) -> str | None:
-    try:
-        return urlsplit(url or "").hostname
-    except ValueError:  # a provider says what is wrong with its address
-        return None

@@ -13,8 +13,9 @@ from decimal import Decimal
 from functools import lru_cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
-from ..ledger.pricing import PriceLine, PriceTier
+from ..ledger.pricing import PriceLine, PriceTier, host_of
 
 if TYPE_CHECKING:
     from genai_prices.types import MatchLogic, ModelInfo, ModelPrice, Provider
@@ -82,7 +83,20 @@ def _service(provider: str, url: str | None) -> Provider | None:
         return _services().get(_SERVICES[provider])
     if provider not in _BY_ADDRESS or not url or _LOOPBACK.match(url):
         return None
-    return next((s for s in _services().values() if re.match(s.api_pattern, url)), None)
+    host = host_of(url)
+    if host is None:
+        return None
+    parts = urlsplit(url)
+    server = f"{parts.scheme}://{host}"
+    # Its patterns tell how an address begins, so `api.openai.com.evil.example` would fit, and by
+    # those with `.*` also a name in the path. A name ends where the host does, or it isn't that
+    # service's; and what stands after the host has no dots that a name could be made of.
+    whole = server + parts.path.replace(".", "%2E")
+    for service in _services().values():
+        fits = re.match(service.api_pattern, whole)
+        if fits is not None and fits.end() >= len(server):
+            return service
+    return None
 
 
 def _named(service: Provider | None, name: str) -> tuple[Provider, ModelInfo] | None:

@@ -48,7 +48,7 @@ class Prices:
         """
         if not name.startswith(PREFIX):
             for book in self.books:
-                line = book.find(provider, name, on)
+                line = book.find(provider, name, on, url)
                 if line is not None:
                     return line
         return packaged(provider, name, on, url)
@@ -57,7 +57,7 @@ class Prices:
         """What weaker lists say of a line's model on that day, where they say something else."""
         if line.model == "*" or line.id.startswith(PREFIX):
             return ()
-        found = [book.find(line.provider, line.model, on) for book in self.books]
+        found = [book.find(line.provider, line.model, on, url) for book in self.books]
         found.append(packaged(line.provider, line.model, on, url, any_vendor=True))
         differing: list[PriceLine] = []
         for other in found:

@@ -68,7 +68,7 @@ def facts_of(
             `genai-prices`.
     """
     url = address(target)
-    line = prices.find(target.provider, price or target.model, on, url)
+    line = line_of(target, price, prices, on)
     named = price is not None and line is not None and line.model != "*" and not line.basis
     model = line.model if named and line is not None else target.model
     # What is asked at no address is no cloud's model, and the catalogue has to be read for none.
@@ -81,6 +81,11 @@ def facts_of(
         lives=tuple(_lives(target.provider, model, facts, line)),
         facts=facts,
     )
+
+
+def line_of(target: Target, price: str | None, prices: Prices, on: date) -> PriceLine | None:
+    """The price line of a target that holds on a day; `price` as for `facts_of`."""
+    return prices.find(target.provider, price or target.model, on, address(target))
 
 
 def address(target: Target) -> str | None:

@@ -265,7 +265,7 @@ class OneCall:
         self.ended = True
         if self.limit is not None:
             self.limit.stop()
-        reading, meter = self.reading, self.live.meter
+        reading, meter = self.reading, self.live.meter.at(self.started_at)
         unbilled = self.source is None or (error is not None and error.unbilled)
         cost = Decimal(0) if unbilled else meter.cost(reading.usage)
         transit = reading.transit or (error.transit if error else None)

@@ -31,6 +31,10 @@ class Meter(Protocol):
         """Most dollars one call can cost. None: not known."""
         ...
 
+    def at(self, wall_s: float) -> Meter:
+        """The same, of the day in which that second is (since 1970-01-01 UTC)."""
+        ...
+
 
 class Booking(Protocol):
     """Where the attempts of one hop are written down."""

@@ -52,6 +52,7 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True):
     output_tokens: Count | None = None
     cached_input_tokens: Count | None = None
     reasoning_tokens: Count | None = None
+    cache_write_tokens: Count | None = None
 
 
 class Ended(msgspec.Struct, frozen=True, kw_only=True):

@@ -59,6 +59,7 @@ class _Line(BaseModel):
 
     id: Word
     provider: Word
+    host: Word | None = None
     model: Word
     input_usd_per_1m: Dollars
     cached_input_usd_per_1m: Dollars | None = None
@@ -99,7 +100,7 @@ def read_prices(path: Path) -> tuple[PriceLine, ...]:
 
 def _check(document: Document, lines: Sequence[PriceLine]) -> None:
     ids: set[str] = set()
-    days: dict[tuple[str, str, date], str] = {}
+    days: dict[tuple[str, str | None, str, date], str] = {}
     models = {line.model.casefold() for line in lines}
     for index, line in enumerate(lines):
         place: Place = ("prices", index)
@@ -113,7 +114,8 @@ def _check(document: Document, lines: Sequence[PriceLine]) -> None:
                 (*place, "id"),
             )
         ids.add(line.id)
-        key = (line.provider, line.model.casefold(), line.valid_from)
+        host = line.host and line.host.lower()
+        key = (line.provider, host, line.model.casefold(), line.valid_from)
         if key in days:
             raise document.error(
                 ConfigError,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from datetime import date
 from decimal import Context, Decimal, localcontext
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from ..types import Usage
 
@@ -45,11 +46,12 @@ class PriceLine:
         id: Unique in its book; a ledger row names the line by it.
         provider: Module in `router.providers`.
         model: As the provider calls it; ``"*"`` stands for any model of that provider.
+        host: The host it is about, where a provider can be anybody's server. None: any host.
         input_usd_per_1m: Dollars per million prompt tokens.
         cached_input_usd_per_1m: The same for prompt tokens read from a cache.
             None: they cost what others do.
-        cache_write_input_usd_per_1m: The same for prompt tokens that are written into one. Only the
-            worst case reckons with it, for a `Usage` doesn't say how many there were.
+        cache_write_input_usd_per_1m: The same for prompt tokens that are written into one.
+            None: they cost what others do.
         output_usd_per_1m: Dollars per million answer tokens, reasoning ones included.
         source: Where the figures were read.
         checked: The day that source was last looked at. None: it does not say itself.
@@ -68,6 +70,7 @@ class PriceLine:
     source: str
     checked: date | None
     valid_from: date
+    host: str | None = None
     cached_input_usd_per_1m: Decimal | None = None
     cache_write_input_usd_per_1m: Decimal | None = None
     tiers: tuple[PriceTier, ...] = ()
@@ -94,7 +97,7 @@ class PriceBook:
             self._by_id[line.id] = line
             self._by_model.setdefault((line.provider, line.model.casefold()), []).append(line)
         for dated in self._by_model.values():
-            dated.sort(key=lambda line: line.valid_from)
+            dated.sort(key=lambda line: (line.host is not None, line.valid_from))
 
     @classmethod
     def load(cls, path: Path) -> PriceBook:
@@ -111,7 +114,7 @@ class PriceBook:
         """Every line, in the order of the file."""
         return tuple(self._by_id.values())
 
-    def find(self, provider: str, name: str, on: date) -> PriceLine | None:
+    def find(self, provider: str, name: str, on: date, url: str | None = None) -> PriceLine | None:
         """The line that holds on a day.
 
         Args:
@@ -119,26 +122,39 @@ class PriceBook:
             name: A line's id, which pins that line whatever the provider; or a model, upper or
                 lower case, of which the latest line counts that is valid by then. A model the
                 book does not know falls to the provider's ``"*"`` line.
+            url: Where it is asked. A line that names a host counts for that host alone, and there
+                before one that names none.
 
         Returns: None when no line is valid by then. The cost is then unknown, not zero.
         """
         pinned = self._by_id.get(name)
         if pinned is not None:
             return pinned if pinned.valid_from <= on else None
+        host = host_of(url)
         for model in (name.casefold(), "*"):
-            dated = self._by_model.get((provider, model), [])
+            of_model = self._by_model.get((provider, model), [])
+            dated = [line for line in of_model if line.host is None or line.host.lower() == host]
             valid = [line for line in dated if line.valid_from <= on]
             if dated:
                 return valid[-1] if valid else None
         return None
 
 
+def host_of(url: str | None) -> str | None:
+    """The host of an address, in lower case. None: it has none."""
+    try:
+        return urlsplit(url or "").hostname
+    except ValueError:  # a provider says what is wrong with its address
+        return None
+
+
 def cost(line: PriceLine, usage: Usage) -> Decimal | None:
     """What a call cost, in dollars.
 
-    Cached tokens are a part of the input and priced apart; reasoning tokens are a part of the
-    output and priced with it. More cached tokens than input tokens make no sense, so the cost is
-    then unknown.
+    Tokens read from a cache and tokens written into one are two parts of the input, each priced
+    apart; reasoning tokens are a part of the output and priced with it. More of the two than there
+    is input make no sense, so the cost is then unknown. A target that doesn't tell such a part is
+    taken to have had none of it.
 
     Returns: None when the target did not say how many tokens it read or wrote, unless the price is
     zero whatever the count.
@@ -147,17 +163,17 @@ def cost(line: PriceLine, usage: Usage) -> Decimal | None:
         return Decimal(0)
     if usage.input_tokens is None or usage.output_tokens is None:
         return None
-    cached = usage.cached_input_tokens or 0
-    if not 0 <= cached <= usage.input_tokens or usage.output_tokens < 0:
+    cached, written = usage.cached_input_tokens or 0, usage.cache_write_tokens or 0
+    plain = usage.input_tokens - cached - written
+    if min(cached, written, plain, usage.output_tokens) < 0:
         return None
     rates = _reached(line, usage.input_tokens)[-1]
-    cached_price = rates.cached_input_usd_per_1m
-    if cached_price is None:
-        cached_price = rates.input_usd_per_1m
+    _, cached_price, written_price, _ = _amounts(rates)
     with localcontext(_EXACT):
         per_million = (
-            (usage.input_tokens - cached) * rates.input_usd_per_1m
-            + cached * cached_price
+            plain * rates.input_usd_per_1m
+            + cached * (rates.input_usd_per_1m if cached_price is None else cached_price)
+            + written * (rates.input_usd_per_1m if written_price is None else written_price)
             + usage.output_tokens * rates.output_usd_per_1m
         )
         return per_million.scaleb(-PER)

@@ -72,6 +72,7 @@ class AttemptRow:
     estimate_usd: Decimal | None
     estimated_input_tokens: int | None
     estimated_output_tokens: int | None
+    cache_write_tokens: int | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -148,6 +148,10 @@ STEPS: tuple[Step, ...] = (
         "ALTER TABLE attempts ADD COLUMN estimated_input_tokens INTEGER",
         "ALTER TABLE attempts ADD COLUMN estimated_output_tokens INTEGER",
     ),
+    (
+        # The part of the input that was written into a prompt cache, which may cost more.
+        "ALTER TABLE attempts ADD COLUMN cache_write_tokens INTEGER",
+    ),
 )
 
 

@@ -80,7 +80,8 @@ _ATTEMPT_ENDED = _upsert(
     "attempt_id decision_id hop number status started_at ttft_s tpot_s total_s input_tokens "
     "output_tokens cached_input_tokens reasoning_tokens cost_usd cost_pico_usd price model_served "
     "request_id finish error_kind error_code http_status error_message queue_s connect_s reached "
-    "estimate_usd estimate_pico_usd estimated_input_tokens estimated_output_tokens",
+    "estimate_usd estimate_pico_usd estimated_input_tokens estimated_output_tokens "
+    "cache_write_tokens",
 )
 
 
@@ -229,6 +230,7 @@ def _attempt_ended(line: End) -> Row:
         *money(attempt.estimate_usd),
         attempt.estimate.input_tokens,
         attempt.estimate.output_tokens,
+        attempt.usage.cache_write_tokens,
     )
 
 

@@ -245,11 +245,13 @@ def _usage(sent: Mapping[str, Any] | None, *, any_output: bool) -> Usage | None:
     if not sent:
         return None
     output_tokens = _count(sent, "completion_tokens")
+    of_prompt = sent.get("prompt_tokens_details")
     return Usage(
         input_tokens=_count(sent, "prompt_tokens") or None,
         output_tokens=None if output_tokens == 0 and any_output else output_tokens,
-        cached_input_tokens=_count(sent.get("prompt_tokens_details"), "cached_tokens"),
+        cached_input_tokens=_count(of_prompt, "cached_tokens"),
         reasoning_tokens=_count(sent.get("completion_tokens_details"), "reasoning_tokens"),
+        cache_write_tokens=_count(of_prompt, "cache_write_tokens"),
     )
 
 

@@ -10,6 +10,7 @@ import inspect
 import time
 import traceback
 from collections.abc import Awaitable, Callable
+from dataclasses import fields
 from importlib import import_module
 from typing import Any
 
@@ -84,8 +85,7 @@ def test_a_recorded_exchange_becomes_what_it_stands_for(
 
 def check_answer(heard: Heard, expect: Any) -> None:
     usage = heard.only("usage")
-    names = ("input_tokens", "output_tokens", "cached_input_tokens", "reasoning_tokens")
-    said = {name: expect.get(name) for name in names}
+    said = {field.name: expect.get(field.name) for field in fields(Usage)}
     assert heard.text == expect["text"]
     assert heard.only("finish") == expect["finish"]
     assert heard.filtered == tuple(expect.get("filtered", ()))

@@ -69,7 +69,7 @@ def device(local: Cloud) -> tuple[str, ...]:
 
 CLOUDS = [
     ("azure_ai", ("--price", "gpt-5.6-luna")),
-    ("nvidia_nim", ()),
+    ("nvidia_nim", ("--price", "own-box")),
     ("openai_compatible", ("--usd-per-1m", "0.15/0.60")),
     ("github_models", ("--usd-per-1m", "0.15/0.60")),
     ("ollama", ("--usd-per-1m", "0.15/0.60")),
@@ -102,7 +102,8 @@ def test_a_key_that_was_read_lies_in_a_file_of_its_owner_alone(work: Path, local
     with Cloud("nvidia_nim", key=KEY) as cloud:
         firsthop(
             "init", *device(local), "--provider", "nvidia_nim", "--endpoint", cloud.base_url,
-            "--model", "a-model", "--key-file", "box.key", "--key-stdin", cwd=work, stdin=KEY,
+            "--model", "a-model", "--key-file", "box.key", "--key-stdin", "--price", "own-box",
+            cwd=work, stdin=KEY,
         )  # fmt: skip
     written = yaml.safe_load((work / "firsthop.yaml").read_text())
 
@@ -143,7 +144,7 @@ def test_a_key_may_lie_in_the_systems_keyring(work: Path, local: Cloud, tmp_path
         made = firsthop(
             "init", *device(local), "--provider", "nvidia_nim", "--endpoint", cloud.base_url,
             "--model", "a-model", "--key-keyring", "firsthop/box", "--key-stdin",
-            cwd=work, stdin=KEY, environ=environ,
+            "--price", "own-box", cwd=work, stdin=KEY, environ=environ,
         )  # fmt: skip
         assert made.returncode == 0, made.stdout + made.stderr
         asked = firsthop("ask", "--json", "hm?", cwd=work, environ=environ)

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from router import AsyncRouter, NoAnswer
+from router import AsyncRouter, NoAnswer, providers
 from router.config import shipped
 from router.ledger.pricing import PriceBook, worst_case
 from router.providers.base import Transport
@@ -79,7 +79,9 @@ def call_usd(cloud: Cloud) -> Decimal:
     """Most that one call can cost."""
     prices = PriceBook.load(shipped("configs") / "prices.yaml")
     today = datetime.datetime.now(datetime.UTC).date()
-    line = prices.find(cloud.provider, cloud.price or "", today)
+    dialect = providers.dialect(cloud.provider)
+    url = dialect.base_url if dialect is not None else None
+    line = prices.find(cloud.provider, cloud.price or "", today, url)
     assert line is not None, f"no price is known: name a line of prices.yaml ({cloud.needs[-1]})"
     bound = int(prompt_bound((Message(role="user", content=PROMPT),)).bound)
     return worst_case(line, bound, MOST_TOKENS)

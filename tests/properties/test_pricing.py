@@ -27,6 +27,7 @@ def lines(draw: st.DrawFn) -> PriceLine:
         model="m",
         input_usd_per_1m=draw(PRICES),
         cached_input_usd_per_1m=draw(st.none() | PRICES),
+        cache_write_input_usd_per_1m=draw(st.none() | PRICES),
         output_usd_per_1m=draw(PRICES),
         source="here",
         checked=DAY,
@@ -37,10 +38,12 @@ def lines(draw: st.DrawFn) -> PriceLine:
 @st.composite
 def usages(draw: st.DrawFn) -> Usage:
     input_tokens = draw(TOKENS)
+    cached = draw(st.none() | st.integers(0, input_tokens))
     return Usage(
         input_tokens=input_tokens,
         output_tokens=draw(TOKENS),
-        cached_input_tokens=draw(st.none() | st.integers(0, input_tokens)),
+        cached_input_tokens=cached,
+        cache_write_tokens=draw(st.none() | st.integers(0, input_tokens - (cached or 0))),
         reasoning_tokens=draw(st.none() | TOKENS),
     )
 
@@ -58,8 +61,11 @@ def test_a_cost_is_the_exact_fraction_whatever_precision_the_app_has_set(
     assert usage.output_tokens is not None
     cached = usage.cached_input_tokens or 0
     cached_price = line.cached_input_usd_per_1m
+    written = usage.cache_write_tokens or 0
+    written_price = line.cache_write_input_usd_per_1m
     exact = (
-        (usage.input_tokens - cached) * Fraction(line.input_usd_per_1m)
+        (usage.input_tokens - cached - written) * Fraction(line.input_usd_per_1m)
+        + written * Fraction(line.input_usd_per_1m if written_price is None else written_price)
         + cached * Fraction(line.input_usd_per_1m if cached_price is None else cached_price)
         + usage.output_tokens * Fraction(line.output_usd_per_1m)
     ) / 1_000_000
@@ -109,6 +115,7 @@ def test_nor_where_the_price_steps_and_the_prompt_stays_under_its_bound(
 @given(lines(), usages(), usages())
 def test_two_calls_cost_the_sum_of_each(line: PriceLine, a: Usage, b: Usage) -> None:
     both = Usage(
+        cache_write_tokens=(a.cache_write_tokens or 0) + (b.cache_write_tokens or 0),
         input_tokens=(a.input_tokens or 0) + (b.input_tokens or 0),
         output_tokens=(a.output_tokens or 0) + (b.output_tokens or 0),
         cached_input_tokens=(a.cached_input_tokens or 0) + (b.cached_input_tokens or 0),

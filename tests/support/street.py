@@ -98,6 +98,9 @@ class Fixed:
     def worst_case(self, input_tokens: int, max_output_tokens: int) -> Decimal | None:
         return None if self.usd_per_token is None else self.usd_per_token * max_output_tokens
 
+    def at(self, wall_s: float) -> Fixed:
+        return self
+
 
 Event = Began | Attempt | Closed
 

@@ -14,6 +14,8 @@ from router.clock import Clock, ManualClock
 from router.compose import Router, fit
 from router.drive.live import Live
 from router.errors import ConfigError, LedgerError, RateLimited
+from router.hops import Outcome
+from router.types import Message, Request
 
 TEXT = """\
 version: 1
@@ -187,6 +189,52 @@ def test_a_target_that_ends_is_warned_of_at_load_with_its_day_and_its_heirs(
         assert line.startswith("target cloud: ")
         assert says in line
         assert "; use " in line
+
+
+DATED = """\
+prices:
+  - {id: old, provider: scripted, model: script, input_usd_per_1m: "1", output_usd_per_1m: "1",
+     source: s, checked: 2026-11-01, valid_from: 2026-11-01}
+  - {id: new, provider: scripted, model: script, input_usd_per_1m: "3", output_usd_per_1m: "3",
+     source: s, checked: 2026-11-01, valid_from: 2026-12-01}
+"""
+SPENDS = "[{text: x, usage: {input_tokens: 5, output_tokens: 5}}]"
+
+
+def test_a_router_that_runs_on_takes_a_new_price_on_its_day(tmp_path: Path) -> None:
+    (tmp_path / "own.yaml").write_text(DATED)
+    config = write(
+        tmp_path, ("policy: device-only", "policy: device-only\nprices: own.yaml"),
+        ("[{text: x}]", SPENDS),
+    )  # fmt: skip
+    clock = at("2026-11-30")
+
+    async def asked() -> list[tuple[str | None, str]]:
+        router = Router.of(config, clock=clock)
+        found = []
+        ask = Request(messages=(Message(role="user", content="hm?"),))
+        for _ in range(3):
+            (outcome,) = [x async for x in router.run(ask, None) if isinstance(x, Outcome)]
+            (one,) = outcome.hops[-1].attempts
+            found.append((one.price, f"{one.cost_usd:f}"))
+            clock.advance(43_200 - 1)
+        await router.aclose()
+        return found
+
+    assert asyncio.run(asked()) == [("old", "0.000010")] * 2 + [("new", "0.000030")]
+
+
+NIM = UNPRICED.replace("openai_compatible", "nvidia_nim")
+
+
+def test_a_nim_of_one_s_own_is_not_free_because_nvidia_s_trial_is(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no price is known for target cloud"):
+        fitted(tmp_path, NIM)
+    box = fitted(tmp_path, NIM + "    price: own-box\n")["cloud"]
+    hosted = fitted(tmp_path, NIM.replace("    base_url: http://127.0.0.1:9/v1\n", ""))["cloud"]
+
+    assert box.meter.price == "nvidia_nim/own-box@2024-01-01"
+    assert hosted.meter.price == "nvidia_nim/*@2024-06-01"
 
 
 def test_a_model_s_size_goes_with_its_target(tmp_path: Path) -> None:

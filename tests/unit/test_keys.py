@@ -195,6 +195,7 @@ targets:
     model: a-model
     api_key: {place}
     transport: {transport}
+    price: own-box
 """
 
 

@@ -95,6 +95,7 @@ def test_every_shipped_model_is_of_a_provider_and_its_days_are_in_order() -> Non
     [
         ("gpt-4o", [date(2026, 10, 1), date(2027, 4, 14)]),
         ("gpt-4.1", [date(2026, 10, 14), date(2027, 4, 14)]),
+        ("gpt-4.1-nano", [date(2027, 4, 14)]),
         ("Phi-3.5-mini-instruct", [date(2025, 8, 30)]),
     ],
 )
@@ -103,6 +104,13 @@ def test_the_days_that_sources_dispute_are_all_shipped(model: str, days: list[da
     assert found is not None
     assert [end.on for end in found.retires] == days
     assert Life(what=model, ends=found.retires).conflict == (len(days) > 1)
+
+
+def test_a_list_that_nobody_looked_at_again_was_checked_on_its_own_day() -> None:
+    schedule = "Microsoft's schedule of "
+    ends = [end for facts in shipped().models for end in facts.retires]
+    found = {(e.source, str(e.checked)) for e in ends if e.source.startswith(schedule)}
+    assert found == {(f"{schedule}2026-07-07", "2026-07-07")}
 
 
 def test_what_is_named_as_a_successor_has_not_ended_itself() -> None:

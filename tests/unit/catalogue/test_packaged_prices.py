@@ -25,7 +25,7 @@ from genai_prices.types import (
     TimeOfDateConstraint,
 )
 
-from router.catalogue.packaged import packaged
+from router.catalogue.packaged import _service, packaged
 from router.ledger.pricing import cost, worst_case
 from router.types import Usage
 
@@ -94,6 +94,28 @@ def test_of_anybody_s_server_the_address_tells_whose_prices_hold(data: list[Prov
     assert packaged("openai_compatible", "gpt-x", DAY, "https://api.openai.test/v1") is not None
     for url in ("https://gateway.test/v1", "http://127.0.0.1:8000/v1", None):
         assert packaged("openai_compatible", "gpt-x", DAY, url) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "whose"),
+    [
+        ("https://api.openai.com", "openai"),
+        ("https://API.openai.com:443/v1", "openai"),
+        ("https://openrouter.ai/api/v1", "openrouter"),
+        ("https://router.huggingface.co/groq/openai/v1", "huggingface_groq"),
+        ("https://x.cloud.databricks.com/serving-endpoints", "databricks"),
+        ("https://api.openai.com.evil.example/v1", None),
+        ("https://api.openai.com@evil.example/v1", None),
+        ("https://evil.example/x.googleapis.com/", None),
+        ("https://evil.example?a.googleapis.com", None),
+        ("https://evil/a.openai.azure.com", None),
+        ("https://generativelanguage.googleapis.com.evil.example/v1", None),
+        ("https://[::1/v1", None),
+    ],
+)
+def test_a_service_is_known_by_its_whole_host(url: str, whose: str | None) -> None:
+    found = _service("openai_compatible", url)
+    assert (found and found.id) == whose
 
 
 def test_an_id_pins_a_model_wherever_it_is_asked(data: list[Provider]) -> None:

@@ -152,7 +152,7 @@ def test_free_lines_for_any_model_and_the_package_s_own_have_nobody_beside_them(
     prices = lists(Path())
     for provider, name in (
         ("device", "phi-3.5-mini"),
-        ("nvidia_nim", "m"),
+        ("scripted", "m"),
         ("azure_ai", "genai-prices/openai/gpt-4o"),
     ):
         counts = prices.find(provider, name, DAY)
@@ -178,6 +178,15 @@ def test_a_deployment_that_names_nothing_is_not_known_and_nothing_is_guessed() -
 
     assert (facts.line, facts.facts, facts.lives) == (None, None, ())
     assert (facts.max_input_tokens, facts.conflicts_say(), facts.warnings(DAY)) == (None, (), ())
+
+
+def test_a_nim_is_a_trial_at_nvidia_s_and_of_unknown_price_on_a_box_of_one_s_own() -> None:
+    box = target("m", "nvidia_nim", "http://127.0.0.1:8000/v1")
+    found = [
+        facts_of(one, price, lists(Path()), DAY).line
+        for one, price in ((target("m", "nvidia_nim"), None), (box, None), (box, "own-box"))
+    ]
+    assert [line and line.basis for line in found] == ["trial", None, "own box"]
 
 
 def test_a_price_of_zero_with_a_reason_is_no_name_of_a_model() -> None:

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.clock import ManualClock
 from router.drive.ids import new_id
 from router.drive.live import Allowance
-from router.drive.meter import PriceMeter
+from router.drive.meter import DatedMeter, PriceMeter
 from router.hops import Attempt
 from router.ledger.pricing import PriceLine
 from router.types import Usage
@@ -52,6 +53,27 @@ def test_a_priced_line_needs_usage_to_know_a_cost() -> None:
     assert meter.cost(Usage(input_tokens=1_000_000, output_tokens=500_000)) == Decimal(2)
     assert meter.cost(Usage(input_tokens=3)) is None
     assert meter.worst_case(1_000_000, 1_000_000) == Decimal(3)
+
+
+def test_a_meter_takes_the_line_of_the_day_and_looks_it_up_once_a_day() -> None:
+    clock, asked = ManualClock(wall=86_400 * 20_000 - 2.0), []
+    usage = Usage(input_tokens=1_000_000, output_tokens=0)
+
+    def line_on(day: date) -> PriceLine | None:
+        asked.append(day)
+        return {date(2024, 10, 3): line("1", "1"), date(2024, 10, 4): line("9", "9")}.get(day)
+
+    meter = DatedMeter(line_on, clock)
+    paid = []
+    for _ in range(3):
+        paid.append((meter.cost(usage), meter.worst_case(1_000_000, 0), meter.price))
+        clock.advance(1.0)
+
+    assert paid == [(1, 1, "a-line"), (1, 1, "a-line"), (9, 9, "a-line")]
+    assert asked == [date(2024, 10, 3), date(2024, 10, 4)]
+    assert meter.at(clock.wall() - 10).cost(usage) == 1
+    clock.advance(86_400)
+    assert (meter.price, meter.cost(usage)) == (None, None)
 
 
 def attempt(cost_usd: Decimal | None) -> Attempt:

@@ -188,7 +188,7 @@ def test_shipped_prices_are_dated_gpt_4o_halved() -> None:
     ("provider", "model", "basis"),
     [
         ("device", "phi-3.5-mini", "own device"),
-        ("nvidia_nim", "microsoft/phi-4-mini-instruct", "trial"),
+        ("nvidia_nim", "own-box", "own box"),
         ("scripted", "anything", "stand-in"),
         ("openai_compatible", "stand-in", "stand-in"),
         ("openai_compatible", "own-box", "own box"),
@@ -233,11 +233,64 @@ def test_the_worst_case_reckons_with_the_price_a_prompt_may_reach() -> None:
     assert worst_case(stepped(), 1001, 100) == Decimal("0.006505")
 
 
-def test_the_worst_case_reckons_with_writing_to_a_cache_and_the_cost_cannot() -> None:
+def test_tokens_written_to_a_cache_are_priced_apart_and_at_worst_are_all_of_them() -> None:
     dear = line(cache_write_input_usd_per_1m=Decimal(4))
+    usage = Usage(input_tokens=1_000_000, output_tokens=0)
+    parts = replace(usage, cached_input_tokens=200_000, cache_write_tokens=300_000)
 
     assert worst_case(dear, 1_000_000, 0) == 4
-    assert cost(dear, Usage(input_tokens=1_000_000, output_tokens=0)) == Decimal("2.5")
+    assert cost(dear, parts) == Decimal("1.25") + Decimal("0.25") + Decimal("1.2")
+    assert cost(dear, usage) == cost(line(), replace(usage, cache_write_tokens=9)) == Decimal("2.5")
+
+
+def test_what_a_model_wrote_to_its_cache_is_in_its_shipped_price() -> None:
+    luna = PriceBook.load(SHIPPED).find("azure_ai", "gpt-5.6-luna", DAY)
+    usage = Usage(input_tokens=10_000, cache_write_tokens=10_000, output_tokens=10)
+
+    assert luna is not None
+    assert cost(luna, usage) == Decimal("0.002512")
+
+
+def test_more_tokens_of_a_cache_than_tokens_cost_an_unknown_amount() -> None:
+    usage = Usage(input_tokens=10, cached_input_tokens=6, cache_write_tokens=5, output_tokens=1)
+    assert cost(line(), usage) is None
+    assert cost(line(), replace(usage, cache_write_tokens=4)) is not None
+
+
+# Whose server it is
+
+NVIDIA = "https://integrate.api.nvidia.com/v1"
+
+
+@pytest.mark.parametrize(
+    ("url", "basis"),
+    [
+        (NVIDIA, "trial"),
+        (NVIDIA.upper(), "trial"),
+        ("http://127.0.0.1:8000/v1", None),
+        ("https://nim.partner.example/v1", None),
+        ("https://integrate.api.nvidia.com.evil.example/v1", None),
+        ("http://[::1/v1", None),
+        (None, None),
+    ],
+)
+def test_a_trial_is_free_only_where_nvidia_hosts_it(url: str | None, basis: str | None) -> None:
+    found = PriceBook.load(SHIPPED).find("nvidia_nim", "microsoft/phi-4-mini-instruct", DAY, url)
+    assert (found and found.basis) == basis
+
+
+def test_a_line_of_a_host_counts_there_alone_and_before_one_without(tmp_path: Path) -> None:
+    of_host = GOOD | {"id": "there", "host": "API.example", "valid_from": "2025-01-01"}
+    book = PriceBook.load(written(tmp_path, of_host, GOOD))
+    urls = ("https://api.example/v1", "https://api.example:8443", "https://other.example", None)
+
+    found = [book.find("p", "m", DAY, url) for url in urls]
+    assert [one and one.id for one in found] == ["there", "there", *["p/m@2026-01-01"] * 2]
+    elsewhere = book.find("p", "there", DAY, urls[2])
+    assert elsewhere is not None, "an id pins its line"
+    twice = written(tmp_path, of_host, of_host | {"id": "again", "host": "api.example"})
+    with pytest.raises(ConfigError, match="already prices this model"):
+        PriceBook.load(twice)
 
 
 def test_what_costs_something_past_a_length_is_not_free() -> None:

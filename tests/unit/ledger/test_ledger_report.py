@@ -233,3 +233,14 @@ def test_what_cut_answers_probably_cost_stands_beside_what_is_known(
     assert (row.estimated_input_tokens, row.estimated_output_tokens) == (40, 9)
     assert (row.queue_s, row.connect_s, row.reached) == (1.5, 0.0, True)
     assert report.request("d3").request.cost_usd is None
+
+
+def test_the_parts_of_the_tokens_are_kept(ledger: Ledger, report: Report) -> None:
+    parts = {"cached_input_tokens": 5, "cache_write_tokens": 4, "reasoning_tokens": 3}
+    one = attempt("d1", usage=Usage(input_tokens=9, output_tokens=8, **parts))
+    ledger.begin(began("d1"))
+    ledger.end("d1", 0, one)
+    ledger.close_request(closed("d1", hop("d1", attempts=(one,))))
+
+    (row,) = report.request("d1").hops[0].attempts
+    assert {name: getattr(row, name) for name in parts} == parts
