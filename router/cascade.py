@@ -209,7 +209,6 @@ class _Walker:
         """
         beside = call.of_rival()
         self.taken(beside)
-        self.ladder.use_up(beside.target)
         first, other = (beside, call) if self.seen.by_rival else (call, beside)
         stronger = first is beside and self.may_show(beside)  # than any that could still come
         self.entries.append(Ended(f"{first.target} ended first", first.hop))
@@ -230,6 +229,7 @@ class _Walker:
 
     def taken(self, call: Call) -> None:
         self.bounds.hops += 1
+        self.ladder.use_up(call.target)  # nor is it ever asked beside another
         self.entries.append(Taken(call.hop, call.cause, call.because, call.commits))
 
     def ended(self, call: Call, *, shown: bool) -> Verdict | None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from urllib.parse import urlsplit
 
 from .. import providers
+from ..errors import ConfigError
 from ..ledger.pricing import PriceLine
-from ..providers.base import Target
+from ..providers.base import Dialect, Target
 from .life import End, Life
 from .models import ModelFacts, shipped
 from .prices import Prices
@@ -78,7 +80,7 @@ def facts_of(
         model=model,
         line=line,
         price_conflicts=prices.others(line, on, url) if conflicts and line is not None else (),
-        lives=tuple(_lives(target.provider, model, facts, line)),
+        lives=tuple(_lives(target, model, facts, line)),
         facts=facts,
     )
 
@@ -95,14 +97,15 @@ def address(target: Target) -> str | None:
 
 
 def _lives(
-    provider: str, model: str, facts: ModelFacts | None, line: PriceLine | None
+    target: Target, model: str, facts: ModelFacts | None, line: PriceLine | None
 ) -> list[Life]:
     """Of the service, by its dialect, and of the model, by the catalogue and the price line."""
     found = []
-    dialect = providers.dialect(provider)
+    provider = target.provider
+    dialect = _dialect(target)
     if dialect is not None and dialect.retired is not None:
         end = End(on=date.fromisoformat(dialect.retired), source="the service itself")
-        found.append(Life(what=provider, ends=(end,), successors=dialect.successors or ""))
+        found.append(Life(what=_service(target), ends=(end,), successors=dialect.successors or ""))
     ends = list(facts.retires) if facts is not None else []
     if line is not None and line.retires is not None:
         ends.append(End(on=line.retires, source=line.source, checked=line.checked))
@@ -112,3 +115,20 @@ def _lives(
         what = f"model {model} of {provider}"
         found.append(Life(what=what, ends=in_order, successors=successors))
     return found
+
+
+def _dialect(target: Target) -> Dialect | None:
+    """As it is spoken to. A target that is wrong is complained of where it is built, not here."""
+    try:
+        return providers.dialect_of(target)
+    except ConfigError:
+        return providers.dialect(target.provider)
+
+
+def _service(target: Target) -> str:
+    """What it is that ends: the provider, or one of its addresses, shown without its query."""
+    dialect = providers.dialect(target.provider)
+    if target.base_url is None or (dialect is not None and dialect.retired is not None):
+        return target.provider
+    url = urlsplit(target.base_url)
+    return f"{target.provider} at {url.hostname}{url.path}"

@@ -1,7 +1,8 @@
 """Places that can answer, one module each.
 
 A module in this package is a provider when it defines ``build(target) -> Provider``; there is no
-table. One that speaks the chat-completions wire also has a ``DIALECT``.
+table. One that speaks the chat-completions wire also has a ``DIALECT``, and where that
+depends on the target a ``dialect_of(target)``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from ..document import nearest
 from ..errors import ConfigError
 from .base import Dialect, Provider, Target
 
-__all__ = ["Dialect", "Provider", "Target", "build", "dialect", "names"]
+__all__ = ["Dialect", "Provider", "Target", "build", "dialect", "dialect_of", "names"]
 
 
 @lru_cache(maxsize=1)
@@ -35,6 +36,17 @@ def dialect(name: str) -> Dialect | None:
     Raises: ConfigError when there is no such provider.
     """
     return cast("Dialect | None", getattr(_module(name), "DIALECT", None))
+
+
+def dialect_of(target: Target) -> Dialect | None:
+    """How `target` in particular is spoken to, where its provider knows several ways.
+
+    Else as `dialect`. Raises: ConfigError when there is no such provider, or the target is wrong.
+    """
+    its_own = getattr(_module(target.provider, target), "dialect_of", None)
+    if its_own is None:
+        return dialect(target.provider)
+    return cast("Dialect", its_own(target))
 
 
 def build(target: Target) -> Provider:

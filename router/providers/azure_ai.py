@@ -9,6 +9,7 @@ which it is, unless `dialect` does; `azure_forms.py` has them all.
 from __future__ import annotations
 
 from .azure_entra import Credential
+from .azure_forms import find_form
 from .azure_wire import AzureWire
 from .base import Dialect, Provider, Target
 
@@ -21,6 +22,11 @@ DIALECT = Dialect(
     abilities=frozenset({"tools", "json"}),
     lists_models=False,
 )
+
+
+def dialect_of(target: Target) -> Dialect:
+    """How the form of Azure that `target` names speaks. Raises: ConfigError."""
+    return find_form(target, DIALECT).dialect
 
 
 def build(target: Target, *, credential: Credential | None = None) -> Provider:

@@ -28,10 +28,19 @@ OPTIONS = ("api_version", "deployment", "dialect")
 """The options that are read here."""
 
 EXAMPLE = "https://my-resource.openai.azure.com/openai/v1/"
+EXAMPLE_VERSION = "2024-10-21"
 INFERENCE_VERSION = "2024-05-01-preview"
 INFERENCE_ENDED = "2026-08-26"
 
 _NEWER_FIELDS = "2024-09-01"
+_SERVICE = re.compile(
+    r"\.(openai|cognitiveservices|services\.ai|models\.ai|inference\.ml)\.azure\.(?:com|us|cn)\Z"
+)
+_NATIONAL = re.compile(r"\.azure\.(us|cn)\Z")
+_RESOURCE_PATH = re.compile(
+    r"|/models|(/api/projects/[^/]+)?/openai/v1|/openai/deployments/[^/]+", re.I
+)
+"""Below which paths a resource serves chat completions."""
 _VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(-preview)?|preview|latest")
 _SCOPES: dict[Name, str] = {
     "v1": "https://ai.azure.com/.default",
@@ -49,7 +58,7 @@ class Form:
         base_url: The address without the route; as configured where there is none to add.
         route: What follows it, a query included.
         dialect: How the service speaks there.
-        scope: What an Entra token has to be good for.
+        scope: What an Entra token has to be good for, in the public cloud.
         api_version: As it stands in the query. None: there is none.
         list_url: Where its list of models lies. None: this form has none.
     """
@@ -73,6 +82,7 @@ def find_form(target: Target, dialect: Dialect) -> Form:
     """
     url, version = _address(target)
     name = _name(target, url, version)
+    _check_scope(target, url)
     path = url.path.rstrip("/").removesuffix(CHAT_ROUTE)
     route, headers = CHAT_ROUTE, {}
     if name == "v1":
@@ -85,7 +95,8 @@ def find_form(target: Target, dialect: Dialect) -> Form:
             )
     elif name == "deployments":
         version = _needed(target, version)
-        path = path or f"/openai/deployments/{quote(target.model, safe='')}"
+        if path.lower() in ("", "/openai"):
+            path = f"/openai/deployments/{quote(target.model, safe='')}"
         newer = not version[0].isdigit() or version >= _NEWER_FIELDS
         dialect = replace(
             dialect,
@@ -97,11 +108,11 @@ def find_form(target: Target, dialect: Dialect) -> Form:
         dialect = replace(dialect, key_headers=("authorization",), cap_field="max_tokens")
     else:
         version = version or INFERENCE_VERSION
-        if not path and (url.hostname or "").endswith(".services.ai.azure.com"):
+        if not path and _service(url) == "services.ai":
             path = "/models"
         headers["extra-parameters"] = "pass-through"  # for what its own schema doesn't list
         dialect = replace(dialect, key_headers=("authorization", "api-key"), cap_field="max_tokens")
-        if path.endswith("/models"):
+        if path.lower().endswith("/models"):
             dialect = replace(
                 dialect,
                 retired=INFERENCE_ENDED,
@@ -166,14 +177,57 @@ def _name(target: Target, url: SplitResult, version: str | None) -> Name:
             )
         name: Name = given
         return name
-    host, path = url.hostname or "", url.path.rstrip("/").removesuffix(CHAT_ROUTE)
-    if host.endswith(".inference.ml.azure.com"):
+    service, path = _service(url), url.path.rstrip("/").removesuffix(CHAT_ROUTE)
+    if service == "inference.ml":
         return "online"
-    if host.endswith(".models.ai.azure.com") or path.endswith("/models"):
+    if service == "models.ai":
+        return "inference"
+    if service is not None:
+        _check_path(target, url, path, version)
+    path = path.lower()
+    if path.endswith("/models"):
         return "inference"
     if "/deployments/" in path or (version and not path.endswith("/v1")):
         return "deployments"
     return "v1"
+
+
+def _host(url: SplitResult) -> str:
+    return (url.hostname or "").rstrip(".")
+
+
+def _service(url: SplitResult) -> str | None:
+    """Which of Azure's services the host is one of. None: of none that is known."""
+    found = _SERVICE.search(_host(url))
+    return None if found is None else found[1]
+
+
+def _check_path(target: Target, url: SplitResult, path: str, version: str | None) -> None:
+    """Raises: ConfigError for a path of a resource that has no chat completions below it."""
+    dated = version is not None and version[0].isdigit()
+    if _RESOURCE_PATH.fullmatch(path) or (dated and path.lower() == "/openai"):
+        return
+    right = f"https://{_host(url)}/openai/v1/"
+    if dated or "/deployments" in path.lower():
+        right = f"https://{_host(url)}/openai/deployments/{quote(target.model, safe='')}"
+        right += f"?api-version={version or EXAMPLE_VERSION}"
+    raise ConfigError(
+        "is an address of Azure's that has no chat completions",
+        field=_field(target, None),
+        hint=f"write {right}; with the option `dialect` it is taken as it stands",
+    )
+
+
+def _check_scope(target: Target, url: SplitResult) -> None:
+    """Raises: ConfigError for Entra in a national cloud when its scope isn't given."""
+    if target.options.get("auth") != "entra" or "scope" in target.options:
+        return
+    if _NATIONAL.search(_host(url)):
+        raise ConfigError(
+            "is needed for Entra in a national cloud, whose scopes are not the public one's",
+            field=_field(target, "scope"),
+            hint="its documents have it; it ends with /.default",
+        )
 
 
 def _needed(target: Target, version: str | None) -> str:
@@ -181,7 +235,7 @@ def _needed(target: Target, version: str | None) -> str:
         raise ConfigError(
             "is needed at an address of the versioned API",
             field=_field(target, "api_version"),
-            hint=f'such as "2024-10-21"; or use {EXAMPLE}, which has no versions',
+            hint=f'such as "{EXAMPLE_VERSION}"; or use {EXAMPLE}, which has no versions',
         )
     return version
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..clock import Clock
-from ..errors import AuthFailed, HopError
+from ..errors import AuthFailed, ConfigError, HopError
 from ..redaction import remember
 from .abilities import HABITS, habits
 from .azure_entra import OPTIONS as ENTRA_OPTIONS
@@ -55,6 +55,11 @@ class AzureWire(OpenAIWire):
             route=form.route,
             clock=clock,
         )
+        if identity is not None and not self._safe_for_tokens():
+            raise ConfigError(
+                "has to begin with https:// for `auth: entra`; else others can read the token",
+                field=f"targets.{target.name}.base_url",
+            )
         self.form = form
         self._identity = identity
         self._tokens = None if identity is None else Tokens(identity, clock)
@@ -84,6 +89,10 @@ class AzureWire(OpenAIWire):
         token = await one_token(self._identity, LOOK_S, self._clock)
         remember(token)
         return {"authorization": f"Bearer {token}"}
+
+    def _safe_for_tokens(self) -> bool:
+        """Whether what is sent there can be read by nobody on the way."""
+        return self.endpoint.loopback or self.endpoint.base_url.lower().startswith("https:")
 
     async def aclose(self) -> None:
         await super().aclose()

@@ -3,19 +3,17 @@
 The 202 carries the request's id in ``NVCF-REQID``. The status address is asked with that id and
 the same key until it says something else than 202. It is asked only for NVIDIA's own hosts, or if
 the config names it: a container of one's own that says 202 must not make its key go elsewhere.
-
-What comes may be a stream of events or one whole JSON object; the second is made into the first.
+What was taken is never sent again: whatever goes wrong from the 202 on is not retryable.
 """
 
 from __future__ import annotations
 
-import json
 import re
 import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from ..clock import Clock
@@ -24,7 +22,6 @@ from .base import Dialect, Target
 from .endpoint import Endpoint, find_endpoint
 from .http_call import Answer, Caller, within
 from .openai_errors import http_error
-from .transport import Reply
 
 if TYPE_CHECKING:
     from .openai_lean import LeanTransport
@@ -36,7 +33,6 @@ MOST_HELD_S = 300
 MOST_FAILURES = 3
 """In a row, of the status address itself; the answer may be there all the same."""
 
-_LONGEST_ANSWER = 64_000_000
 _ID = re.compile(r"[A-Za-z0-9_-]{1,128}")
 
 
@@ -92,28 +88,35 @@ class Pending:
             headers: Of the first call, the key among them.
 
         Raises: HopError with the status 202, whatever the status address said: the request was
-            taken, so it may have cost something.
+            taken, so it may have cost something, and to send it again would cost it twice.
         """
         url = f"{self._status.base_url}/{request_id}"
         asking = {name: value for name, value in headers.items() if name != "content-type"}
         pause_s, failures = FIRST_PAUSE_S, 0
         while True:
-            await within(self._clock.sleep(pause_s), deadline, self._timeout_s)
+            try:
+                await within(self._clock.sleep(pause_s), deadline, self._timeout_s)
+            except HopError as error:
+                _taken(error)
+                raise
             pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
             async with AsyncExitStack() as stack:
                 try:
                     answer = await stack.enter_async_context(self._ask(url, asking, deadline))
                 except HopError as error:
-                    error.reached, error.status = True, 202
-                    error.message = f"its answer was pending, and asking for it: {error.message}"
                     failures += 1
                     if not error.retryable or failures == MOST_FAILURES:
+                        _taken(error)
                         raise
                     pause_s = max(pause_s, error.retry_after_s or 0.0)
                     continue
                 failures = 0
                 if answer.status == 200:
-                    yield await _as_stream(answer, deadline, self._timeout_s)
+                    try:
+                        yield answer
+                    except HopError as error:  # what it holds broke off, or says an error
+                        error.retryable = False
+                        raise
                     return
                 await answer.drain()
 
@@ -150,41 +153,15 @@ class Pending:
         return LeanTransport(self._status, tls)
 
 
+def _taken(error: HopError) -> None:
+    """Make `error` one of a request that was taken and whose answer can't be had."""
+    error.reached, error.status, error.retryable = True, 202, False
+    error.message = f"its answer was pending, and asking for it: {error.message}"
+
+
 def request_id(headers: Mapping[str, str]) -> str | None:
     """The id in a 202's headers. None: there is none. Raises: BadWire for one no path can carry."""
     told = headers.get("nvcf-reqid")
     if told is not None and not _ID.fullmatch(told):
-        raise BadWire("answered 202 with a request id that is none", status=202)
+        raise BadWire("answered 202 with a request id that is none", status=202, retryable=False)
     return told
-
-
-async def _as_stream(answer: Answer, deadline: float, timeout_s: float) -> Answer:
-    """`answer`; one that came whole as the stream it would have been."""
-    kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if not kind.endswith("json"):
-        return answer
-    body = await answer.whole(_LONGEST_ANSWER)
-    headers = dict(answer.headers)
-    try:
-        whole: Any = json.loads(body)
-    except (ValueError, RecursionError):
-        whole = None
-    if isinstance(whole, dict) and isinstance(whole.get("choices"), list):
-        headers["content-type"] = "text/event-stream"
-        body = _events(whole)
-    pieces = iter([body])
-
-    async def read() -> bytes:
-        return next(pieces, b"")
-
-    return Answer(Reply(status=200, headers=headers, read=read), deadline, timeout_s)
-
-
-def _events(whole: Mapping[str, Any]) -> bytes:
-    """A completion as one event and the end mark: each message as the delta that says it all."""
-    choices = [
-        {**choice, "delta": choice.get("message")} if isinstance(choice, dict) else choice
-        for choice in whole["choices"]
-    ]
-    event = json.dumps({**whole, "choices": choices})
-    return f"data: {event}\n\ndata: [DONE]\n\n".encode()

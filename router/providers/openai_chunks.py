@@ -16,7 +16,7 @@ import msgspec
 
 from ..errors import BadWire, HopError
 from ..redaction import redact
-from ..types import Chunk, Finish, ToolCall, Usage
+from ..types import Chunk, Finish, TokenStat, ToolCall, Usage
 from .openai_calls import CallPiece, Calls, Function
 from .openai_errors import read_fault, stopped_for, stream_error
 from .sse import Event
@@ -35,10 +35,12 @@ _FINISHES: Mapping[str, Finish] = {
 
 class _Logprobs(msgspec.Struct):
     content: list[Token] | None = None
+    refusal: list[Token] | None = None
 
 
 class _Delta(msgspec.Struct):
     content: str | None = None
+    refusal: str | None = None  # in place of the content: the text of a model that declines
     tool_calls: list[CallPiece] | None = None
     function_call: Function | None = None  # a tool call, from before there could be several
 
@@ -113,21 +115,21 @@ class ChunkReader:
             self.done = True
             return None
         if event.name == b"error":
-            return self._broken(_decode(data, _ANYTHING))
+            return None if self.finished else self._broken(_decode(data, _ANYTHING))
         try:
             piece = _decode(data, _PIECE)
         except BadWire:
             if self.finished:
                 return None  # the text is whole; this can only have been the usage
             raise
-        if piece.error:
+        if piece.error and not self.finished:
             return self._broken({"error": piece.error})
         self._usage = piece.usage or self._usage
         choice = next((c for c in piece.choices or () if c.index == 0), None)
         if choice and choice.content_filter_results:
             self._filtered |= stopped_for(choice.content_filter_results)
-        text = (choice.delta.content or "") if choice and choice.delta else ""
-        tokens = token_stats(choice.logprobs.content or ()) if choice and choice.logprobs else ()
+        text = _text(choice.delta) if choice and choice.delta else ""
+        tokens = _tokens(choice.logprobs) if choice and choice.logprobs else ()
         if choice and choice.delta and not self.finished:
             self._collect(choice.delta)
         finish: Finish | None = None
@@ -168,12 +170,12 @@ class ChunkReader:
         return Chunk(tool_calls=calls, filtered=filtered, usage=usage)
 
     def _broken(self, payload: object) -> Chunk:
-        """An error object in the stream. A content filter's, once there is output, ends the answer.
+        """An error object before the end. A content filter's, once there is output, is the end.
 
         Raises: what any other stands for.
         """
         fault = read_fault(payload)
-        if not (fault.filtered and self._any_output) or self.finished:
+        if not (fault.filtered and self._any_output):
             raise stream_error(payload)
         self.finished = self._cut = True
         self._filtered |= set(fault.categories)
@@ -224,6 +226,14 @@ def joined(chunks: Sequence[Chunk]) -> Chunk:
         else:
             whole[name] = said[0] if said else nothing
     return Chunk(**whole)
+
+
+def _text(delta: _Delta) -> str:
+    return (delta.content or "") + (delta.refusal or "")
+
+
+def _tokens(logprobs: _Logprobs) -> tuple[TokenStat, ...]:
+    return token_stats([*(logprobs.content or ()), *(logprobs.refusal or ())])
 
 
 def _decode(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:

@@ -202,8 +202,9 @@ def _by_status(status: int, fault: Fault, said: str, headers: Mapping[str, str])
         case 407:
             return Unavailable(f"{said}; the proxy wants credentials", retryable=False)
         case 202:
-            return Unavailable(
-                f"{said}; the answer is still pending, and this wire can't wait for it"
+            return Unavailable(  # it was taken: sent again, it would be paid for again
+                f"{said}; the answer is still pending, and this wire can't wait for it",
+                retryable=False,
             )
         case 409 | 425:
             return Unavailable(said)

@@ -2,7 +2,7 @@
 
 Everything that the wire means is said here and in the files it names, once for all services and
 for both ways of sending: a service is a `Dialect`, a way of sending is a `Transport`. The answer is
-always streamed.
+always asked for as a stream; one that comes whole all the same is taken.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from .endpoint import CHAT_ROUTE, find_endpoint, key_headers
 from .http_call import Answer, Caller
 from .openai_body import request_body
 from .openai_errors import http_error, read_payload, stream_error
+from .openai_whole import as_stream
 from .options import check_options, flag
 from .sse import Parser
 from .transport import Reply, Transport
@@ -101,7 +102,8 @@ class OpenAIWire:
         try:
             body, headers = request_body(ask, self._target, self.dialect), self._headers(ask)
             deadline = self._caller.deadline()
-            async with self._sent(body, headers, deadline) as answer:
+            async with self._sent(body, headers, deadline) as sent:
+                answer = await as_stream(sent, deadline, self._target.timeout_s)
                 await self._check(answer)
                 yield Chunk(transit=answer.transit)
                 async with aclosing(self._read(answer)) as chunks:
@@ -174,9 +176,11 @@ class OpenAIWire:
         payload = read_payload(await answer.start(), answer.headers)
         if isinstance(payload, dict) and payload.get("error"):
             raise stream_error(payload)
+        paid = isinstance(payload, dict) and payload.get("usage")
         raise BadWire(
             f"answered with {kind}, not with text/event-stream; does {self.endpoint.chat_url} "
-            "speak chat completions?"
+            "speak chat completions?",
+            retryable=False if paid else None,
         )
 
     def _make_transport(self, tls: ssl.SSLContext) -> Transport:

@@ -137,6 +137,7 @@ def test_the_status_address_may_fail_and_a_model_is_not_given_up_for_it(
 
     error = failure(heard)
     assert (error.kind, error.status, error.unbilled) == (kind, 202, False)
+    assert not error.retryable, "what was taken is not sent again"
     assert "pending" in error.message
     assert len(other.sent) == asked_times
 
@@ -167,6 +168,18 @@ def test_a_late_answer_that_is_none_is_a_bad_wire(transport: Transport, answer: 
     assert failure(heard).kind == "bad_wire"
 
 
+@EACH_WAY
+@pytest.mark.parametrize("name", ["cut", "mid_stream_error", "json_error_200", "html_200"])
+def test_a_late_answer_that_fails_is_not_paid_for_again(transport: Transport, name: str) -> None:
+    """Each of them is retryable where it is the first answer."""
+    broken = load(WIRE / "common" / f"{name}.http")
+    heard, *_ = polled(transport, broken)
+
+    assert broken.expect["retryable"]
+    assert failure(heard).kind == broken.expect["error"]
+    assert not failure(heard).retryable
+
+
 @asynccontextmanager
 async def waiting(
     transport: Transport, first: Recording, status: Recording, timeout_s: float = 5.0
@@ -190,7 +203,8 @@ def test_waiting_ends_with_the_calls_own_time(transport: Transport) -> None:
 
     heard, took_s = asyncio.run(main())
 
-    assert failure(heard).kind == "timed_out"
+    assert (failure(heard).kind, failure(heard).status) == ("timed_out", 202)
+    assert not failure(heard).retryable
     assert took_s < 0.6 + 0.25
 
 
@@ -222,6 +236,7 @@ def test_an_id_that_no_path_can_carry_is_asked_for_nowhere(transport: Transport,
     heard, status = asyncio.run(main())
 
     assert failure(heard).kind in ("bad_wire", "unavailable")
+    assert not failure(heard).retryable
     assert status.sent == []
 
 
@@ -239,6 +254,7 @@ def test_a_container_of_ones_own_can_not_send_its_key_to_nvidia(transport: Trans
     heard, replay = asyncio.run(main())
 
     assert (failure(heard).kind, failure(heard).status) == ("unavailable", 202)
+    assert not failure(heard).retryable
     assert len(replay.sent) == 1
 
 

@@ -205,6 +205,32 @@ def test_a_service_that_ended_is_told_by_the_same_means_as_a_model() -> None:
     assert "azure_ai or nvidia_nim" in warning
 
 
+MODELS = "https://res.services.ai.azure.com/models/chat/completions?api-version=2024-05-01-preview"
+
+
+@pytest.mark.parametrize(
+    ("base_url", "warnings"),
+    [
+        (
+            MODELS,
+            [
+                "azure_ai at res.services.ai.azure.com/models/chat/completions was retired on "
+                "2026-08-26 (the service itself); use the resource's /openai/v1 address"
+            ],
+        ),
+        ("https://res.openai.azure.com/openai/v1/", []),
+        ("https://res.openai.azure.com/wrong", []),  # complained of where it is built
+        (None, []),
+    ],
+)
+def test_a_form_that_ended_is_told_and_the_provider_s_other_forms_live(
+    base_url: str | None, warnings: list[str]
+) -> None:
+    asked = replace(target("our-deployment"), base_url=base_url)
+
+    assert list(facts_of(asked, None, lists(Path()), DAY).warnings(DAY)) == warnings
+
+
 def test_a_declared_end_stands_beside_the_catalogue_s(tmp_path: Path) -> None:
     own = lists(tmp_path, line("gpt-5.5", more=", retires: 2026-12-24"))
     (life,) = facts_of(target("gpt-5.5"), None, own, DAY).lives

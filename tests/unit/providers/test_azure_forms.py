@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +40,8 @@ VERSIONED = f"{CHAT}?api-version={VERSION}"
 MODELS = f"{CHAT}?api-version=2024-05-01-preview"
 OLD = f"{RESOURCE}/openai/deployments/gpt"
 ONLINE = "https://ep.westeurope.inference.ml.azure.com"
+GOVERNMENT = "https://ep.usgovvirginia.inference.ml.azure.us"
+CHINA = "https://ep.chinaeast2.inference.ml.azure.cn"
 
 
 @pytest.mark.parametrize(
@@ -63,6 +66,40 @@ ONLINE = "https://ep.westeurope.inference.ml.azure.com"
             "deployments",
             f"{RESOURCE}/openai/deployments/my%20deployment{VERSIONED}",
         ),
+        (
+            f"{RESOURCE}/openai/?api-version={VERSION}",
+            {},
+            "deployments",
+            f"{RESOURCE}/openai/deployments/my%20deployment{VERSIONED}",
+        ),
+        (
+            f"{RESOURCE}/OpenAI/Deployments/gpt?api-version={VERSION}",
+            {},
+            "deployments",
+            f"{RESOURCE}/OpenAI/Deployments/gpt{VERSIONED}",
+        ),
+        (
+            "https://res.openai.azure.com./openai/v1",
+            {},
+            "v1",
+            f"https://res.openai.azure.com./openai/v1{CHAT}",
+        ),
+        (
+            "https://res.services.ai.azure.com/api/projects/p/openai/v1",
+            {},
+            "v1",
+            f"https://res.services.ai.azure.com/api/projects/p/openai/v1{CHAT}",
+        ),
+        (
+            f"{RESOURCE}/new/path",
+            {"dialect": "v1"},
+            "v1",
+            f"{RESOURCE}/new/path{CHAT}",
+        ),
+        ("https://gateway.example/llm", {}, "v1", f"https://gateway.example/llm{CHAT}"),
+        ("https://res.openai.azure.us", {}, "v1", f"https://res.openai.azure.us/openai/v1{CHAT}"),
+        (f"{GOVERNMENT}/score", {}, "online", f"{GOVERNMENT}/score"),
+        (f"{CHINA}/v1", {}, "online", f"{CHINA}/v1{CHAT}"),
         (f"{ONLINE}/score", {}, "online", f"{ONLINE}/score"),
         (f"{ONLINE}/v1", {}, "online", f"{ONLINE}/v1{CHAT}"),
         (f"{ONLINE}/v1{CHAT}", {}, "online", f"{ONLINE}/v1{CHAT}"),
@@ -162,7 +199,35 @@ def test_only_the_models_route_has_ended() -> None:
         (f"{ONLINE}/v1", {"deployment": "a b"}, "options.deployment", "name of a deployment"),
         (RESOURCE, {"dialect": "inferense"}, "options.dialect", "inference"),
         (f"{RESOURCE}/openai/v1?x=1", {}, "base_url", "query"),
-        ("http://[::1", {}, "base_url", "not a URL"),
+        (f"{RESOURCE}/openai", {}, "base_url", f"write {RESOURCE}/openai/v1/"),
+        (f"{RESOURCE}/openai/v1/models", {}, "base_url", f"write {RESOURCE}/openai/v1/"),
+        (f"{RESOURCE}/openai/v1/responses", {}, "base_url", f"write {RESOURCE}/openai/v1/"),
+        (f"{RESOURCE}/openai/v1/completions", {}, "base_url", f"write {RESOURCE}/openai/v1/"),
+        (
+            "https://res.services.ai.azure.com/api/projects/p",
+            {},
+            "base_url",
+            "write https://res.services.ai.azure.com/openai/v1/",
+        ),
+        (
+            "https://res.cognitiveservices.azure.cn/x",
+            {},
+            "base_url",
+            "write https://res.cognitiveservices.azure.cn/openai/v1/",
+        ),
+        (
+            f"{RESOURCE}/openai/deployments/",
+            {},
+            "base_url",
+            f"write {RESOURCE}/openai/deployments/my%20deployment?api-version={VERSION}",
+        ),
+        (
+            f"{RESOURCE}/openai/responses?api-version=2025-04-01-preview",
+            {},
+            "base_url",
+            "my%20deployment?api-version=2025-04-01-preview",
+        ),
+        ("http://[::1", {}, "base_url", "URL"),
     ],
 )
 def test_what_can_not_be_meant_is_refused_with_what_to_write(
@@ -173,6 +238,44 @@ def test_what_can_not_be_meant_is_refused_with_what_to_write(
 
     assert caught.value.field == f"targets.cloud.{field}"
     assert says.lower() in str(caught.value).lower()
+
+
+class Nobody:
+    """A credential that is never asked."""
+
+    async def get_token(self, *scopes: str) -> azure_entra.Token:
+        raise AssertionError(scopes)
+
+    async def close(self) -> None:
+        return None
+
+
+def by_entra(base_url: str, **options: Any) -> Any:
+    target = replace(bound(base_url, auth="entra", **options), api_key=None)
+    return azure_ai.build(target, credential=Nobody())
+
+
+@pytest.mark.parametrize(
+    "base_url", ["http://res.openai.azure.com", "http://gateway.example/openai/v1"]
+)
+def test_a_token_is_not_sent_where_others_can_read_it(base_url: str) -> None:
+    with pytest.raises(ConfigError, match="https://") as caught:
+        by_entra(base_url)
+
+    assert caught.value.field == "targets.cloud.base_url"
+    assert by_entra(base_url.replace("http:", "HTTPS:"))
+    assert by_entra("http://127.0.0.1:8000/v1")
+    assert azure_ai.build(bound(base_url)), "of a key nothing is said here"
+
+
+@pytest.mark.parametrize("base_url", ["https://res.openai.azure.us", f"{CHINA}/v1"])
+def test_the_scope_of_a_national_cloud_is_asked_for_not_guessed(base_url: str) -> None:
+    with pytest.raises(ConfigError, match="national cloud") as caught:
+        by_entra(base_url)
+
+    assert caught.value.field == "targets.cloud.options.scope"
+    assert by_entra(base_url, scope="https://its.own/.default")
+    assert azure_ai.build(bound(base_url))
 
 
 def documented() -> dict[str, dict[str, Any]]:

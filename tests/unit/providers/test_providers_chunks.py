@@ -6,6 +6,7 @@ import json
 from dataclasses import fields
 from typing import Any
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -70,6 +71,48 @@ def test_what_was_said_before_an_error_is_not_lost_with_it() -> None:
 
     assert came == Chunk(text="a", model="m", request_id="r")
     assert isinstance(error, BadWire)
+
+
+def finished() -> ChunkReader:
+    reader = ChunkReader()
+    reader.read(event('{"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}'))
+    assert reader.finished
+    return reader
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        event('{"error":{"message":"no","type":"server_error"}}'),
+        event('{"error":{"code":"content_filter"}}'),
+        Event(b"error", b'{"message":"no"}'),
+        Event(b"error", b"no JSON"),
+    ],
+)
+def test_an_error_after_the_finish_takes_nothing_away(late: Event) -> None:
+    reader = finished()
+    usage = event('{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}')
+
+    assert reader.read_all([late, usage]) == (None, None)
+    assert reader.end() == Chunk(usage=Usage(input_tokens=3, output_tokens=2))
+
+
+def test_usage_that_comes_with_a_late_error_counts() -> None:
+    reader = finished()
+    told = '{"error":{"message":"no"},"usage":{"prompt_tokens":3,"completion_tokens":2}}'
+
+    assert reader.read(event(told)) is None
+    assert reader.end() == Chunk(usage=Usage(input_tokens=3, output_tokens=2))
+
+
+def test_a_refusal_is_text_with_its_own_probabilities() -> None:
+    choice = {
+        "delta": {"content": None, "refusal": "No."},
+        "logprobs": {"content": None, "refusal": [{"token": "No.", "logprob": -0.5}]},
+    }
+    said = ChunkReader().read(event(json.dumps({"choices": [choice]})))
+
+    assert said == Chunk(text="No.", tokens=(TokenStat(-0.5),))
 
 
 def test_events_that_say_nothing_make_no_chunk() -> None:
