@@ -501,3 +501,19 @@ def test_a_breaker_that_opens_while_a_draft_is_written_is_heeded() -> None:
     assert ended.text == "the other"
     assert hops(ended.answer)[1] == ("cloud-0", "escalation", "failed: not_sent")
     assert found.calls()["cloud-0"] == 0
+
+
+def test_a_target_that_failed_is_not_asked_again_as_a_hedge() -> None:
+    found = hedged([Unavailable("down")], late(says("the second"), 5))
+
+    async def main() -> Ended:
+        senses = found.home.senses
+        for _ in range(20):
+            seen = Attempt(attempt_id="a", number=1, started_at=0, total_s=1, ttft_s=0.5)
+            senses.speeds.saw("cloud-1", seen)
+        return await timed(found, HEDGED)
+
+    ended = run_virtual(main())
+
+    assert ended.text == "the second"
+    assert found.calls() == {"cloud-0": 1, "cloud-1": 1}
