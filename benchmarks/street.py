@@ -410,7 +410,7 @@ def _figures(
 ) -> dict[str, Any]:
     """Of one setting. Seconds are of the requests that escalate without a race."""
     delays = sorted(_delay_s(outcomes[i]) for i in escalated)
-    firsts = sorted(outcomes[i].ttfb_s or 0.0 for i in escalated)
+    firsts = sorted(outcomes[i].ttfb_s or outcomes[i].total_s for i in escalated)
     ends = [outcome.total_s for outcome in outcomes]
     return {
         "dollars": float(bill),

@@ -301,7 +301,8 @@ class _Walker:
 
     def shown_because(self) -> str:
         """Why what was said goes to the caller whatever requirements say of it."""
-        if any(check.kind == "early" for check in self.seen.early):
+        accepted = [c for c in self.seen.early if c.kind == "early" and c.truth is True]
+        if accepted and not self.seen.by_rival:  # beside a rival it is said of the draft
             return "it was accepted early"
         if self.cause == "asked":
             return "the caller named this target"

@@ -33,9 +33,11 @@ class Lanes:
         self._context = context
         self._under_way: dict[int, UnderWay] = {}
         self._rivaled = False
-        self._hops: dict[asyncio.Task[None], UnderWay] = {}
+        self._tasks: dict[UnderWay, asyncio.Task[None]] = {}
         self._timer: asyncio.Task[None] | None = None
-        self._happened: asyncio.Queue[tuple[UnderWay, Chunk | Exception | None]] = asyncio.Queue()
+        self._happened: asyncio.Queue[tuple[UnderWay, Chunk | BaseException | None]] = (
+            asyncio.Queue()
+        )
 
     async def chunks(self, call: Call) -> AsyncGenerator[Chunk, None]:
         """What goes on to the caller, until one hop has ended, which is `ended`.
@@ -85,20 +87,20 @@ class Lanes:
         for index in [i for i, hop in self._under_way.items() if hop is not but]:
             hop = self._under_way.pop(index)
             hop.overtaken = True
-            self._cancel(hop)
+            self._tasks[hop].cancel()
 
     async def aclose(self) -> None:
         """Wait until nothing is left of those that were stopped; the rest is stopped too."""
         self._stop_timer()
         self._under_way.clear()
-        for task in self._hops:
+        for task in self._tasks.values():
             task.cancel()
-        if self._hops:
-            _, late = await asyncio.wait(self._hops, timeout=STOP_S)
-            for hop in [self._hops[task] for task in late]:
+        if self._tasks:
+            await asyncio.wait(self._tasks.values(), timeout=STOP_S)
+        for hop, task in self._tasks.items():
+            if not task.done():
                 log.warning("target %s has not stopped after %g s", hop.call.target, STOP_S)
-        for hop in self._hops.values():  # one stopped before its task began has not settled
-            hop.give_up()
+            hop.give_up()  # one that was stopped before its task began has not settled either
 
     def _begin(self, call: Call) -> None:
         rival = call.rival
@@ -135,22 +137,22 @@ class Lanes:
 
     def _start(self, hop: UnderWay) -> None:
         self._under_way[hop.call.hop] = hop
-        self._hops[asyncio.create_task(self._run(hop))] = hop
+        self._tasks[hop] = asyncio.create_task(self._run(hop))
 
     async def _run(self, hop: UnderWay) -> None:
         """The top of a task: what goes wrong is handed to whoever waits for the hop."""
-        wrong: Exception | None = None
+        wrong: BaseException | None = None
         try:
             async with aclosing(hop.chunks()) as chunks:
                 async for chunk in chunks:
                     self._happened.put_nowait((hop, chunk))
+        except asyncio.CancelledError as exc:  # a provider may have raised it: nobody must wait on
+            wrong = exc
+            raise
         except Exception as exc:
             wrong = exc
-        self._happened.put_nowait((hop, wrong))
-
-    def _cancel(self, hop: UnderWay) -> None:
-        for task in [task for task, its in self._hops.items() if its is hop]:
-            task.cancel()
+        finally:
+            self._happened.put_nowait((hop, wrong))
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -132,7 +132,7 @@ class Senses:
             last = attempt is attempts[-1]
             if last and overtaken and hedged and attempt.reached and attempt.ttft_s is None:
                 self.breakers.saw(target, "timed_out")
-            elif not (out_of_time and last) or self._silent(target, attempt):
+            elif not (out_of_time and last) or (not cold and self._silent(target, attempt)):
                 self.breakers.saw(target, attempt.error_kind)
 
     def _silent(self, target: str, attempt: Attempt) -> bool:

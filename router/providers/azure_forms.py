@@ -31,6 +31,7 @@ EXAMPLE = "https://my-resource.openai.azure.com/openai/v1/"
 EXAMPLE_VERSION = "2024-10-21"
 INFERENCE_VERSION = "2024-05-01-preview"
 INFERENCE_ENDED = "2026-08-26"
+_INSTEAD = "the resource's /openai/v1 address"
 
 _NEWER_FIELDS = "2024-09-01"
 _SERVICE = re.compile(
@@ -113,11 +114,7 @@ def find_form(target: Target, dialect: Dialect) -> Form:
         headers["extra-parameters"] = "pass-through"  # for what its own schema doesn't list
         dialect = replace(dialect, key_headers=("authorization", "api-key"), cap_field="max_tokens")
         if path.lower().endswith("/models"):
-            dialect = replace(
-                dialect,
-                retired=INFERENCE_ENDED,
-                successors="the resource's /openai/v1 address",
-            )
+            dialect = replace(dialect, retired=INFERENCE_ENDED, successors=_INSTEAD)
     deployment = _deployment(target, name)
     if deployment:
         headers["azureml-model-deployment"] = deployment

@@ -316,6 +316,21 @@ def test_a_rival_is_not_started_that_could_not_arrive() -> None:
     assert any("cloud-0 would end after 23.0 s, 20 allowed" in line for line in lines)
 
 
+@pytest.mark.parametrize("who", ["device", "cloud-0"])
+def test_a_provider_that_cancels_itself_leaves_nobody_waiting(who: str) -> None:
+    broken: Play = [3.0, asyncio.CancelledError()]
+    found = street(broken if who == "device" else slow(DOUBT, 90), broken)
+
+    async def main() -> None:
+        with pytest.raises(asyncio.CancelledError):
+            await collected(found.stream(TWO, ask()))
+
+    run_virtual(main())
+
+    assert len(found.sink.began) == len(found.sink.ended) == 2
+    assert [closed.outcome.status for closed in found.sink.closed] == ["cancelled"]
+
+
 # Doubt
 
 
