@@ -26,8 +26,7 @@ class Pace:
         """Tokens to read next when `left` are still unread, at least 1.
 
         A rest of a few tokens goes along with the last chunk: alone it would cost a whole pass. The
-        others are whole multiples of 16, which the kernels read best: SmolLM2 takes a tenth longer
-        for a token in chunks of 61 than in chunks of 60 or 64.
+        others are whole multiples of 16, a size that kernels are made for.
         """
         most = self._most()
         return left if left <= most + _STEP else most

@@ -30,12 +30,13 @@ def rungs_of(
     deadline_s = policy.limits.tightened(request.deadline_s, None).deadline_s
     found: dict[str, tuple[Rung, ...]] = {}
     prompt = PromptSize(request)
+    leaves = _leaves(request, policy, targets)
     for live in targets.values():
         name, tier = live.target.name, live.target.tier
         rung = Rung(
             name=name,
             tier=tier,
-            worst_case_usd=worst_case(live, request, policy, targets),
+            worst_case_usd=_most(live, leaves, request.messages, cap(live, request)),
             expected_s=senses.speeds.end_s(name, None),
             first_token_p95_s=senses.speeds.first_token_p95_s(name) if policy.hedge else None,
             unable=_unable(live, request, senses, prompt, deadline_s),
@@ -50,9 +51,15 @@ def worst_case(
     live: Live, request: Request, policy: Policy, targets: Mapping[str, Live]
 ) -> Decimal | None:
     """Most dollars one call can cost. None: not known."""
-    drafts = [cap(other, request) for other in targets.values()] if policy.attach_draft else [0]
-    bound = outgoing_bound(request, max(drafts) if policy.attach_draft else None)
-    return _most(live, bound, request.messages, cap(live, request))
+    leaves = _leaves(request, policy, targets)
+    return _most(live, leaves, request.messages, cap(live, request))
+
+
+def _leaves(request: Request, policy: Policy, targets: Mapping[str, Live]) -> int:
+    """Most tokens of text that leave for any target."""
+    if not policy.attach_draft:
+        return outgoing_bound(request, None)
+    return outgoing_bound(request, max(cap(live, request) for live in targets.values()))
 
 
 def worst_case_of(ask: Ask, live: Live) -> Decimal | None:

@@ -8,7 +8,6 @@ token is still good, so that no later call waits for it. It is made by azure-ide
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -139,14 +138,8 @@ class Tokens:
         self._clock = clock or SystemClock()
         self._credential: Credential | None = None
         self._token: Token | None = None
-        self._used: deque[str] = deque(maxlen=2)
         self._renew_at = 0.0
         self._fetching: asyncio.Task[Token] | None = None
-
-    @property
-    def secrets(self) -> tuple[str, ...]:
-        """The tokens that calls under way may carry, to keep them out of what is shown."""
-        return tuple(self._used)
 
     async def bearer(self) -> str:
         """A token that is good for a call now. Waits only when there is none.
@@ -213,7 +206,6 @@ class Tokens:
         guard_logs()  # azure-identity has made its loggers by now
         now = self._clock.wall()
         self._token = token
-        self._used.append(token.token)
         self._renew_at = token.expires_on - min(RENEW_BEFORE_S, (token.expires_on - now) / 2)
         return token
 

@@ -137,6 +137,3 @@ class AzureWire(OpenAIWire):
             "the Entra token was turned away: has the identity a role on this resource, such "
             f"as Cognitive Services User, and is {self._identity.scope} its scope (`scope`)?"
         )
-
-    def _shown_never(self) -> tuple[str, ...]:
-        return () if self._tokens is None else self._tokens.secrets

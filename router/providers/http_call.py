@@ -132,15 +132,9 @@ class Caller(Generic[P]):
                 error.transit = error.transit or answer.transit
                 raise
 
-    def seal(self, error: HopError, *more: str) -> None:
-        """Name the target and keep secrets out, which servers and libraries may have written in.
-
-        Args:
-            more: Secrets beside the target's key and its proxy's credentials.
-        """
+    def seal(self, error: HopError) -> None:
+        """Name the target and keep secrets out, which servers and libraries may have written in."""
         error.target = self._target.name
-        for secret in more:
-            remember(secret)
         error.message = redact(error.message)
         error.code = error.code and redact(error.code)
         error.args = (error.message,)

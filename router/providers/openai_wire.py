@@ -211,8 +211,4 @@ class OpenAIWire:
             error.message += f"; the service ended on {self.dialect.retired}"
             if self.dialect.successors:
                 error.message += f", use {self.dialect.successors} instead"
-        self._caller.seal(error, *self._shown_never())
-
-    def _shown_never(self) -> tuple[str, ...]:
-        """Secrets beside the key, to keep out of errors."""
-        return ()
+        self._caller.seal(error)

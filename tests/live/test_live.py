@@ -21,6 +21,7 @@ import pytest
 from router import AsyncRouter, NoAnswer, providers
 from router.config import shipped
 from router.ledger.pricing import PriceBook, worst_case
+from router.ledger.report import Report
 from router.providers.base import Transport
 from router.signals import prompt_bound
 from router.types import Message
@@ -160,6 +161,9 @@ def test_a_stream_can_be_left(name: str, transport: Transport, tmp_path: Path) -
         return ""
 
     asyncio.run(main())  # a model that thinks for all of its tokens has said nothing: no error
+    with Report.open(tmp_path / "ledger") as report:
+        (row,) = report.recent()
+    assert row.status in ("cancelled", "answered")
 
 
 @EACH_WAY
