@@ -55,6 +55,8 @@ def request(
     conversation: Conversation, options: Options, targets: Sequence[str], *, whole: bool = False
 ) -> Request:
     """The request that a call makes. Raises ConfigError that names the argument."""
+    if not options:
+        return Request(messages=messages(conversation), whole=whole)
     unknown = [name for name in options if name not in Options.__annotations__]
     if unknown:
         raise TypeError(
@@ -89,13 +91,24 @@ def messages(conversation: Conversation) -> tuple[Message, ...]:
         conversation = [Message(role="user", content=conversation)]
     if isinstance(conversation, bytes | Mapping) or not isinstance(conversation, Iterable):
         raise wrong("messages", "has to be text or a list of messages", conversation)
-    found = tuple(_message(f"messages[{i}]", turn) for i, turn in enumerate(conversation))
+    found = tuple([_plain(turn) or _message(i, turn) for i, turn in enumerate(conversation)])
     if not any(m.content.strip() or m.images for m in found):
         raise ConfigError("nothing was asked", field="messages")
     return found
 
 
-def _message(field: str, turn: object) -> Message:
+def _plain(turn: object) -> Message | None:
+    """A turn that is nothing but a role and text, as most are. None: it has to be looked at."""
+    if type(turn) is not dict or len(turn) != 2:
+        return None
+    role, content = turn.get("role"), turn.get("content")
+    if type(role) is not str or role not in _SPEAKERS or type(content) is not str:
+        return None
+    return Message(role=cast(Role, role), content=content) if content.isascii() else None
+
+
+def _message(number: int, turn: object) -> Message:
+    field = f"messages[{number}]"
     if isinstance(turn, Message):
         turn = {name: getattr(turn, name) for name in _TURN}
     if not isinstance(turn, Mapping):
@@ -123,6 +136,7 @@ def _message(field: str, turn: object) -> Message:
     )
 
 
+_SPEAKERS = frozenset(("system", "user", "assistant"))
 _TURN = ("role", "content", "images", "tool_calls", "tool_call_id")
 
 

@@ -82,6 +82,18 @@ class Router:
     senses: Senses
     transforms: tuple[Transform, ...] = ()
     named: dict[str, Watched] = field(default_factory=dict)
+    street: Orchestrator = field(init=False)
+
+    def __post_init__(self) -> None:
+        home = Home(
+            self.targets,
+            self.ledger,
+            self.clock,
+            self.senses,
+            self.config.keep_text,
+            self.transforms,
+        )
+        self.street = Orchestrator(home)
 
     @classmethod
     def of(
@@ -127,18 +139,10 @@ class Router:
         chosen, problem = watched.check(), watched.problem
         if request.cost_usd is not None:
             _check_prices(chosen, self.config, self.targets, limit="cost_usd of this call")
-        home = Home(
-            self.targets,
-            self.ledger,
-            self.clock,
-            self.senses,
-            self.config.keep_text,
-            self.transforms,
-        )
         notes = (
             () if problem is None else (f"the policy's file was changed and is wrong: {problem}",)
         )
-        return Orchestrator(home).run(request, chosen, notes)
+        return self.street.run(request, chosen, notes)
 
     def reload(self) -> Policy:
         """Read every key and policy file in use now. Returns the router's own policy in force.

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from contextlib import suppress
 
 import tenacity
@@ -29,11 +29,11 @@ SHORTEST_WAIT_S = 0.5
 
 
 class HopRun:
-    """One hop under way. Use it once: read `chunks` to the end or close it.
+    """One hop under way. Use it once: ask it for `next` until there is none, and close it.
 
     Attributes:
         attempts: Every call so far, as booked.
-        answer: What the call that got through gave; meaningful once `chunks` has ended.
+        answer: What the call that got through gave; meaningful once `next` gave None.
         released: Whether what it says goes on to the caller before its end.
         committed: Whether any of it has been handed on to the caller.
         out_of_time: Whether the request's deadline ended it.
@@ -76,6 +76,8 @@ class HopRun:
         self.committed = False
         self.out_of_time = False
         self._current: OneCall | None = None
+        self._through: OneCall | None = None
+        self._given = 0
         self.last_error: HopError | None = None
         self._last_wait_s = SHORTEST_WAIT_S
 
@@ -90,34 +92,38 @@ class HopRun:
             with suppress(LedgerError):
                 self._begun(0.0, entered=False).give_up()
 
-    async def chunks(self, release: Callable[[Reading], bool]) -> AsyncGenerator[Chunk, None]:
-        """Call until a call gets through, then hand on what it gives.
+    async def next(self, release: Callable[[Reading], bool]) -> Chunk | None:
+        """Call until a call gets through, then what it gives, a chunk each time. None: its end.
 
         Args:
             release: Says, of all that has come so far, that it may go to the caller from now on;
-                from there on there is no retry. Until then nothing is handed on; what is never
-                released is handed on when it is whole.
+                from there on there is no retry. Until then nothing is given out; what is never
+                released is given out when it is whole.
 
         Raises:
             HopError: the last call failed, and another wouldn't help or doesn't fit.
         """
-        one = await self._opened(release)
-        self.released = one.released
-        try:
-            for chunk in one.held:
-                self._hand_on(chunk)
-                yield chunk
-            while (more := await one.read()) is not None:
-                self._hand_on(more)
-                yield more
-        finally:
+        one = self._through
+        if one is None:
+            one = self._through = await self._opened(release)
+            self.released = one.released
+        if self._given < len(one.held):
+            chunk: Chunk | None = one.held[self._given]
+            self._given += 1
+        else:
+            chunk = await one.read()
+        if chunk is None:
+            self.answer = one.reading.completion()
+        elif self.released and (chunk.text or chunk.tool_calls):
+            self.committed = True
+        return chunk
+
+    async def aclose(self) -> None:
+        """Stop it, if it has not ended. Has to be called, whatever happened."""
+        one = self._through
+        if one is not None:
             self.out_of_time = one.out_of_time
             await one.close()
-        self.answer = one.reading.completion()
-
-    def _hand_on(self, chunk: Chunk) -> None:
-        if self.released and (chunk.text or chunk.tool_calls):
-            self.committed = True
 
     async def _opened(self, release: Callable[[Reading], bool]) -> OneCall:
         """The first call that gets through: until it is released, or to its end."""

@@ -11,10 +11,10 @@ from typing import NoReturn
 from ..clock import Clock, Deadline
 from ..errors import BadWire, HopError, TimedOut
 from ..hops import Attempt
+from ..limit import Limit
 from ..types import Ask, Chunk, Completion, Finish, TokenStat, ToolCall, Transit, Usage
 from .estimate import estimate
 from .ids import new_id
-from .limit import Limit
 from .live import Live
 
 log = logging.getLogger("firsthop")
@@ -183,16 +183,25 @@ class OneCall:
         if self.ended:
             return None
         try:
-            chunk = await self._next()
+            if self.source is None:
+                self._send()
+            assert self.source is not None
+            assert self.limit is not None
+            chunk = await self.limit.step(anext(self.source, None))
             if chunk is None and self.reading.finish is None:
                 raise BadWire("the answer ended without saying why")
         except HopError as exc:
             await self._fail(exc)
             raise
-        except Exception as exc:
-            error = HopError(f"broke its promise: {type(exc).__name__}: {exc}")
+        except TimeoutError as exc:
+            if self.limit is None or not self.limit.over:
+                raise await self._broken(exc) from exc
+            self.out_of_time = self.deadline_is_nearer
+            error = TimedOut(f"no whole answer within {self.timeout_s:.1f} s", retryable=False)
             await self._fail(error)
             raise error from exc
+        except Exception as exc:
+            raise await self._broken(exc) from exc
         except BaseException:
             await self.close()
             raise
@@ -207,19 +216,16 @@ class OneCall:
                 self.live.way.met(chunk.transit, began=self.reading.sent, now=now)
         return chunk
 
-    async def _next(self) -> Chunk | None:
-        if self.source is None or self.limit is None:
-            ask = replace(self.ask, attempt_id=self.attempt_id, timeout_s=self.timeout_s)
-            self.source = self.live.provider.stream(ask)
-            self.limit = Limit(max(0.0, self.until - self.clock.now()))
-        try:
-            return await self.limit.step(anext(self.source, None))
-        except TimeoutError as exc:
-            if not self.limit.over:
-                raise
-            self.out_of_time = self.deadline_is_nearer
-            message = f"no whole answer within {self.timeout_s:.1f} s"
-            raise TimedOut(message, retryable=False) from exc
+    def _send(self) -> None:
+        ask = replace(self.ask, attempt_id=self.attempt_id, timeout_s=self.timeout_s)
+        self.source = self.live.provider.stream(ask)
+        self.limit = Limit(max(0.0, self.until - self.clock.now()))
+
+    async def _broken(self, exc: Exception) -> HopError:
+        """The failure of a provider that raised what no provider may."""
+        error = HopError(f"broke its promise: {type(exc).__name__}: {exc}")
+        await self._fail(error)
+        return error
 
     async def close(self) -> None:
         """Stop the work behind it; books it as cancelled if it was still going on."""

@@ -15,7 +15,6 @@ from ..policy.explain import PolicyTrace
 from ..policy.rules import Policy
 from ..policy.sample import sampled
 from ..policy.trace import Note
-from ..signals import wanted_signals
 from ..signals.catalogue import Value
 from ..types import Chunk, Completion, Request
 from .ending import error_of
@@ -28,7 +27,7 @@ from .underway import Context, UnderWay
 
 
 class Going:
-    """One request: read `chunks` to the end or close it, then `close`, then `finish`.
+    """One request: read `run` to the end or close it.
 
     Attributes:
         context: What its hops share.
@@ -48,10 +47,53 @@ class Going:
         self.home = home
         self.request = request
         self.policy = policy
+        self.notes = notes
         self.so_far = Happened()
-        arrived, self.started_at = home.clock.now(), home.clock.wall()
+        self.context: Context
+        self.started_at: float
+        self.under_way: UnderWay
+        self.lanes: Lanes | None = None
+        self.seen: Seen | None = None
+        self.verdict: Verdict | None = None
+        self.first: Before | None = None
+        self.outcome: Outcome | None = None
+        self.caller_left = False
+
+    async def run(self) -> AsyncGenerator[Chunk | Outcome, None]:
+        """Yield what is committed, then the outcome, which is booked by then.
+
+        Raises: what `Orchestrator.run` says.
+        """
+        self.arrive()
+        try:
+            self.context.signals = await self.sensed()
+            steps = self.steps()
+            while (call := self.next_call(steps)) is not None:
+                async with aclosing(await self.hop(call)) as chunks:
+                    async for chunk in chunks:
+                        yield self.committed(chunk)
+                self.seen = self.under_way.seen() if self.lanes is None else self.lanes.seen(call)
+            assert self.verdict is not None
+            answered = self.verdict.answered_by
+            self.note_sample(answered)
+            draft = Completion(text="") if answered is None else self.so_far.drafts[answered]
+            if answered is not None and not self.so_far.text and says_something(draft):
+                yield self.committed(as_chunk(draft))
+        except (asyncio.CancelledError, GeneratorExit):
+            self.caller_left = True
+            raise
+        finally:
+            try:
+                if self.lanes is not None:
+                    await self.lanes.aclose()
+            finally:
+                self.close()
+        yield self.finish()
+
+    def arrive(self) -> None:
+        home, request, policy, clock = self.home, self.request, self.policy, self.home.clock
+        arrived, self.started_at = clock.now(), clock.wall()
         limits = policy.limits.tightened(request.deadline_s, request.cost_usd)
-        tiers = [live.target.tier for live in home.targets.values()]
         self.context = Context(
             home,
             request,
@@ -61,35 +103,10 @@ class Going:
             label=request.label or policy.default_label,
             arrived=arrived,
             deadline=Deadline.after(limits.deadline_s, arrived),
-            wanted=wanted_signals(policy.signals(), policy.record_signals, tiers),
+            wanted=home.wanted(policy),
             so_far=self.so_far,
-            trace=[Note(note) for note in notes],
+            trace=[Note(note) for note in self.notes],
         )
-        self.lanes: Lanes | None = None
-        self.seen: Seen | None = None
-        self.verdict: Verdict | None = None
-        self.first: Before | None = None
-        self.outcome: Outcome | None = None
-        self.caller_left = False
-
-    async def chunks(self) -> AsyncGenerator[Chunk, None]:
-        """Drive the walk; hand on what is committed."""
-        self.context.signals = await self.sensed()
-        steps = self.steps()
-        try:
-            while (call := self.next_call(steps)) is not None:
-                async with aclosing(self.hop(call)) as chunks:
-                    async for chunk in chunks:
-                        yield self.committed(chunk)
-            assert self.verdict is not None
-            answered = self.verdict.answered_by
-            self.note_sample(answered)
-            draft = Completion(text="") if answered is None else self.so_far.drafts[answered]
-            if answered is not None and not self.so_far.text and says_something(draft):
-                yield self.committed(as_chunk(draft))
-        finally:
-            if self.lanes is not None:
-                await self.lanes.aclose()
 
     def next_call(self, steps: Walk) -> Call | None:
         """What the walk wants next. None: it has ended, with `verdict`."""
@@ -102,22 +119,15 @@ class Going:
         return call
 
     async def hop(self, call: Call) -> AsyncGenerator[Chunk, None]:
-        """Run what is called for; what goes on to the caller comes out, the rest is `seen`."""
+        """Begin or resume what is called for: what of it goes on to the caller."""
         if self.lanes is not None and not call.resumed:
             await self.lanes.aclose()
             self.lanes = None
         if call.rival is not None or call.resumed:
-            self.lanes = lanes = self.lanes or Lanes(self.context)
-            async with aclosing(lanes.chunks(call)) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-            self.seen = lanes.seen(call)
-            return
-        hop = UnderWay(self.context, call)
-        async with aclosing(hop.chunks()) as chunks:
-            async for chunk in chunks:
-                yield chunk
-        self.seen = hop.seen()
+            self.lanes = self.lanes or Lanes(self.context)
+            return self.lanes.chunks(call)
+        self.under_way = UnderWay(self.context, call)
+        return self.under_way.chunks()
 
     def note_sample(self, answered: int | None) -> None:
         assert self.first is not None
@@ -145,10 +155,12 @@ class Going:
     def steps(self) -> Walk:
         context, senses = self.context, self.home.senses
         self.first = before(self.policy, context.signals)
+        rungs = rungs_of(self.request, self.policy, self.home.targets, senses)
+        context.worst_usd = {r.name: r.worst_case_usd for tier in rungs.values() for r in tier}
         return walk(
             self.policy,
             self.first,
-            rungs_of(self.request, self.policy, self.home.targets, senses),
+            rungs,
             context.limits,
             asked=self.request.target,
             stay=senses.loops.target_of(self.request.messages, self.request.tenant),

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..clock import Clock
 from ..ledger.entry import Sink
+from ..policy.rules import Policy
+from ..signals import wanted_signals
 from .live import Live
 from .outgoing import Transform
 from .senses import Senses
+
+_POLICIES = 64
+"""Policies whose signals are remembered; each change of a file makes another one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,3 +35,15 @@ class Home:
     senses: Senses
     keep_text: bool = False
     transforms: Sequence[Transform] = ()
+    _wanted: dict[str, frozenset[str]] = field(default_factory=dict, init=False, repr=False)
+
+    def wanted(self, policy: Policy) -> frozenset[str]:
+        """Names of the signals that a request under `policy` is measured by."""
+        found = self._wanted.get(policy.revision)
+        if found is None:
+            tiers = [live.target.tier for live in self.targets.values()]
+            found = wanted_signals(policy.signals(), policy.record_signals, tiers)
+            if len(self._wanted) >= _POLICIES:
+                self._wanted.clear()
+            self._wanted[policy.revision] = found
+        return found

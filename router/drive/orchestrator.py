@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import dataclass
 
 from ..hops import Outcome
@@ -20,10 +18,10 @@ class Orchestrator:
 
     home: Home
 
-    async def run(
+    def run(
         self, request: Request, policy: Policy, notes: tuple[str, ...] = ()
     ) -> AsyncGenerator[Chunk | Outcome, None]:
-        """Yield the answer's committed chunks, then the `Outcome`, which is booked by then.
+        """Give the answer's committed chunks, then the `Outcome`, which is booked by then.
 
         Args:
             notes: For the top of the trace.
@@ -34,14 +32,4 @@ class Orchestrator:
             NoAnswer: every hop failed, or one failed after bytes of it had been sent.
             LedgerError: a call could not be booked, so it was not made.
         """
-        going = Going(self.home, request, policy, notes)
-        try:
-            async with aclosing(going.chunks()) as chunks:
-                async for chunk in chunks:
-                    yield chunk
-        except (asyncio.CancelledError, GeneratorExit):
-            going.caller_left = True
-            raise
-        finally:
-            going.close()
-        yield going.finish()
+        return Going(self.home, request, policy, notes).run()

@@ -11,7 +11,8 @@ from typing import Protocol
 
 from ..providers.base import Target
 from ..signals import prompt_bound
-from ..types import Message, Request
+from ..signals.size import PromptSize
+from ..types import Message
 
 BYTES_PER_TOKEN = 8
 """Most bytes an attached draft has for each token its target may write; a longer one stays."""
@@ -51,13 +52,14 @@ def outgoing(
     return messages
 
 
-def outgoing_bound(request: Request, draft_tokens: int | None) -> int:
+def outgoing_bound(prompt: PromptSize, draft_tokens: int | None) -> int:
     """Most tokens any tokenizer makes of the text that leaves.
 
     Args:
+        prompt: What the caller asked.
         draft_tokens: Most tokens an attached draft can have. None: none is attached.
     """
-    bound = prompt_bound(request.messages, request.tools, request.json_schema).bound
+    bound = prompt.most
     if draft_tokens is not None:
         bound += prompt_bound(_attached("")).bound + BYTES_PER_TOKEN * draft_tokens
     return int(bound)

@@ -34,6 +34,7 @@ class Purse:
         self._settled: dict[date, Decimal] = {}
         self._open: dict[Reservation, None] = {}
         self._unpriced: set[date] = set()
+        self._looked_at, self._day = -1, date.min
 
     def reserve(self, usd: Decimal) -> Reservation:
         """Set dollars aside.
@@ -79,8 +80,11 @@ class Purse:
         return reduce(EXACT.add, (reservation.usd for reservation in self._open), settled)
 
     def _today(self) -> date:
-        now = time.localtime(self._clock.wall())
-        return date(now.tm_year, now.tm_mon, now.tm_mday)
+        second = int(self._clock.wall())
+        if second != self._looked_at:
+            now = time.localtime(second)
+            self._looked_at, self._day = second, date(now.tm_year, now.tm_mon, now.tm_mday)
+        return self._day
 
 
 def _amount(usd: Decimal) -> Decimal:

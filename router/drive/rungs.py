@@ -30,7 +30,7 @@ def rungs_of(
     deadline_s = policy.limits.tightened(request.deadline_s, None).deadline_s
     found: dict[str, tuple[Rung, ...]] = {}
     prompt = PromptSize(request)
-    leaves = _leaves(request, policy, targets)
+    leaves = _leaves(prompt, request, policy, targets)
     for live in targets.values():
         name, tier = live.target.name, live.target.tier
         rung = Rung(
@@ -51,15 +51,17 @@ def worst_case(
     live: Live, request: Request, policy: Policy, targets: Mapping[str, Live]
 ) -> Decimal | None:
     """Most dollars one call can cost. None: not known."""
-    leaves = _leaves(request, policy, targets)
+    leaves = _leaves(PromptSize(request), request, policy, targets)
     return _most(live, leaves, request.messages, cap(live, request))
 
 
-def _leaves(request: Request, policy: Policy, targets: Mapping[str, Live]) -> int:
+def _leaves(
+    prompt: PromptSize, request: Request, policy: Policy, targets: Mapping[str, Live]
+) -> int:
     """Most tokens of text that leave for any target."""
     if not policy.attach_draft:
-        return outgoing_bound(request, None)
-    return outgoing_bound(request, max(cap(live, request) for live in targets.values()))
+        return outgoing_bound(prompt, None)
+    return outgoing_bound(prompt, max(cap(live, request) for live in targets.values()))
 
 
 def worst_case_of(ask: Ask, live: Live) -> Decimal | None:

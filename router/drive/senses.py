@@ -100,8 +100,10 @@ class Senses:
             )
         if any(name.startswith("device.") or name == "world.online" for name in names):
             found |= await self._device(request, policy, names, found | given)
-        found |= self._money(policy)
-        found |= self._time()
+        if names & _OF_MONEY:
+            found |= self._money(policy)
+        if names & _OF_TIME:
+            found |= self._time()
         found |= self._tiers(names)
         return {name: found.get(name) for name in sorted(names)}
 
@@ -299,6 +301,10 @@ class Senses:
         return values
 
 
+_OF_MONEY = frozenset(
+    f"world.{name}" for name in ("spent_today_usd", "left_today_usd", "budget_used")
+)
+_OF_TIME = frozenset(("world.hour", "world.weekday"))
 _LANGUAGES = frozenset(("prompt.language", "draft.language", "draft.same_language"))
 _NEED_HEALTH = frozenset(
     f"device.{name}" for name in ("loaded", "queue", "first_token_s", "end_s", "in_time")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -28,7 +27,7 @@ from .home import Home
 from .live import Allowance
 from .outgoing import attachable, outgoing
 from .purse import Reservation
-from .rungs import cap, dearest, worst_case, worst_case_of
+from .rungs import cap, dearest, worst_case_of
 
 OVERTAKEN = "another hop was first"
 
@@ -43,6 +42,7 @@ class Context:
         arrived: When the request came, on the clock.
         wanted: Names of the signals that are measured.
         signals: Of the request.
+        worst_usd: Most dollars one call of each target can cost. None: not known.
         out_of_time: A timer for the deadline has fired, however early by the clock.
     """
 
@@ -58,6 +58,7 @@ class Context:
     so_far: Happened
     trace: list[Entry]
     signals: dict[str, Value] = field(default_factory=dict)
+    worst_usd: dict[str, Decimal | None] = field(default_factory=dict)
     out_of_time: bool = False
 
     def elapsed_s(self) -> float:
@@ -115,8 +116,9 @@ class UnderWay:
         self._started = context.home.clock.now()
         ask = self._ask()
         # A transform may have made it longer than the walk could know.
-        priced = worst_case(self.live, context.request, context.policy, context.home.targets)
-        self._worst = dearest(priced, worst_case_of(ask, self.live))
+        self._worst = context.worst_usd[call.target]
+        if ask.messages is not context.request.messages:
+            self._worst = dearest(self._worst, worst_case_of(ask, self.live))
         self.run = HopRun(
             self.live,
             ask,
@@ -210,10 +212,12 @@ class UnderWay:
         status: HopStatus = "failed"
         left = "stopped by an error of our own"
         try:
-            async with aclosing(self.run.chunks(self._release)) as chunks:
-                async for chunk in chunks:
+            try:
+                while (chunk := await self.run.next(self._release)) is not None:
                     if self.run.released and (chunk.text or chunk.tool_calls):
                         yield chunk
+            finally:
+                await self.run.aclose()
             ended = context.home.clock.now()
             await context.home.senses.ready(context.request)
             self._measured = draft_signals(
@@ -308,11 +312,12 @@ class UnderWay:
         answer = run.answer
         failed = self.error is not None
         cut = answer.finish == "content_filter"
+        returnable = not failed and not cut and says_something(answer)
         return Seen(
             signals=None if failed else {**context.signals, **self._measured},
-            returnable=says_something(answer) and not cut,
+            returnable=returnable,
             filtered=cut or isinstance(self.error, Filtered),
-            presentable=not failed and presentable(answer, context.request),
+            presentable=self.commits or (returnable and presentable(answer, context.request)),
             early=self.tell(),
             failure=self.error.kind if self.error else None,
             committed=run.committed,

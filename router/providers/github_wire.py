@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from typing import NoReturn
 from urllib.parse import urlsplit
 
 from ..clock import Clock
@@ -48,9 +49,9 @@ class GitHubWire(OpenAIWire):
             list_url=catalogue_url(self.endpoint.base_url),
         )
 
-    async def _check(self, answer: Answer) -> None:
+    async def _refuse(self, answer: Answer) -> NoReturn:
         try:
-            await super()._check(answer)
+            await super()._refuse(answer)
         except RateLimited as error:
             told = f"{answer.headers.get('x-ratelimit-type', '')} {error.message}"
             if not error.retry_after_s and _CONCURRENT.search(told):

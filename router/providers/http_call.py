@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, suppress
+from types import TracebackType
 from typing import Generic, Protocol, TypeVar
 
 from ..errors import BadWire, ConfigError, HopError, TimedOut, Unavailable
+from ..limit import Limit
 from ..redaction import clean, guard_logs, redact, remember, remember_proxy, tells
 from ..types import Transit
 from .base import Target
@@ -45,21 +47,29 @@ class Answer:
         transit: How the call travelled.
     """
 
-    def __init__(self, reply: Reply, deadline: float, timeout_s: float) -> None:
+    def __init__(self, reply: Reply, limit: Limit, timeout_s: float) -> None:
+        """`limit` ends with the call's time, which is `timeout_s` in all."""
         self._reply = reply
-        self._deadline = deadline
+        self._limit = limit
         self._timeout_s = timeout_s
         self.status = reply.status
         self.headers = clean(reply.headers)
         self.transit = Transit(connect_s=reply.connect_s, limit=rate_limit(reply.headers))
 
+    def instead(self, reply: Reply) -> Answer:
+        """An answer made of this one, within the same time."""
+        return Answer(reply, self._limit, self._timeout_s)
+
     async def read(self) -> bytes:
         """The next bytes; empty at the end. Raises: HopError."""
-        return await within(self._reply.read(), self._deadline, self._timeout_s)
+        try:
+            return await self._limit.step(self._reply.read())
+        except TimeoutError as exc:
+            raise _too_late(self._timeout_s) from exc
 
     def shorten(self, seconds: float) -> None:
         """Wait no longer than `seconds` for all that is still to come."""
-        self._deadline = min(self._deadline, _in(seconds))
+        self._limit.shorten(seconds)
 
     async def whole(self, most_bytes: int) -> bytes:
         """The body to its end. Raises: HopError, and BadWire for one of more than `most_bytes`."""
@@ -81,7 +91,7 @@ class Answer:
 
     async def drain(self) -> None:
         """Read to the end, if it is near: only then can the connection serve again."""
-        self._deadline = _in(_AFTER_END_S)
+        self._limit.restart(_AFTER_END_S)
         with suppress(HopError):
             for _ in range(_PIECES_AFTER_END):
                 if not await self.read():
@@ -93,12 +103,16 @@ class Caller(Generic[P]):
 
     Made without touching the network; the pool appears with the first call and belongs to the event
     loop of that call. Safe for many calls at once on that loop.
+
+    Attributes:
+        timeout_s: Longest a call may take.
     """
 
     def __init__(
         self, target: Target, endpoint: Endpoint, make: Callable[[ssl.SSLContext], P]
     ) -> None:
         """`make` gives the pool; it runs in a thread, for it may import what a call needs."""
+        self.timeout_s = target.timeout_s
         self._target = target
         self._endpoint = endpoint
         self._make = make
@@ -110,27 +124,17 @@ class Caller(Generic[P]):
 
     def deadline(self) -> float:
         """When a call that begins now has to be over, by the running loop's time."""
-        return _in(self._target.timeout_s)
+        return _in(self.timeout_s)
 
-    @asynccontextmanager
-    async def call(
+    def call(
         self, begin: Callable[[P], AbstractAsyncContextManager[Reply]], deadline: float
-    ) -> AsyncIterator[Answer]:
+    ) -> AbstractAsyncContextManager[Answer]:
         """One call, as `begin` makes it of the pool.
 
         Leaving the context before the body has ended cuts the connection. Raises `HopError` and
         nothing else.
         """
-        pool = await self._ready()
-        timeout_s = self._target.timeout_s
-        async with AsyncExitStack() as stack:
-            sent = stack.enter_async_context(begin(pool))
-            answer = Answer(await within(sent, deadline, timeout_s), deadline, timeout_s)
-            try:
-                yield answer
-            except HopError as error:
-                error.transit = error.transit or answer.transit
-                raise
+        return _Calling(self, begin, deadline)
 
     def seal(self, error: HopError) -> None:
         """Name the target and keep secrets out, which servers and libraries may have written in."""
@@ -147,7 +151,8 @@ class Caller(Generic[P]):
         if self._pool is not None:
             await self._pool.aclose()
 
-    async def _ready(self) -> P:
+    async def ready(self) -> P:
+        """The pool of the running loop. Raises: HopError."""
         loop = asyncio.get_running_loop()
         self._loop = self._loop or loop
         if self._loop is not loop:
@@ -173,6 +178,48 @@ class Caller(Generic[P]):
             raise Unavailable(str(exc), retryable=False, reached=False) from exc
 
 
+class _Calling(Generic[P]):
+    """One call of a `Caller`, as a context."""
+
+    __slots__ = ("_answer", "_begin", "_caller", "_deadline", "_limit", "_sent")
+
+    def __init__(
+        self,
+        caller: Caller[P],
+        begin: Callable[[P], AbstractAsyncContextManager[Reply]],
+        deadline: float,
+    ) -> None:
+        self._caller = caller
+        self._begin = begin
+        self._deadline = deadline
+
+    async def __aenter__(self) -> Answer:
+        pool, timeout_s = await self._caller.ready(), self._caller.timeout_s
+        left_s = self._deadline - asyncio.get_running_loop().time()
+        self._limit = limit = Limit(max(0.0, left_s))
+        self._sent = self._begin(pool)
+        try:
+            reply = await limit.step(self._sent.__aenter__())
+        except BaseException as exc:
+            limit.stop()
+            if isinstance(exc, TimeoutError):
+                raise _too_late(timeout_s) from exc
+            raise
+        self._answer = Answer(reply, limit, timeout_s)
+        return self._answer
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> bool | None:
+        self._limit.stop()
+        if isinstance(error, HopError):
+            error.transit = error.transit or self._answer.transit
+        return await self._sent.__aexit__(kind, error, trace)
+
+
 async def within(step: Awaitable[T], deadline: float, timeout_s: float) -> T:
     """Wait for one step, no longer than until `deadline` by the running loop's time.
 
@@ -188,7 +235,11 @@ async def within(step: Awaitable[T], deadline: float, timeout_s: float) -> T:
         async with asyncio.timeout_at(deadline):
             return await step
     except TimeoutError as exc:
-        raise TimedOut(f"no complete answer within {timeout_s:g} s") from exc
+        raise _too_late(timeout_s) from exc
+
+
+def _too_late(timeout_s: float) -> TimedOut:
+    return TimedOut(f"no complete answer within {timeout_s:g} s")
 
 
 def _in(seconds: float) -> float:

@@ -7,9 +7,8 @@ fields that are not listed are skipped unread.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import fields
-from itertools import chain
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 import msgspec
@@ -63,7 +62,34 @@ class _Piece(msgspec.Struct):
 
 _PIECE = msgspec.json.Decoder(_Piece)
 _ANYTHING = msgspec.json.Decoder()
-_NOTHING = {field.name: field.default for field in fields(Chunk)}
+
+
+@dataclass(slots=True)
+class _Came:
+    """What events that came together say."""
+
+    text: list[str] = field(default_factory=list)
+    tokens: list[TokenStat] = field(default_factory=list)
+    calls: tuple[ToolCall, ...] = ()
+    finish: Finish | None = None
+    filtered: tuple[str, ...] = ()
+    model: str | None = None
+    request_id: str | None = None
+
+    def chunk(self) -> Chunk | None:
+        """All of it. None: it is nothing that we keep."""
+        text = "".join(self.text)
+        if not (text or self.tokens or self.calls or self.finish or self.model or self.request_id):
+            return None
+        return Chunk(
+            text=text,
+            tokens=tuple(self.tokens),
+            tool_calls=self.calls,
+            finish=self.finish,
+            filtered=self.filtered,
+            model=self.model,
+            request_id=self.request_id,
+        )
 
 
 class ChunkReader:
@@ -87,70 +113,76 @@ class ChunkReader:
         self._filtered: set[str] = set()
         self._cut = False
 
-    def read_all(self, events: Iterable[Event]) -> tuple[Chunk | None, HopError | None]:
+    def read(self, events: Iterable[Event]) -> tuple[Chunk | None, HopError | None]:
         """What events that came together say, as one chunk, and the error that ended them.
 
         A burst of events has waited for its last byte anyway; handed on one by one, each would
-        cost its own way through all that stands between here and the caller.
+        cost its own way through all that stands between here and the caller. The first chunk
+        carries the model and the request id, often before any text.
+
+        Returns: No chunk where they say nothing we keep. The error is `BadWire`, or what an error
+            object in the stream stands for.
         """
-        came: list[Chunk] = []
-        error: HopError | None = None
+        came = _Came()
         try:
-            came.extend(chunk for event in events if (chunk := self.read(event)) is not None)
+            for name, data in events:
+                if not self.done:
+                    self._take(name, data, came)
         except HopError as exc:
-            error = exc
-        return (joined(came) if came else None), error
+            return came.chunk(), exc
+        return came.chunk(), None
 
-    def read(self, event: Event) -> Chunk | None:
-        """One event's worth of answer; None when the event says nothing we keep.
-
-        The first chunk carries the model and the request id, often before any text.
-
-        Raises: BadWire, or what an error object in the stream stands for.
-        """
-        data = event.data.strip()
-        if not data or self.done:
-            return None
-        if data == b"[DONE]":
-            self.done = True
-            return None
-        if event.name == b"error":
-            return None if self.finished else self._broken(_decode(data, _ANYTHING))
+    def _take(self, name: bytes, data: bytes, came: _Came) -> None:
+        """One event."""
+        if not data.startswith(b"{"):
+            data = data.strip()
+            if not data:
+                return
+            if data == b"[DONE]":
+                self.done = True
+                return
+        if name == b"error":
+            if not self.finished:
+                self._broken(_decode(data, _ANYTHING), came)
+            return
         try:
-            piece = _decode(data, _PIECE)
-        except BadWire:
+            piece = _PIECE.decode(data)
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
             if self.finished:
-                return None  # the text is whole; this can only have been the usage
-            raise
+                return  # the text is whole; this can only have been the usage
+            raise _undecoded(exc) from exc
         if piece.error and not self.finished:
-            return self._broken({"error": piece.error})
-        self._usage = piece.usage or self._usage
-        choice = next((c for c in piece.choices or () if c.index == 0), None)
-        if choice and choice.content_filter_results:
+            self._broken({"error": piece.error}, came)
+            return
+        if piece.usage:
+            self._usage = piece.usage
+        if self._model is None or not self._named_request:
+            self._introduce(piece, came)
+        for choice in piece.choices or ():
+            if choice.index == 0:
+                self._choose(choice, came)
+                return
+
+    def _choose(self, choice: _Choice, came: _Came) -> None:
+        """One event's worth of the answer."""
+        if choice.content_filter_results:
             self._filtered |= stopped_for(choice.content_filter_results)
-        text = _text(choice.delta) if choice and choice.delta else ""
-        tokens = _tokens(choice.logprobs) if choice and choice.logprobs else ()
-        if choice and choice.delta and not self.finished:
-            self._collect(choice.delta)
-        finish: Finish | None = None
-        calls: tuple[ToolCall, ...] = ()
-        if choice and choice.finish_reason and not self.finished:
-            finish, calls = self._ending(choice.finish_reason)
+        delta = choice.delta
+        if delta is not None:
+            for text in (delta.content, delta.refusal):
+                if text:
+                    came.text.append(text)
+                    self._any_output = True
+            if (delta.tool_calls or delta.function_call) and not self.finished:
+                self._collect(delta)
+        if choice.logprobs is not None:
+            came.tokens += _tokens(choice.logprobs)
+        if choice.finish_reason and not self.finished:
+            came.finish, came.calls = self._ending(choice.finish_reason)
             self.finished = True
-            self._cut = finish == "content_filter"
-        self._any_output = self._any_output or bool(text or self._calls)
-        model, request_id = self._introduce(piece)
-        if not (text or tokens or calls or finish or model or request_id):
-            return None
-        return Chunk(
-            text=text,
-            tokens=tokens,
-            tool_calls=calls,
-            finish=finish,
-            filtered=self._cut_for() if finish == "content_filter" else (),
-            model=model,
-            request_id=request_id,
-        )
+            self._cut = came.finish == "content_filter"
+            if self._cut:
+                came.filtered = self._cut_for()
 
     def end(self) -> Chunk | None:
         """The stream is over. What is left to say: usage, where the target sent it.
@@ -169,7 +201,7 @@ class ChunkReader:
             return None
         return Chunk(tool_calls=calls, filtered=filtered, usage=usage)
 
-    def _broken(self, payload: object) -> Chunk:
+    def _broken(self, payload: object, came: _Came) -> None:
         """An error object before the end. A content filter's, once there is output, is the end.
 
         Raises: what any other stands for.
@@ -179,7 +211,7 @@ class ChunkReader:
             raise stream_error(payload)
         self.finished = self._cut = True
         self._filtered |= set(fault.categories)
-        return Chunk(finish="content_filter", filtered=self._cut_for())
+        came.finish, came.filtered = "content_filter", self._cut_for()
 
     def _cut_for(self) -> tuple[str, ...]:
         return tuple(sorted(self._filtered))
@@ -189,6 +221,7 @@ class ChunkReader:
             self._calls.add(piece)
         if delta.function_call is not None:
             self._calls.add(CallPiece(function=delta.function_call))
+        self._any_output = self._any_output or bool(self._calls)
 
     def _ending(self, reason: str) -> tuple[Finish | None, tuple[ToolCall, ...]]:
         """Why the answer ended, and the calls that are whole by that.
@@ -201,35 +234,13 @@ class ChunkReader:
             return finish, ()
         return "tool_calls" if finish == "stop" else finish, self._calls.complete()
 
-    def _introduce(self, piece: _Piece) -> tuple[str | None, str | None]:
+    def _introduce(self, piece: _Piece, came: _Came) -> None:
         """Model and request id, each the first time it is known."""
-        model = request_id = None
         if self._model is None and piece.model:
-            model = self._model = redact(piece.model)  # it may be the key it was sent
+            came.model = self._model = redact(piece.model)  # it may be the key it was sent
         if not self._named_request:
-            request_id = self._request_id or (redact(piece.id) if piece.id else None)
-            self._named_request = request_id is not None
-        return model, request_id
-
-
-def joined(chunks: Sequence[Chunk]) -> Chunk:
-    """One chunk that says what these say one after the other; at least one."""
-    if len(chunks) == 1:
-        return chunks[0]
-    whole: dict[str, Any] = {}
-    for name, nothing in _NOTHING.items():
-        said = [value for chunk in chunks if (value := getattr(chunk, name)) != nothing]
-        if nothing == "":
-            whole[name] = "".join(said)
-        elif nothing == ():
-            whole[name] = tuple(chain.from_iterable(said))
-        else:
-            whole[name] = said[0] if said else nothing
-    return Chunk(**whole)
-
-
-def _text(delta: _Delta) -> str:
-    return (delta.content or "") + (delta.refusal or "")
+            came.request_id = self._request_id or (redact(piece.id) if piece.id else None)
+            self._named_request = came.request_id is not None
 
 
 def _tokens(logprobs: _Logprobs) -> tuple[TokenStat, ...]:
@@ -239,12 +250,17 @@ def _tokens(logprobs: _Logprobs) -> tuple[TokenStat, ...]:
 def _decode(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
     try:
         return decoder.decode(data)
-    except UnicodeDecodeError as exc:
-        raise BadWire("an event of the answer is not UTF-8") from exc
-    except msgspec.ValidationError as exc:
-        raise BadWire(f"an event of the answer has an unknown shape: {exc}") from exc
-    except (msgspec.DecodeError, RecursionError) as exc:
-        raise BadWire(f"an event of the answer is not JSON: {exc}") from exc
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+        raise _undecoded(exc) from exc
+
+
+def _undecoded(exc: Exception) -> BadWire:
+    """What it means that an event can't be read."""
+    if isinstance(exc, UnicodeDecodeError):
+        return BadWire("an event of the answer is not UTF-8")
+    if isinstance(exc, msgspec.ValidationError):
+        return BadWire(f"an event of the answer has an unknown shape: {exc}")
+    return BadWire(f"an event of the answer is not JSON: {exc}")
 
 
 def _usage(sent: Mapping[str, Any] | None, *, any_output: bool) -> Usage | None:

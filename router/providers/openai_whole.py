@@ -17,12 +17,8 @@ from .sse import MAX_TOTAL_BYTES
 from .transport import Reply
 
 
-async def as_stream(answer: Answer, deadline: float, timeout_s: float) -> Answer:
+async def as_stream(answer: Answer) -> Answer:
     """`answer`; a 200 that is a whole completion as the stream of one event.
-
-    Args:
-        deadline: Of the call, by the running loop's time.
-        timeout_s: The call's whole time, to name it.
 
     Raises: HopError, and BadWire for a body longer than a stream may be.
     """
@@ -49,7 +45,7 @@ async def as_stream(answer: Answer, deadline: float, timeout_s: float) -> Answer
 
     connect_s = answer.transit.connect_s
     reply = Reply(status=200, headers=headers, read=read, connect_s=connect_s)
-    return Answer(reply, deadline, timeout_s)
+    return answer.instead(reply)
 
 
 def _events(whole: Mapping[str, Any]) -> bytes:

@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import AsyncGenerator, Mapping
-from contextlib import AbstractAsyncContextManager, aclosing
-from typing import Any
+from contextlib import AbstractAsyncContextManager
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from ..clock import Clock, SystemClock
 from ..errors import BadWire, ConfigError, Gone, HopError, Unavailable
@@ -26,6 +26,9 @@ from .openai_whole import as_stream
 from .options import check_options, flag
 from .sse import Parser
 from .transport import Reply, Transport
+
+if TYPE_CHECKING:
+    from .openai_chunks import ChunkReader
 
 ID_HEADERS = ("x-client-request-id",)
 AFTER_TEXT_S = 5.0
@@ -103,14 +106,32 @@ class OpenAIWire:
             body, headers = request_body(ask, self._target, self.dialect), self._headers(ask)
             deadline = self._caller.deadline()
             async with self._sent(body, headers, deadline) as sent:
-                answer = await as_stream(sent, deadline, self._target.timeout_s)
-                await self._check(answer)
+                answer = sent if _is_stream(sent) else await as_stream(sent)
+                if not _is_stream(answer):
+                    await self._refuse(answer)
                 yield Chunk(transit=answer.transit)
-                async with aclosing(self._read(answer)) as chunks:
-                    async for chunk in chunks:
-                        yield chunk
-        except HopError as error:
-            self._seal(error)
+                events, parser, ended = self._reader(answer), Parser(), False
+                while not (ended or events.done):
+                    try:
+                        piece = await answer.read()
+                    except HopError:
+                        if not events.finished:
+                            raise
+                        break
+                    ended, whole = not piece, events.finished
+                    came, error = events.read(parser.close() if ended else parser.feed(piece))
+                    if came is not None:
+                        yield came
+                    if error is not None:
+                        raise error
+                    if events.finished and not whole:
+                        answer.shorten(self._after_text_s)
+                if (last := events.end()) is not None:
+                    yield last
+                if events.done and not ended:
+                    await answer.drain()
+        except HopError as exc:
+            self._seal(exc)
             raise
 
     async def check(self) -> Check:
@@ -135,44 +156,20 @@ class OpenAIWire:
         """The answer to one body; for services where more than one exchange leads to it."""
         return self._caller.call(lambda way: self._post(way, body, headers), deadline)
 
-    async def _read(self, answer: Answer) -> AsyncGenerator[Chunk, None]:
-        """The chunks of an answer that began well."""
+    def _reader(self, answer: Answer) -> ChunkReader:
         from .openai_chunks import ChunkReader
 
-        request_id = next(
-            (answer.headers[n] for n in _REQUEST_ID_HEADERS if n in answer.headers), None
+        headers = answer.headers
+        return ChunkReader(
+            next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
         )
-        reader, parser = ChunkReader(request_id), Parser()
-        ended = False
-        while not (ended or reader.done):
-            try:
-                piece = await answer.read()
-            except HopError:
-                if not reader.finished:
-                    raise
-                break
-            ended = not piece
-            came, error = reader.read_all(parser.close() if ended else parser.feed(piece))
-            if came is not None:
-                yield came
-            if error is not None:
-                raise error
-            if reader.finished:
-                answer.shorten(self._after_text_s)
-        last = reader.end()
-        if last is not None:
-            yield last
-        if reader.done and not ended:
-            await answer.drain()
 
-    async def _check(self, answer: Answer) -> None:
+    async def _refuse(self, answer: Answer) -> NoReturn:
         """Raise what an answer that is no stream stands for."""
         if answer.status != 200:
             body = await answer.start()
             raise http_error(answer.status, answer.headers, body, wall_s=self._clock.wall())
-        kind = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-        if kind in ("text/event-stream", ""):
-            return
+        kind = _kind(answer)
         payload = read_payload(await answer.start(), answer.headers)
         if isinstance(payload, dict) and payload.get("error"):
             raise stream_error(payload)
@@ -212,3 +209,12 @@ class OpenAIWire:
             if self.dialect.successors:
                 error.message += f", use {self.dialect.successors} instead"
         self._caller.seal(error)
+
+
+def _kind(answer: Answer) -> str:
+    """The media type of its body, in lower case; empty where it doesn't say."""
+    return answer.headers.get("content-type", "").partition(";")[0].strip().lower()
+
+
+def _is_stream(answer: Answer) -> bool:
+    return answer.status == 200 and _kind(answer) in ("text/event-stream", "")

@@ -60,6 +60,9 @@ class Parser:
             self._after_cr = False
             piece = piece.removeprefix(b"\n")
         events: list[Event] = []
+        if self._is_plain(piece):
+            self._first_line = False
+            return [Event(b"", line[6:]) for line in piece[:-2].split(b"\n\n")]
         for line in piece.splitlines(keepends=True):
             if len(self._tail) + len(line) > self._max_line_bytes:
                 raise BadWire(f"a line of the answer is longer than {self._max_line_bytes} bytes")
@@ -73,6 +76,19 @@ class Parser:
             self._take(text, events)
         self._after_cr = piece.endswith(b"\r") or (self._after_cr and not piece)
         return events
+
+    def _is_plain(self, piece: bytes) -> bool:
+        """Whether it is nothing but whole events of one `data` line each, as most services send."""
+        events = piece.count(b"\n\n")
+        return (
+            piece.startswith(b"data: ")
+            and piece.endswith(b"\n\n")
+            and piece.count(b"\n") == 2 * events
+            and piece.count(b"\n\ndata: ") == events - 1
+            and b"\r" not in piece
+            and len(piece) <= self._max_line_bytes
+            and not (self._tail or self._data or self._name)
+        )
 
     def close(self) -> list[Event]:
         """The stream has ended; return the event it left open, if any."""

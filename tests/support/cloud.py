@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import aclosing
 from decimal import Decimal
 
+from support.pieces import pieces
 from support.street import Fixed, Play, Player, target
 from support.virtual import LoopClock
 
@@ -60,7 +61,7 @@ class Cloud:
         )
         self.last = run
         try:
-            async with aclosing(run.chunks(lambda _: False)) as chunks:
+            async with aclosing(pieces(run, lambda _: False)) as chunks:
                 async for _ in chunks:
                     pass
         except HopError as error:

@@ -12,6 +12,7 @@ from decimal import Decimal
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.pieces import pieces
 from support.street import STALL, Fixed, Play, Player, Step, says, target
 
 from router.clock import Clock, Deadline, ManualClock, SystemClock
@@ -77,7 +78,7 @@ class Hopper:
     chunks: list[Chunk] = field(default_factory=list)
 
     async def read(self, *, commits: bool = False) -> str:
-        async with aclosing(self.run.chunks(release(commits))) as chunks:
+        async with aclosing(pieces(self.run, release(commits))) as chunks:
             async for chunk in chunks:
                 self.chunks.append(chunk)
         return "".join(chunk.text for chunk in self.chunks)
@@ -448,7 +449,7 @@ def test_a_provider_that_can_not_close_does_not_change_how_the_call_ended(
     one = hop(provider=Rude(at_close=True))
 
     async def leave() -> None:
-        async with aclosing(one.run.chunks(release(True))) as chunks:
+        async with aclosing(pieces(one.run, release(True))) as chunks:
             await anext(chunks)
 
     with caplog.at_level(logging.WARNING, logger="firsthop"):
@@ -501,7 +502,7 @@ def test_a_caller_who_stops_reading_stops_the_work_at_once() -> None:
     one = hop([*LINES, STALL])
 
     async def leave() -> None:
-        chunks = one.run.chunks(release(True))
+        chunks = pieces(one.run, release(True))
         await anext(chunks)
         assert one.player.closed == 0
         await chunks.aclose()
@@ -636,7 +637,7 @@ def test_whatever_happens_each_beginning_has_one_end(
     one = hop(*plays, attempts=attempts, deadline_s=deadline_s)
 
     async def read() -> None:
-        async with aclosing(one.run.chunks(release(commits))) as chunks:
+        async with aclosing(pieces(one.run, release(commits))) as chunks:
             async for chunk in chunks:
                 one.chunks.append(chunk)
                 if len(one.chunks) == leave_after:

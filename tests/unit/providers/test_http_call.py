@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from router.errors import BadWire, TimedOut, Unavailable
+from router.limit import Limit
 from router.providers.base import Target
 from router.providers.endpoint import Endpoint
 from router.providers.http_call import Answer, Caller
@@ -38,7 +39,7 @@ class Body:
 
     def answer(self, timeout_s: float = 60.0) -> Answer:
         reply = Reply(status=500, headers={}, read=self.read)
-        return Answer(reply, asyncio.get_running_loop().time() + timeout_s, timeout_s)
+        return Answer(reply, Limit(timeout_s), timeout_s)
 
 
 def test_of_an_endless_error_only_the_start_is_read() -> None:

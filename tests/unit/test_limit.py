@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from support.virtual import run_virtual
 
-from router.drive.limit import Limit
+from router.limit import Limit
 
 
 def test_steps_within_the_time_pass() -> None:

@@ -19,13 +19,25 @@ class Limit:
         over: The time is over.
     """
 
-    __slots__ = ("_handle", "_struck", "_task", "over")
+    __slots__ = ("_handle", "_loop", "_struck", "_task", "over")
 
     def __init__(self, seconds: float) -> None:
         self.over = False
         self._struck = False
         self._task: asyncio.Task[object] | None = None
-        self._handle = asyncio.get_running_loop().call_later(seconds, self._strike)
+        self._loop = asyncio.get_running_loop()
+        self._handle = self._loop.call_later(seconds, self._strike)
+
+    def restart(self, seconds: float) -> None:
+        """From now on, so many seconds are left, be that more or fewer than there were."""
+        self._handle.cancel()
+        self.over = False
+        self._handle = self._loop.call_later(seconds, self._strike)
+
+    def shorten(self, seconds: float) -> None:
+        """From now on, at most so many seconds are left."""
+        if self._handle.when() > self._loop.time() + seconds:
+            self.restart(seconds)
 
     def _strike(self) -> None:
         self.over = True
