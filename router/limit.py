@@ -50,7 +50,7 @@ class Limit:
 
         As `asyncio.timeout`: a cancellation from outside at the same moment stays one.
         """
-        task = asyncio.current_task()
+        task = asyncio.current_task(self._loop)
         assert task is not None
         before = task.cancelling()
         self._task = task

@@ -152,12 +152,15 @@ def _needs(
     messages: tuple[Message, ...], tools: tuple[Tool, ...], *, json: bool
 ) -> frozenset[Ability]:
     found: set[Ability] = set()
-    if any(message.images for message in messages):
-        found.add("images")
-    if tools or any(m.tool_calls or m.role == "tool" for m in messages):
+    if tools:
         found.add("tools")
     if json:
         found.add("json")
+    for message in messages:
+        if message.images:
+            found.add("images")
+        if message.tool_calls or message.role == "tool":
+            found.add("tools")
     return frozenset(found)
 
 

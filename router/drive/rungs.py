@@ -29,7 +29,7 @@ def rungs_of(
         senses.network.heed()
     deadline_s = policy.limits.tightened(request.deadline_s, None).deadline_s
     found: dict[str, tuple[Rung, ...]] = {}
-    prompt = PromptSize(request)
+    prompt, needs = PromptSize(request), request.needs
     leaves = _leaves(prompt, request, policy, targets)
     for live in targets.values():
         name, tier = live.target.name, live.target.tier
@@ -39,7 +39,7 @@ def rungs_of(
             worst_case_usd=_most(live, leaves, request.messages, cap(live, request)),
             expected_s=senses.speeds.end_s(name, None),
             first_token_p95_s=senses.speeds.first_token_p95_s(name) if policy.hedge else None,
-            unable=_unable(live, request, senses, prompt, deadline_s),
+            unable=_unable(live, needs, senses, prompt, deadline_s),
             unpriced=live.unpriced,
             attempts=live.attempts,
         )
@@ -74,12 +74,14 @@ def _most(
     live: Live, text_tokens: int, messages: tuple[Message, ...], output_tokens: int
 ) -> Decimal | None:
     """Text, and frames times what the target is said to take for one. None: that is unknown."""
-    pictures = [image for message in messages for image in message.images]
+    pictures = [image for message in messages if message.images for image in message.images]
+    if not pictures:
+        return live.meter.worst_case(text_tokens, output_tokens)
     frames = [image.frames for image in pictures if image.frames is not None]
     known = live.image_tokens is not None and len(frames) == len(pictures)
     tokens = text_tokens + (live.image_tokens or 0) * sum(frames)
     worst = live.meter.worst_case(tokens, output_tokens)
-    return worst if known or not pictures or worst == 0 else None
+    return worst if known or worst == 0 else None
 
 
 def dearest(a: Decimal | None, b: Decimal | None) -> Decimal | None:
@@ -94,9 +96,13 @@ def cap(live: Live, request: Request) -> int:
 
 
 def _unable(
-    live: Live, request: Request, senses: Senses, prompt: PromptSize, deadline_s: float | None
+    live: Live,
+    needs: frozenset[Ability],
+    senses: Senses,
+    prompt: PromptSize,
+    deadline_s: float | None,
 ) -> str:
-    missing = sorted(request.needs - live.abilities)
+    missing = sorted(needs - live.abilities) if needs else ()
     if missing:
         return ", ".join(_TAKES_NO[need] for need in missing)
     limit = live.max_input_tokens

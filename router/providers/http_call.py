@@ -47,21 +47,23 @@ class Answer:
         transit: How the call travelled.
     """
 
-    def __init__(self, reply: Reply, limit: Limit, timeout_s: float) -> None:
-        """`limit` ends with the call's time, which is `timeout_s` in all."""
-        self._reply = reply
+    def __init__(self, reply: Reply, timeout_s: float, limit: Limit | None) -> None:
+        """`limit` ends with the call's time, `timeout_s` in all. None: somebody else keeps it."""
         self._limit = limit
         self._timeout_s = timeout_s
+        self.take(reply)
+
+    def take(self, reply: Reply) -> None:
+        """Be this answer from now on, within the same time."""
+        self._reply = reply
         self.status = reply.status
         self.headers = clean(reply.headers)
         self.transit = Transit(connect_s=reply.connect_s, limit=rate_limit(reply.headers))
 
-    def instead(self, reply: Reply) -> Answer:
-        """An answer made of this one, within the same time."""
-        return Answer(reply, self._limit, self._timeout_s)
-
     async def read(self) -> bytes:
         """The next bytes; empty at the end. Raises: HopError."""
+        if self._limit is None:
+            return await self._reply.read()
         try:
             return await self._limit.step(self._reply.read())
         except TimeoutError as exc:
@@ -69,7 +71,15 @@ class Answer:
 
     def shorten(self, seconds: float) -> None:
         """Wait no longer than `seconds` for all that is still to come."""
-        self._limit.shorten(seconds)
+        if self._limit is None:
+            self._limit = Limit(seconds)
+        else:
+            self._limit.shorten(seconds)
+
+    def stop(self) -> None:
+        """Let no time of its own end it any more."""
+        if self._limit is not None:
+            self._limit.stop()
 
     async def whole(self, most_bytes: int) -> bytes:
         """The body to its end. Raises: HopError, and BadWire for one of more than `most_bytes`."""
@@ -91,7 +101,12 @@ class Answer:
 
     async def drain(self) -> None:
         """Read to the end, if it is near: only then can the connection serve again."""
-        self._limit.restart(_AFTER_END_S)
+        if self._reply.over():
+            return
+        if self._limit is None:
+            self._limit = Limit(_AFTER_END_S)
+        else:
+            self._limit.restart(_AFTER_END_S)
         with suppress(HopError):
             for _ in range(_PIECES_AFTER_END):
                 if not await self.read():
@@ -127,9 +142,13 @@ class Caller(Generic[P]):
         return _in(self.timeout_s)
 
     def call(
-        self, begin: Callable[[P], AbstractAsyncContextManager[Reply]], deadline: float
+        self, begin: Callable[[P], AbstractAsyncContextManager[Reply]], deadline: float | None
     ) -> AbstractAsyncContextManager[Answer]:
         """One call, as `begin` makes it of the pool.
+
+        Args:
+            deadline: When it has to be over, as `deadline` says it. None: whoever waits for it
+                keeps the time.
 
         Leaving the context before the body has ended cuts the connection. Raises `HopError` and
         nothing else.
@@ -181,13 +200,13 @@ class Caller(Generic[P]):
 class _Calling(Generic[P]):
     """One call of a `Caller`, as a context."""
 
-    __slots__ = ("_answer", "_begin", "_caller", "_deadline", "_limit", "_sent")
+    __slots__ = ("_answer", "_begin", "_caller", "_deadline", "_sent")
 
     def __init__(
         self,
         caller: Caller[P],
         begin: Callable[[P], AbstractAsyncContextManager[Reply]],
-        deadline: float,
+        deadline: float | None,
     ) -> None:
         self._caller = caller
         self._begin = begin
@@ -195,9 +214,11 @@ class _Calling(Generic[P]):
 
     async def __aenter__(self) -> Answer:
         pool, timeout_s = await self._caller.ready(), self._caller.timeout_s
-        left_s = self._deadline - asyncio.get_running_loop().time()
-        self._limit = limit = Limit(max(0.0, left_s))
         self._sent = self._begin(pool)
+        if self._deadline is None:
+            self._answer = Answer(await self._sent.__aenter__(), timeout_s, None)
+            return self._answer
+        limit = Limit(max(0.0, self._deadline - asyncio.get_running_loop().time()))
         try:
             reply = await limit.step(self._sent.__aenter__())
         except BaseException as exc:
@@ -205,7 +226,7 @@ class _Calling(Generic[P]):
             if isinstance(exc, TimeoutError):
                 raise _too_late(timeout_s) from exc
             raise
-        self._answer = Answer(reply, limit, timeout_s)
+        self._answer = Answer(reply, timeout_s, limit)
         return self._answer
 
     async def __aexit__(
@@ -214,7 +235,7 @@ class _Calling(Generic[P]):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> bool | None:
-        self._limit.stop()
+        self._answer.stop()
         if isinstance(error, HopError):
             error.transit = error.transit or self._answer.transit
         return await self._sent.__aexit__(kind, error, trace)

@@ -66,11 +66,12 @@ class NimWire(OpenAIWire):
             await self._pending.aclose()
 
     def _sent(
-        self, body: dict[str, Any], headers: Mapping[str, str], deadline: float
+        self, body: dict[str, Any], headers: Mapping[str, str], deadline: float | None
     ) -> AbstractAsyncContextManager[Answer]:
         if self._pending is None and "response_format" not in body:
             return super()._sent(body, headers, deadline)
-        return self._at_length(body, headers, deadline)
+        until = self._caller.deadline() if deadline is None else deadline
+        return self._at_length(body, headers, until)
 
     @asynccontextmanager
     async def _at_length(

@@ -34,7 +34,8 @@ def request_body(ask: Ask, target: Target, dialect: Dialect) -> dict[str, Any]:
     _check_images(ask, dialect)
     try:
         for text in _texts(ask):
-            text.encode()
+            if not text.isascii():
+                text.encode()
         body: dict[str, Any] = {
             "model": target.model,
             "messages": [_message(message) for message in ask.messages],
@@ -82,6 +83,8 @@ def _texts(ask: Ask) -> Iterator[str]:
     """Every text of the ask, but for those inside its schemas."""
     for message in ask.messages:
         yield message.content
+        if not (message.images or message.tool_calls or message.tool_call_id):
+            continue
         for image in message.images:
             yield image.url
         for call in message.tool_calls:
@@ -95,6 +98,8 @@ def _texts(ask: Ask) -> Iterator[str]:
 
 def _message(message: Message) -> dict[str, Any]:
     said: dict[str, Any] = {"role": message.role, "content": message.content}
+    if message.role != "tool" and not (message.images or message.tool_calls):
+        return said
     if message.images:
         text = [{"type": "text", "text": message.content}] if message.content else []
         said["content"] = text + [

@@ -45,7 +45,8 @@ async def as_stream(answer: Answer) -> Answer:
 
     connect_s = answer.transit.connect_s
     reply = Reply(status=200, headers=headers, read=read, connect_s=connect_s)
-    return answer.instead(reply)
+    answer.take(reply)
+    return answer
 
 
 def _events(whole: Mapping[str, Any]) -> bytes:

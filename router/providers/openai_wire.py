@@ -104,7 +104,8 @@ class OpenAIWire:
         """
         try:
             body, headers = request_body(ask, self._target, self.dialect), self._headers(ask)
-            deadline = self._caller.deadline()
+            kept = ask.timeout_s is not None and ask.timeout_s <= self._target.timeout_s
+            deadline = None if kept else self._caller.deadline()
             async with self._sent(body, headers, deadline) as sent:
                 answer = sent if _is_stream(sent) else await as_stream(sent)
                 if not _is_stream(answer):
@@ -124,7 +125,7 @@ class OpenAIWire:
                         yield came
                     if error is not None:
                         raise error
-                    if events.finished and not whole:
+                    if events.finished and not (whole or events.done):
                         answer.shorten(self._after_text_s)
                 if (last := events.end()) is not None:
                     yield last
@@ -151,7 +152,7 @@ class OpenAIWire:
         return way.post(body, headers)
 
     def _sent(
-        self, body: dict[str, Any], headers: Mapping[str, str], deadline: float
+        self, body: dict[str, Any], headers: Mapping[str, str], deadline: float | None
     ) -> AbstractAsyncContextManager[Answer]:
         """The answer to one body; for services where more than one exchange leads to it."""
         return self._caller.call(lambda way: self._post(way, body, headers), deadline)

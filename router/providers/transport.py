@@ -35,12 +35,14 @@ class Reply:
         read: The next bytes of the body, content encoding undone; empty at the end.
             Raises `HopError` when the body breaks off.
         connect_s: As in `types.Transit`.
+        over: Whether all of the body has been read, as far as that is known without waiting.
     """
 
     status: int
     headers: Mapping[str, str]
     read: Callable[[], Awaitable[bytes]]
     connect_s: float | None = None
+    over: Callable[[], bool] = bool
 
 
 class Transport(Protocol):

@@ -38,8 +38,11 @@ def prompt_bound(
     """
     found = PER_PROMPT
     for message in messages:
-        found += PER_MESSAGE + _bytes(message.content) + len(message.tool_call_id or "") * 6
-        found += sum(PER_MESSAGE + _call_bytes(call) for call in message.tool_calls)
+        found += PER_MESSAGE + _bytes(message.content)
+        if message.tool_call_id:
+            found += len(message.tool_call_id) * 6
+        for call in message.tool_calls:
+            found += PER_MESSAGE + _call_bytes(call)
     if tools:
         found += PER_TOOL * len(tools) + _json_bytes([_on_the_wire(tool) for tool in tools])
     if json_schema is not None:
@@ -128,7 +131,7 @@ _COMPLEXITY = frozenset(f"complexity.{part}" for part in ("score", *Complexity._
 
 
 def _bytes(text: str) -> int:
-    return len(text.encode("utf-8", "surrogatepass"))
+    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def _call_bytes(call: ToolCall) -> int:

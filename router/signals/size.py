@@ -13,6 +13,7 @@ class PromptSize:
 
     def __init__(self, request: Request) -> None:
         self._request = request
+        self._most: float | None = None
 
     def surely_over(self, tokens: int) -> bool:
         """Whether the prompt has more than so many tokens beyond doubt.
@@ -21,11 +22,13 @@ class PromptSize:
         """
         return self.most > tokens and self.fewest > tokens
 
-    @cached_property
+    @property
     def most(self) -> float:
         """No tokenizer makes more of the text; quick to tell."""
-        request = self._request
-        return prompt_bound(request.messages, request.tools, request.json_schema).bound
+        if self._most is None:
+            request = self._request
+            self._most = prompt_bound(request.messages, request.tools, request.json_schema).bound
+        return self._most
 
     @cached_property
     def fewest(self) -> int:

@@ -39,7 +39,7 @@ class Body:
 
     def answer(self, timeout_s: float = 60.0) -> Answer:
         reply = Reply(status=500, headers={}, read=self.read)
-        return Answer(reply, Limit(timeout_s), timeout_s)
+        return Answer(reply, timeout_s, Limit(timeout_s))
 
 
 def test_of_an_endless_error_only_the_start_is_read() -> None:
