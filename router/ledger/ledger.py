@@ -1,7 +1,8 @@
 """The ledger as the drive sees it: lines go out at once, tables follow on a thread of their own.
 
 Comes in: `Began`, `Attempt`, `Closed`, and feedback. Goes out: journal lines before each call
-returns; rows within moments, or when somebody reads. Any number of processes may share a folder.
+returns (a result that more follows: with that); rows within a second, or as soon as somebody reads
+the ledger through this package. Any number of processes may share a folder.
 
 When the disk won't take a line: an attempt that can't be booked is not sent (`begin` raises); a
 result is kept in memory, said so in the log, and written before the next line. When the tables

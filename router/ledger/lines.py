@@ -201,11 +201,11 @@ def begin_line(began: Began) -> bytes:
 def end_line(decision_id: str, hop: int, attempt: Attempt, *, keep_text: bool) -> bytes:
     """The result of an attempt."""
     kept = attempt if keep_text else without_text(attempt)
-    ended = Ended(*_PLAIN(kept), _tokens(kept.usage), _tokens(kept.estimate))
-    return _line("end", End(decision_id, hop, ended))
+    told = (*_PLAIN(kept), _tokens(kept.usage), _tokens(kept.estimate))
+    return _line("end", End(decision_id, hop, Ended(*told)))
 
 
-_PLAIN = attrgetter(*Ended.__struct_fields__[:-2])
+_PLAIN = attrgetter(*Ended.__struct_fields__[:-2])  # all but the two that are of `Tokens`
 _COUNTS = attrgetter(*Tokens.__struct_fields__)
 
 
@@ -284,7 +284,8 @@ def label_line(
 def read_line(raw: bytes) -> Line | None:
     """The line, or None when it is not one this version can read."""
     try:
-        return _DECODER.decode(raw).payload
+        line: Line = _DECODER.decode(raw).payload
+        return line
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 

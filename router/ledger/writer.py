@@ -1,7 +1,8 @@
 """One process's use of a ledger's folder: its journal, the tables, and the thread between them.
 
 Comes in: lines. Goes out: lines in the journal at once; rows when the thread comes round, which is
-moments after a line, or when somebody flushes.
+`batch_s` after a line, or when somebody flushes. Lines taken in together cost half of what they do
+in small batches; nobody waits for it, because every reader takes in first what is journaled.
 """
 
 from __future__ import annotations
