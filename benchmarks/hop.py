@@ -42,7 +42,7 @@ from hop_server import MODEL, texts
 from router import AsyncRouter
 
 LIMITS = {"sdk_ratio": 1.15, "lean_ms": 0.06}
-SETTLE_S = 0.2  # for the ledger's thread, which gathers lines for 0.05 s
+SETTLE_S = 0.7  # for the ledger's thread, which gathers lines for 0.5 s
 SYSTEM = "You are a helpful assistant of a shop. Answer briefly, in plain words, and be polite. "
 Call = Callable[[], Awaitable[str]]
 

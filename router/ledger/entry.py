@@ -77,8 +77,14 @@ class Sink(Protocol):
         """
         ...
 
-    def end(self, decision_id: str, hop: int, attempt: Attempt) -> None:
-        """After an attempt, before its answer goes on. Never raises for want of disk."""
+    def end(
+        self, decision_id: str, hop: int, attempt: Attempt, *, more_follows: bool = False
+    ) -> None:
+        """After an attempt, before its answer goes on. Never raises for want of disk.
+
+        With `more_follows` the caller books again (the next `begin`, or `close_request`) before it
+        waits for anything, and the two may go out as one.
+        """
         ...
 
     def close_request(self, request: Closed) -> None:
@@ -115,8 +121,12 @@ class Mask:
     @classmethod
     def of(cls, hops: tuple[Hop, ...]) -> Mask:
         """A mask for the messages of these hops' attempts; the longest is looked for first."""
-        found = {a.error_message for hop in hops for a in hop.attempts if a.error_message}
-        return cls(tuple(sorted(found, key=len, reverse=True)))
+        found = set()
+        for hop in hops:
+            for attempt in hop.attempts:
+                if attempt.error_message:
+                    found.add(attempt.error_message)
+        return cls(tuple(sorted(found, key=len, reverse=True))) if found else NO_MASK
 
     def words(self, text: str) -> str:
         """`text` with every message in it replaced by `MASK`."""
@@ -135,3 +145,6 @@ class Mask:
         if isinstance(value, list | tuple):
             return [self.value(item) for item in value]
         return value
+
+
+NO_MASK = Mask()

@@ -30,7 +30,7 @@ from .sqlite import apply, interrupt
 
 log = logging.getLogger(__name__)
 
-BATCH_BYTES = 512 * 1024
+BATCH_BYTES = 1024 * 1024
 
 
 class Intake:

@@ -1,9 +1,9 @@
-"""The journal: an append-only file of this process's own, a line of it one `write`.
+"""The journal: an append-only file of this process's own, a line of it no more than one `write`.
 
 Comes in: lines of `lines.py`. Goes out: bytes at the end of `journal/<run>-<number>.jsonl`, where
-`intake.py` reads them. A *run* is one process's use of the ledger; it holds the lock
-`journal/<run>.lock` for as long as it lives, so anybody can tell a file that will still grow from
-one that a crash left behind.
+`intake.py` reads them. A line that another follows at once may wait for it, to go out in the same
+`write`. A *run* is one process's use of the ledger; it holds the lock `journal/<run>.lock` for as
+long as it lives, so anybody can tell a file that will still grow from one that a crash left behind.
 
 What one `write` has taken survives the death of the process, whatever kills it. It survives a
 power cut only once the system has written it out, within seconds, or at once with ``sync="full"``.
@@ -102,7 +102,7 @@ class Journal:
 
     @property
     def kept(self) -> int:
-        """Result lines that wait in memory because they could not be written."""
+        """Result lines that wait in memory: for the next line, or for the disk to take them."""
         return len(self._kept)
 
     def append(self, line: bytes) -> None:
@@ -111,17 +111,21 @@ class Journal:
         Raises: OSError; the line is then not in the journal and not kept.
         """
         with self._lock:
-            self._write_kept()
             self._write(line)
 
-    def append_or_keep(self, line: bytes) -> OSError | None:
+    def append_or_keep(self, line: bytes, *, more_follows: bool = False) -> OSError | None:
         """Write a line; when that fails keep it in memory, to be written before the next one.
 
-        Returns: What went wrong. None: it is written.
+        Args:
+            more_follows: Keep it at once: the next line takes it along, or `write_kept` does.
+
+        Returns: What went wrong. None: it is written, or kept as was asked.
         """
         with self._lock:
+            if more_follows and self._fd >= 0:
+                self._kept.append(line)
+                return None
             try:
-                self._write_kept()
                 self._write(line)
             except OSError as exc:
                 self._kept.append(line)
@@ -129,24 +133,23 @@ class Journal:
         return None
 
     def write_kept(self) -> bool:
-        """Try again to write what waits. Returns: whether nothing waits any more."""
+        """Write what waits. Returns: whether it could be written."""
         with self._lock:
             try:
-                self._write_kept()
+                if self._kept:
+                    self._write(b"")
             except OSError:
                 return False
         return True
 
-    def _write_kept(self) -> None:
-        while self._kept:
-            self._write(self._kept[0])
-            self._kept.popleft()
-
     def _write(self, line: bytes) -> None:
-        """One `write`; a second only when the system took less than the whole line."""
+        """What waits and the line, in one `write`; another only when the system took not all."""
         if self._fd < 0:
             raise OSError(errno.EBADF, "the journal is closed")
-        data = b"\n" + line if self._torn else line
+        data = b"".join((*self._kept, line)) if self._kept else line
+        mend = 1 if self._torn else 0
+        if mend:
+            data = b"\n" + data
         done = 0
         try:
             while True:
@@ -158,11 +161,21 @@ class Journal:
         except OSError:
             self.failures += 1
             # The next line starts on a line of its own, so a half one spoils nothing but itself.
-            self._torn = done < len(data) and (self._torn or done > 0)
+            if done == len(data):  # all there, though perhaps not on the disk: goes out once more
+                self._torn = False
+            elif done > 0:
+                self._torn = self._forget(done - mend) > 0
             raise
         finally:
             self.size += done
+        self._kept.clear()
         self._torn = False
+
+    def _forget(self, done: int) -> int:
+        """Drop the waiting lines that `done` bytes hold. Returns: how many bytes are over."""
+        while self._kept and done >= len(self._kept[0]):
+            done -= len(self._kept.popleft())
+        return done
 
     def rotate(self) -> None:
         """Go on in a new file. The old one gets no more lines.

@@ -1,7 +1,8 @@
 """The ledger as the drive sees it: lines go out at once, tables follow on a thread of their own.
 
 Comes in: `Began`, `Attempt`, `Closed`, and feedback. Goes out: journal lines before each call
-returns; rows within moments, or when somebody reads. Any number of processes may share a folder.
+returns (a result that more follows: with that); rows within a second, or as soon as somebody reads
+the ledger through this package. Any number of processes may share a folder.
 
 When the disk won't take a line: an attempt that can't be booked is not sent (`begin` raises); a
 result is kept in memory, said so in the log, and written before the next line. When the tables
@@ -31,14 +32,15 @@ from .writer import Options, Writer, trouble
 
 log = logging.getLogger(__name__)
 
-BATCH_S = 0.05
+BATCH_S = 0.5
 ROTATE_BYTES = 8 * 1024 * 1024
 
 
 class Ledger:
     """Books what happens. Every method may be called from any thread.
 
-    `begin`, `end` and `close_request` cost one `write` each and wait for no database.
+    `begin`, `end` and `close_request` cost one `write` each, or two of them one, and wait for no
+    database.
 
     Attributes:
         folder: Where the journal and the tables lie.
@@ -95,9 +97,19 @@ class Ledger:
         """
         self._append(begin_line(began), "the attempt is not sent, because it could not be booked")
 
-    def end(self, decision_id: str, hop: int, attempt: Attempt) -> None:
-        """Book how an attempt ended. A disk that is full delays the line, and loses no answer."""
-        self._append_or_keep(end_line(decision_id, hop, attempt, keep_text=self.keep_text))
+    def end(
+        self, decision_id: str, hop: int, attempt: Attempt, *, more_follows: bool = False
+    ) -> None:
+        """Book how an attempt ended. A disk that is full delays the line, and loses no answer.
+
+        Args:
+            more_follows: The caller books another line before it waits for anything, such as the
+                request's end: the two then share one `write`. Until then this one is in memory
+                alone, and a kill loses it. Whatever line is booked next takes it along, whoever
+                books it; should none come, the thread writes it within `batch_s`.
+        """
+        line = end_line(decision_id, hop, attempt, keep_text=self.keep_text)
+        self._append_or_keep(line, more_follows)
 
     def close_request(self, request: Closed) -> None:
         """Book how a request ended. A disk that is full delays the line, and loses no answer."""
@@ -162,7 +174,7 @@ class Ledger:
 
     @property
     def unwritten(self) -> int:
-        """Result lines that wait in memory for the disk to take them."""
+        """Result lines that wait in memory, for the next line or for the disk to take them."""
         return self._writer.journal.kept if self._writer else 0
 
     @property
@@ -210,9 +222,9 @@ class Ledger:
         except OSError as exc:
             raise trouble(self.folder, otherwise, exc) from exc
 
-    def _append_or_keep(self, line: bytes) -> None:
+    def _append_or_keep(self, line: bytes, more_follows: bool = False) -> None:
         try:
-            reason = self._current().append_or_keep(line)
+            reason = self._current().append_or_keep(line, more_follows=more_follows)
         except LedgerError as exc:
             log.error("a result could not be booked and is lost: %s", exc)
             return

@@ -14,18 +14,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from decimal import Decimal
 from numbers import Real
+from operator import attrgetter
 from typing import Annotated, Any
 
 import msgspec
 
 from ..hops import Attempt, Hop
-from ..types import Message
-from .entry import Began, Closed, Mask, without_text
+from ..types import Message, Usage
+from .entry import NO_MASK, Began, Closed, Mask, without_text
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
-class Begin(msgspec.Struct, frozen=True, kw_only=True):
+class Begin(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     """An attempt's intent."""
 
     decision_id: str
@@ -45,7 +46,7 @@ class Begin(msgspec.Struct, frozen=True, kw_only=True):
     tags: msgspec.Raw = msgspec.Raw(b"{}")
 
 
-class Tokens(msgspec.Struct, frozen=True, kw_only=True):
+class Tokens(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
     """Usage, each None when the target did not say."""
 
     input_tokens: Count | None = None
@@ -55,8 +56,8 @@ class Tokens(msgspec.Struct, frozen=True, kw_only=True):
     cache_write_tokens: Count | None = None
 
 
-class Ended(msgspec.Struct, frozen=True, kw_only=True):
-    """An attempt's result: the fields of `hops.Attempt`."""
+class Ended(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
+    """An attempt's result: the fields of `hops.Attempt`, but only those that say something."""
 
     attempt_id: str
     number: Count
@@ -64,7 +65,6 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     total_s: float | None = None
     ttft_s: float | None = None
     tpot_s: float | None = None
-    usage: Tokens = Tokens()
     cost_usd: Decimal | None = None
     price: str | None = None
     model_served: str | None = None
@@ -78,10 +78,11 @@ class Ended(msgspec.Struct, frozen=True, kw_only=True):
     connect_s: float | None = None
     reached: bool | None = None
     estimate_usd: Decimal | None = None
+    usage: Tokens = Tokens()
     estimate: Tokens = Tokens()
 
 
-class End(msgspec.Struct, frozen=True, kw_only=True):
+class End(msgspec.Struct, gc=False, frozen=True):
     """An attempt's result and where it belongs."""
 
     decision_id: str
@@ -89,7 +90,7 @@ class End(msgspec.Struct, frozen=True, kw_only=True):
     attempt: Ended
 
 
-class HopLeft(msgspec.Struct, frozen=True, kw_only=True):
+class HopLeft(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     """A hop of a request that is over. Its attempts have lines of their own."""
 
     index: Count
@@ -106,7 +107,7 @@ class HopLeft(msgspec.Struct, frozen=True, kw_only=True):
     signals: msgspec.Raw = msgspec.Raw(b"{}")
 
 
-class Close(msgspec.Struct, frozen=True, kw_only=True):
+class Close(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     """A request that is over. Messages and answer are there only where text is kept."""
 
     decision_id: str
@@ -129,7 +130,7 @@ class Close(msgspec.Struct, frozen=True, kw_only=True):
     answer: str | None = None
 
 
-class Judged(msgspec.Struct, frozen=True, kw_only=True):
+class Judged(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     """Somebody's word on a request."""
 
     label_id: str
@@ -143,13 +144,24 @@ class Judged(msgspec.Struct, frozen=True, kw_only=True):
 
 Line = Begin | End | Close | Judged
 
-_KINDS: dict[str, msgspec.json.Decoder[Any]] = {
-    "begin": msgspec.json.Decoder(Begin),
-    "end": msgspec.json.Decoder(End),
-    "close": msgspec.json.Decoder(Close),
-    "label": msgspec.json.Decoder(Judged),
-}
-_OUTER = msgspec.json.Decoder(tuple[str, msgspec.Raw])
+
+class _Begin(msgspec.Struct, gc=False, array_like=True, forbid_unknown_fields=True, tag="begin"):
+    payload: Begin
+
+
+class _End(msgspec.Struct, gc=False, array_like=True, forbid_unknown_fields=True, tag="end"):
+    payload: End
+
+
+class _Close(msgspec.Struct, gc=False, array_like=True, forbid_unknown_fields=True, tag="close"):
+    payload: Close
+
+
+class _Label(msgspec.Struct, gc=False, array_like=True, forbid_unknown_fields=True, tag="label"):
+    payload: Judged
+
+
+_DECODER = msgspec.json.Decoder(_Begin | _End | _Close | _Label)
 
 
 def _plain(value: Any) -> Any:
@@ -189,13 +201,22 @@ def begin_line(began: Began) -> bytes:
 def end_line(decision_id: str, hop: int, attempt: Attempt, *, keep_text: bool) -> bytes:
     """The result of an attempt."""
     kept = attempt if keep_text else without_text(attempt)
-    return _line("end", {"decision_id": decision_id, "hop": hop, "attempt": kept})
+    told = (*_PLAIN(kept), _tokens(kept.usage), _tokens(kept.estimate))
+    return _line("end", End(decision_id, hop, Ended(*told)))
+
+
+_PLAIN = attrgetter(*Ended.__struct_fields__[:-2])  # all but the two that are of `Tokens`
+_COUNTS = attrgetter(*Tokens.__struct_fields__)
+
+
+def _tokens(usage: Usage) -> Tokens:
+    return Tokens(*_COUNTS(usage))
 
 
 def close_line(request: Closed, *, keep_text: bool) -> bytes:
     """The end of a request."""
     outcome = request.outcome
-    mask = Mask() if keep_text else Mask.of(outcome.hops)
+    mask = NO_MASK if keep_text else Mask.of(outcome.hops)
     payload = {
         "decision_id": outcome.decision_id,
         "started_at": outcome.started_at,
@@ -263,16 +284,15 @@ def label_line(
 def read_line(raw: bytes) -> Line | None:
     """The line, or None when it is not one this version can read."""
     try:
-        kind, payload = _OUTER.decode(raw)
-        decoder = _KINDS.get(kind)
-        return None if decoder is None else decoder.decode(payload)
+        line: Line = _DECODER.decode(raw).payload
+        return line
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
 
 
 def as_text(raw: msgspec.Raw) -> str:
     """A part of a line as the JSON text it was."""
-    return bytes(raw).decode("utf-8", "replace")
+    return str(raw, "utf-8", "replace")
 
 
 def messages_of(text: str) -> tuple[Message, ...]:

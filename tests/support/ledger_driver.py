@@ -5,7 +5,8 @@
     python ledger_driver.py fork FOLDER
     python ledger_driver.py orphan FOLDER
 
-`book` walks requests FIRST to LAST on four threads. What was served is written to SERVED by one
+`book` walks requests FIRST to LAST on four threads; every second one lets its results go out with
+the line that follows. What was served is written to SERVED by one
 append each, in the script's own arithmetic: whole picodollars, no price line, no `Decimal`. Then
 it prints "done" and waits to be killed, or for its input to end. `read` takes in and finishes
 whatever lies in FOLDER, once. `fork` books on both sides of a fork. `orphan` forks a child and is
@@ -79,7 +80,7 @@ def walk(ledger: Ledger, script: Script, number: int, seed: int) -> None:
             tries.append(
                 attempt(name, index, count, cost_usd=str(paid), usage=usage, price=LINE.id)
             )
-            ledger.end(name, index, tries[-1])
+            ledger.end(name, index, tries[-1], more_follows=number % 2 == 0)
         hops.append(hop(name, index, attempts=tuple(tries)))
     ledger.close_request(closed(name, *hops))
     if number % 10 == 0:

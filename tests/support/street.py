@@ -121,7 +121,9 @@ class MemorySink:
             raise LedgerError("the disk is full")
         self.events.append(began)
 
-    def end(self, decision_id: str, hop: int, attempt: Attempt) -> None:
+    def end(
+        self, decision_id: str, hop: int, attempt: Attempt, *, more_follows: bool = False
+    ) -> None:
         self.events.append(attempt)
 
     def close_request(self, request: Closed) -> None:

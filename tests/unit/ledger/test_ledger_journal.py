@@ -76,6 +76,58 @@ def test_waiting_results_can_be_written_without_a_next_line(mine: Journal) -> No
     assert content(mine) == b"on\none\n"
 
 
+def test_a_line_that_more_follows_goes_out_with_the_next_and_before_it(mine: Journal) -> None:
+    mine.append(b"one\n")
+    assert mine.append_or_keep(b"two\n", more_follows=True) is None
+    assert (content(mine), mine.kept) == (b"one\n", 1)
+    mine.append(b"three\n")
+    assert (content(mine), mine.kept) == (b"one\ntwo\nthree\n", 0)
+    assert mine.size == 14
+
+
+def test_a_line_that_nothing_followed_is_written_on_its_own(mine: Journal) -> None:
+    mine.append_or_keep(b"one\n", more_follows=True)
+    assert mine.write_kept()
+    assert mine.write_kept()
+    assert (content(mine), mine.kept) == (b"one\n", 0)
+
+
+def test_of_lines_that_went_out_together_those_that_fitted_are_not_written_again(
+    mine: Journal,
+) -> None:
+    for line in (b"one\n", b"two\n", b"three\n"):
+        mine.append_or_keep(line, more_follows=True)
+    with disk_full_at(6):
+        with pytest.raises(OSError, match="large"):
+            mine.append(b"an intent\n")
+        assert (content(mine), mine.kept) == (b"one\ntw", 2)
+        assert not mine.write_kept()
+    with disk_full_at(11):  # the half line is closed, `two` fits, and the next line's end does not
+        assert not mine.write_kept()
+        assert (content(mine), mine.kept) == (b"one\ntw\ntwo\n", 1)
+    mine.append(b"four\n")
+    assert content(mine) == b"one\ntw\ntwo\nthree\nfour\n"
+    assert mine.size == len(content(mine))
+
+
+def test_a_half_line_that_is_still_there_is_closed_however_often_writing_fails(
+    mine: Journal,
+) -> None:
+    mine.append_or_keep(b"one\n", more_follows=True)
+    with disk_full_at(2):
+        assert not mine.write_kept()
+        assert not mine.write_kept()
+    with disk_full_at(3):  # room for the newline alone
+        assert not mine.write_kept()
+    mine.append(b"two\n")
+    assert content(mine) == b"on\none\ntwo\n"
+
+
+def test_a_sealed_journal_keeps_no_line_for_a_next_that_can_t_come(mine: Journal) -> None:
+    mine.seal()
+    assert isinstance(mine.append_or_keep(b"late\n", more_follows=True), OSError)
+
+
 def test_after_rotation_lines_go_into_a_file_that_sorts_later(mine: Journal) -> None:
     mine.append(b"one\n")
     mine.rotate()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import fields
 from decimal import Decimal
 from types import MappingProxyType
 from typing import Any
@@ -7,12 +8,15 @@ from typing import Any
 import pytest
 from support.booking import StepTrace, attempt, began, closed, hop
 
+from router.hops import Attempt
 from router.ledger.entry import MASK
 from router.ledger.lines import (
     Begin,
     Close,
     End,
+    Ended,
     Judged,
+    Tokens,
     as_text,
     begin_line,
     close_line,
@@ -21,7 +25,7 @@ from router.ledger.lines import (
     messages_of,
     read_line,
 )
-from router.types import Message
+from router.types import Message, Usage
 
 ERROR = "can't parse 'my secret plan'"
 
@@ -178,3 +182,51 @@ def test_an_error_message_quoted_in_reasons_or_trace_is_cut_out() -> None:
     assert read.hops[0].left == f"refused: {MASK}"
     assert as_text(read.trace) == f'[{{"kind":"hop","left":["{MASK}"],"n":1}},{{"{MASK}":null}}]'
     assert b"secret" in close_line(request, keep_text=True)
+
+
+OLD_END = (
+    b'["end",{"decision_id":"01M81Y7JVR","hop":0,"attempt":{"attempt_id":"01M81Y7JVRHG","number":1,'
+    b'"started_at":1795361590.1367671,"total_s":0.1538,"ttft_s":0.1533,"tpot_s":null,"usage":'
+    b'{"input_tokens":500,"output_tokens":20,"cached_input_tokens":null,"reasoning_tokens":null,'
+    b'"cache_write_tokens":null},"cost_usd":"0.0000382","price":"openai_compatible/own-box@2024-01-01",'
+    b'"model_served":"hop-model-2026-01-01","request_id":"chatcmpl-1","finish":"stop",'
+    b'"error_kind":null,"error_code":null,"http_status":null,"error_message":null,"queue_s":0.0,'
+    b'"connect_s":0.00144,"reached":true,"estimate_usd":null,"estimate":{"input_tokens":null,'
+    b'"output_tokens":null,"cached_input_tokens":null,"reasoning_tokens":null,'
+    b'"cache_write_tokens":null}}}]\n'
+)
+"""As it was written when a result still named all that is not known."""
+
+
+def test_a_result_that_names_what_is_not_known_says_the_same_as_one_that_does_not() -> None:
+    told = Attempt(
+        attempt_id="01M81Y7JVRHG",
+        number=1,
+        started_at=1795361590.1367671,
+        total_s=0.1538,
+        ttft_s=0.1533,
+        usage=Usage(input_tokens=500, output_tokens=20),
+        cost_usd=Decimal("0.0000382"),
+        price="openai_compatible/own-box@2024-01-01",
+        model_served="hop-model-2026-01-01",
+        request_id="chatcmpl-1",
+        finish="stop",
+        queue_s=0.0,
+        connect_s=0.00144,
+    )
+    new = end_line("01M81Y7JVR", 0, told, keep_text=False)
+    assert b"null" not in new
+    assert len(new) < 0.7 * len(OLD_END)
+    read = read_line(new)
+    assert isinstance(read, End)
+    assert read == read_line(OLD_END)
+
+
+def test_a_result_s_line_holds_every_field_of_an_attempt() -> None:
+    assert set(Ended.__struct_fields__) == {f.name for f in fields(Attempt)}
+    assert set(Tokens.__struct_fields__) == {f.name for f in fields(Usage)}
+
+
+def test_a_line_with_more_in_it_than_kind_and_payload_does_not_fit() -> None:
+    line = begin_line(began("d1"))
+    assert read_line(line[:-2] + b",1]\n") is None
