@@ -89,7 +89,10 @@ async def measured(read: Read, data: bytes, args: argparse.Namespace) -> tuple[f
     gc.collect()
     began, reads = time.process_time(), 0
     for _ in range(args.calls // args.at_once):
-        reads += sum(await asyncio.gather(*(read(data) for _ in range(args.at_once))))
+        if args.at_once == 1:
+            reads += await read(data)
+        else:
+            reads += sum(await asyncio.gather(*(read(data) for _ in range(args.at_once))))
     made = args.calls // args.at_once * args.at_once
     return (time.process_time() - began) / made * 1e6, reads / made
 
