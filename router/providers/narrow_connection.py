@@ -101,7 +101,6 @@ class Connection(asyncio.Protocol):
         """
         self._reset(head_only=head_only)
         self._asked = True
-        self._keep = False  # until the answer says that it may be kept
         if len(body) <= SLICE_BYTES:
             self._transport.write(head + body if body else head)
             self._all_sent = True

@@ -274,3 +274,22 @@ def test_a_connection_serves_one_exchange_after_another() -> None:
         assert not connection.usable
 
     asyncio.run(main())
+
+
+def test_a_connection_at_rest_holds_nothing_and_takes_nothing() -> None:
+    async def main() -> None:
+        connection, wire = connected()
+        asking = asyncio.create_task(connection.ask(b"GET / HTTP/1.1\r\n\r\n", b""))
+        await asyncio.sleep(0)
+        length = 2 * MOST_UNREAD_BYTES
+        connection.data_received(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % length)
+        connection.data_received(b"x" * length)
+        await asking
+        assert (connection.reusable, wire.reading) == (True, False)
+        connection.rest()
+        assert wire.reading
+        assert connection.take() == b""
+        connection.data_received(b"HTTP/1.1 408 Request Timeout\r\n\r\n")
+        assert wire.aborted
+
+    asyncio.run(main())
