@@ -249,7 +249,7 @@ class HopRun:
 
     def _book(self, attempt: Attempt) -> None:
         self.attempts.append(attempt)
-        self.booking.end(attempt)
+        self.booking.end(attempt, shown=self.released)
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         """Decorrelated jitter, or what the target asked for if that is longer.

@@ -50,5 +50,7 @@ class HopBooking:
             )
         )
 
-    def end(self, attempt: Attempt) -> None:
-        self.ledger.end(self.decision_id, self.hop, attempt)
+    def end(self, attempt: Attempt, *, shown: bool) -> None:
+        # The request is closed next, unless the caller is given a whole draft to look at first.
+        at_once = attempt.error_kind is None and (shown or self.request.whole)
+        self.ledger.end(self.decision_id, self.hop, attempt, more_follows=at_once)

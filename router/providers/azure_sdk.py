@@ -26,12 +26,12 @@ from azure.core.pipeline.policies import AsyncHTTPPolicy
 from azure.core.pipeline.transport import AioHttpTransport
 
 from .endpoint import Endpoint
-from .openai_lean import Connecting, LeanTransport
+from .openai_aiohttp import AiohttpTransport, Connecting
 from .transport import Reply, cut_error
 
 
-class AzureSdkTransport(LeanTransport):
-    """A `Transport` over one `ChatCompletionsClient` on the lean transport's pool."""
+class AzureSdkTransport(AiohttpTransport):
+    """A `Transport` over one `ChatCompletionsClient` on an aiohttp pool of ours."""
 
     def __init__(self, endpoint: Endpoint, tls: ssl.SSLContext, api_version: str) -> None:
         super().__init__(endpoint, tls)
