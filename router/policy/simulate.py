@@ -35,8 +35,8 @@ class Reply:
         presentable: It could be shown although it was not kept: it is no refusal and does not
             break the form asked for.
         seconds: Until it is whole, or has failed; one that is given up counts as if it were whole,
-            for how much sooner that is, is not known. None: not known; the deadline then counts none,
-            and in a race the draft comes first.
+            for how much sooner that is, is not known. None: not known; the deadline then counts
+            none, and in a race the draft comes first.
         usd: What it costs. None: not known; limits then count its price at worst.
     """
 
