@@ -60,6 +60,6 @@ CONFIG = """\
 version: 1
 policy: device-only
 targets:
-  device: {tier: device, provider: scripted, model: script, options: {answers: [{text: yes}]}}
+  device: {tier: device, provider: scripted, model: script, options: {steps: [{text: "yes"}]}}
 ledger: {folder: ledger}
 """
