@@ -206,7 +206,8 @@ class _Walker:
         early = None if commits else self.policy.early_on(rung.tier)
         most = self.bounds.limits.hops
         # What is given up is not given back, so somebody has to be left to ask.
-        alone = commits or (most is not None and index + 1 >= most)
+        spent = index + (1 if rival is None else 2)
+        alone = commits or (most is not None and spent >= most)
         draft = self.drafted if self.policy.attach_draft else None
         abort = None if alone else self.policy.abort_on(rung.tier)
         name, cause, because = rung.name, self.cause, self.because

@@ -233,7 +233,8 @@ class OneCall:
     async def abort(self) -> None:
         """Stop the work behind it; books what has come as written in vain.
 
-        A target on this device writes no more than is read, so its tokens are known.
+        On this device each token is read as it is written, so they are known but for the step under
+        way; a cloud may have written ahead, and says nothing of it.
         """
         if not self.ended:
             reading = self.reading

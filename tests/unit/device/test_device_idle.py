@@ -110,10 +110,10 @@ def test_work_keeps_it_and_the_count_begins_at_its_end(folder: Path) -> None:
     worker = Worker(folder, Limits(idle_s=60.0))
     worker.clock.advance(59.0)
     worker.send(ask(1))
-    worker.turn(2)
-    worker.clock.advance(100.0)  # a long answer
+    worker.turn(3)
+    worker.clock.advance(100.0)  # a long last step
 
-    assert worker.turn(2)
+    assert worker.turn()
     worker.clock.advance(59.0)
     worker.send(wire.Health(2))  # asking how it is, is no work
     assert worker.turn()

@@ -134,6 +134,24 @@ def test_each_call_of_a_hop_is_held_to_the_bars_anew() -> None:
     assert found.calls()["device"] == 2
 
 
+def test_a_bar_is_looked_at_once_however_the_draft_goes_on() -> None:
+    falls = [*says("I am", logprob=-1.0)[:-1], *says("lost", logprob=-9.0)]
+    ended = street(falls).run(POLICY)  # -3.7 at its third token; the bar at the second let it pass
+
+    assert ended.answer.hops[0].attempts[0].error_kind is None
+    assert lines(ended).count("abort ") == 1
+
+
+def test_a_retry_meets_the_bars_that_the_call_before_it_has_passed() -> None:
+    found = Street()
+    dies = [*says("I guess it may be", logprob=-1.0)[:-1], Unavailable("gone")]
+    found.add("device", "device", dies, UNSURE, attempts=2)
+    found.add("cloud", "cloud", CLOUD)
+    device = found.run(POLICY).answer.hops[0]
+
+    assert [a.error_kind for a in device.attempts] == ["unavailable", "aborted"]
+
+
 def test_the_last_tier_is_never_given_up() -> None:
     alone = replace(POLICY, tiers=("device",))
     found = Street()
@@ -234,6 +252,15 @@ def test_a_draft_given_up_before_its_rival_begins_is_followed_at_once() -> None:
 
     assert [h.cause for h in ended.answer.hops] == ["start", "escalation"]
     assert ended.answer.total_s == pytest.approx(0.0)
+
+
+def test_with_two_hops_and_a_race_nothing_is_given_up_as_the_rival_may_fail() -> None:
+    tight = replace(RACING, limits=Limits(hops=2))
+    slow = [*UNSURE[:3], 9.0, *UNSURE[3:]]
+    _, ended = raced(slow, [1.0, Unavailable("down", retryable=False)], tight)
+
+    assert ended.text == "I guess it may be so or not"
+    assert ended.answer.flags[0] == "uncertain"
 
 
 def test_a_rival_that_fails_after_the_draft_was_given_up_has_it_written_again() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from router.cli.reasons import told
@@ -209,6 +211,14 @@ def test_a_recorded_draft_that_was_given_up_leaves_the_rest_open() -> None:
 
     for found in (policy(), policy(ACCEPT)):
         assert replay(found, recorded).why == "the draft of device was given up before its end"
+
+
+def test_where_the_answer_would_be_shown_one_that_was_given_up_is_no_answer() -> None:
+    gone = hop("device", status="deferred", error_kind="aborted")
+    alone = replace(policy(ACCEPT), tiers=("device",))
+    found = replay(alone, Recorded(decision_id="d", hops=(gone,)))
+
+    assert (found.end, found.unrecorded) == ("answered by device", "device")
 
 
 @pytest.mark.parametrize(
