@@ -75,6 +75,7 @@ class _Walker:
         drafted: Index of the hop whose draft goes along.
         answered: Somebody gave a whole answer, kept or not, when asked last.
         filtered: A content filter has stopped a hop.
+        given_up: The target whose draft was given up last. None: none was.
     """
 
     def __init__(
@@ -96,6 +97,7 @@ class _Walker:
         self.drafted: int | None = None
         self.answered = False
         self.filtered = False
+        self.given_up: str | None = None
         self.because = ladder.because
         self.cause: Cause = "start"
 
@@ -118,8 +120,27 @@ class _Walker:
                 return verdict
             if self.bounds.are_over(self.seen):
                 break
-            chosen = self.ladder.next() or self.down()
+            chosen = self.ladder.next()
+            if chosen is None:
+                verdict = yield from self.again()
+                if verdict is not None:
+                    return verdict
+                chosen = self.down()
         return self.fall_back()
+
+    def again(self) -> _Step:
+        """The target whose draft was given up, when nobody since gave one: now to its end.
+
+        Better a whole weak answer than none, as with a draft that was not kept.
+        """
+        target, self.given_up = self.given_up, None
+        if target is None or self.best is not None or self.policy.on_failure == "refuse":
+            return None
+        rung = self.ladder.named(target)
+        assert rung is not None
+        self.cause = "fallback"
+        self.because = f"nobody else answered, and {target}'s draft had been given up"
+        return (yield from self.ask(rung, commits=True))
 
     def down(self) -> tuple[str, str] | None:
         """Where to go when nobody from the start up has given anything: below it, if anywhere."""
@@ -183,18 +204,14 @@ class _Walker:
         rival = self.rivals.beside(rung, commits=commits, seen=self.seen) if loose else None
         index = self.bounds.hops
         early = None if commits else self.policy.early_on(rung.tier)
+        most = self.bounds.limits.hops
+        # What is given up is not given back, so somebody has to be left to ask.
+        spent = index + (1 if rival is None else 2)
+        alone = commits or (most is not None and spent >= most)
         draft = self.drafted if self.policy.attach_draft else None
-        call = Call(
-            rung.name,
-            rung.tier,
-            self.cause,
-            self.because,
-            commits,
-            early,
-            draft,
-            hop=index,
-            rival=rival,
-        )
+        abort = None if alone else self.policy.abort_on(rung.tier)
+        name, cause, because = rung.name, self.cause, self.because
+        call = Call(name, rung.tier, cause, because, commits, early, draft, index, rival, abort)
         self.taken(call)
         self.seen = yield call
         self.entries.extend(self.seen.early)
@@ -215,7 +232,7 @@ class _Walker:
         verdict = self.ended(first, shown=self.seen.returnable and (first.commits or stronger))
         if verdict is not None:
             return verdict
-        if self.seen.returnable and beside.cause == "hedge":
+        if beside.cause == "hedge" and (self.seen.returnable or self.seen.aborted):
             return None  # another answer of the tier is not what is wanted now
         commits = self.may_show(other)
         self.seen = yield replace(other, commits=commits, resumed=True, rival=None)
@@ -236,6 +253,10 @@ class _Walker:
         """What follows from the end of a hop. `shown`: its answer is given whatever it is like."""
         if self.seen.filtered and (verdict := self.blocked(call.tier)) is not None:
             return verdict
+        if self.seen.aborted:
+            self.answered, self.given_up = True, call.target
+            self.cause, self.because = "escalation", self.seen.given_up_because()
+            return None
         if self.seen.signals is None:
             return self.failed(call.target)
         self.answered = True
@@ -276,7 +297,7 @@ class _Walker:
         kept = found.accepted and self.seen.returnable
         checks = found.checks
         if commits:
-            flagged = "flagged; " + self.shown_because()
+            flagged = "flagged; " + self.seen.shown_because(self.cause)
             checks = tuple(c._replace(effect=flagged) if c.effect else c for c in checks)
         self.entries.extend(checks)
         because = found.because
@@ -298,17 +319,6 @@ class _Walker:
                 self.note(f"hop {index + 1}: {UNPRESENTABLE}")
         self.cause, self.because = "escalation", because
         return None
-
-    def shown_because(self) -> str:
-        """Why what was said goes to the caller whatever requirements say of it."""
-        accepted = [c for c in self.seen.early if c.kind == "early" and c.truth is True]
-        if accepted and not self.seen.by_rival:  # beside a rival it is said of the draft
-            return "it was accepted early"
-        if self.cause == "asked":
-            return "the caller named this target"
-        if self.cause == "loop":
-            return "a tool loop stays with its target"
-        return "no stronger tier is left"
 
     def fall_back(self) -> Verdict:
         """No tier is left: the best draft there is, flagged, or nothing."""

@@ -21,7 +21,8 @@ tool call whose result this request brings; a stronger tier beside a draft that 
 target of the tier beside one that is late."""
 
 HopStatus = Literal["answered", "deferred", "failed", "cancelled"]
-"""How a hop was left: its answer was returned; its draft was not kept; it gave none; it was
+"""How a hop was left: its answer was returned; its draft was not kept, or given up before its end
+(its last attempt says "aborted"); it gave none; it was
 stopped, because the caller went away or another hop beside it was first."""
 
 Status = Literal["answered", "forbidden", "limit_reached", "no_answer", "cancelled"]
@@ -48,7 +49,8 @@ class Attempt:
         model_served: The model that answered, as it calls itself.
         request_id: The target's own id for the call.
         finish: Why the answer ended.
-        error_kind: A `HopError.kind`, or "cancelled". None: it ended well.
+        error_kind: A `HopError.kind`, or "cancelled", or "aborted": its draft was given up before
+            its end. None: it ended well.
         error_code: The target's own code.
         http_status: Where there was one.
         error_message: May quote the caller's text, so the ledger keeps it only with text.

@@ -8,7 +8,7 @@ from typing import Literal
 
 from .hops import Cause, Status
 from .policy.predicates import Signals
-from .policy.rules import Doubt, Early
+from .policy.rules import Abort, Doubt, Early
 from .policy.trace import Check, Entry
 
 
@@ -48,6 +48,7 @@ class Call:
         draft: Index of the hop whose draft goes along. None: only the conversation does.
         hop: Index of this hop.
         rival: Who is asked beside it. What ends first is seen first; the other stays under way.
+        abort: When a draft is given up before its end. None: it is written to its end.
         resumed: The hop is under way already, and now the only one: see how it ends.
     """
 
@@ -60,6 +61,7 @@ class Call:
     draft: int | None = None
     hop: int = 0
     rival: Rival | None = None
+    abort: Abort | None = None
     resumed: bool = False
 
     def of_rival(self) -> Call:
@@ -86,8 +88,9 @@ class Seen:
         filtered: A content filter stopped it: blocked the prompt, or cut the answer.
         presentable: It could be shown although it was not kept: it is no refusal either, and
             does not break the form that was asked for.
-        early: What was said of the beginning of the draft, whether it is shown and whether a race
-            starts; empty when nothing was asked.
+        early: What was said of the beginning of the draft, whether it is shown, whether it is
+            given up and whether a race starts; empty when nothing was asked.
+        aborted: It was given up before its end by what `early` says.
         failure: A `HopError.kind`. None: it ended well.
         committed: Bytes of it have reached the caller.
         elapsed_s: Seconds since the request arrived; at least the deadline when that is what
@@ -110,6 +113,27 @@ class Seen:
     day_left_usd: Decimal | None = None
     rivaled: bool = False
     by_rival: bool = False
+    aborted: bool = False
+
+    def given_up_because(self) -> str:
+        """The bar that the draft was below, in words."""
+        said = [c.effect for c in self.early if c.kind == "abort" and c.truth is True]
+        return f"the draft was {said[-1] if said else 'given up'}"
+
+    def shown_because(self, cause: Cause) -> str:
+        """Why what was said goes to the caller whatever requirements say of it.
+
+        Args:
+            cause: Why the hop was taken.
+        """
+        accepted = [c for c in self.early if c.kind == "early" and c.truth is True]
+        if accepted and not self.by_rival:  # beside a rival it is said of the draft
+            return "it was accepted early"
+        if cause == "asked":
+            return "the caller named this target"
+        if cause == "loop":
+            return "a tool loop stays with its target"
+        return "no stronger tier is left"
 
 
 @dataclass(frozen=True, slots=True)

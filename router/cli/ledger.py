@@ -19,7 +19,7 @@ from ..policy.explain import seconds, usd
 from ..policy.explain import show as shown
 from ..recorded import signal_value
 from .options import ConfigOption, JsonOption
-from .screen import table
+from .screen import counted, table
 
 app = typer.Typer(help="What was asked, who answered, what it cost.", invoke_without_command=True)
 BAR = 40
@@ -194,6 +194,11 @@ def _show_totals(found: Totals) -> None:
     late = found.escalation_delay_s
     if late.p50 is not None:
         typer.echo(f"escalation delay p50 {seconds(late.p50)}, p95 {seconds(late.p95)}")
+    given_up = [t for t in found.targets if t.aborted]
+    for t in given_up:
+        drafts = counted(t.aborted, "draft")
+        in_vain = f"{t.wasted_tokens} tokens and {seconds(t.wasted_s)} in vain"
+        typer.echo(f"{drafts} of {t.target} given up before the end: {in_vain}")
     typer.echo()
     table(
         None,

@@ -148,6 +148,8 @@ def _parts(policy: Policy) -> str:
     ]
     if policy.early:
         parts.append(counted(len(policy.early), "early commit"))
+    if policy.abort:
+        parts.append(counted(len(policy.abort), "early abort"))
     return ", ".join(parts)
 
 

@@ -11,7 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from ..policy.counterfactual import Flip, after_flips, before_flips, early_flips, line
+from ..policy.counterfactual import (
+    Flip,
+    abort_flips,
+    after_flips,
+    before_flips,
+    early_flips,
+    line,
+)
 from ..policy.explain import PolicyTrace, plain
 from ..policy.predicates import tests_in
 from ..policy.rules import Policy
@@ -65,7 +72,9 @@ def decisions(policy: Policy, entries: Sequence[Entry], tiers: Sequence[str]) ->
 
 
 def _kind(check: Check) -> str:
-    """Rules of a kind decide together."""
+    """Rules of a kind decide together; each bar of an abort decides alone."""
+    if check.kind == "abort":
+        return f"abort {check.id}"
     kinds = {"guard": "start", "route": "start", "accept": "accept", "early": "early"}
     return kinds.get(check.kind, "")  # a race is no decision about an answer
 
@@ -77,6 +86,8 @@ def _decision(policy: Policy, tier: str, group: list[Check], *, commits: bool) -
     if _kind(group[0]) == "early":
         flips = early_flips(policy, tier, signals)
         return Decision(f"the beginning of the draft of {tier}", tuple(group), flips)
+    if group[0].kind == "abort":
+        return Decision(f"the draft of {tier} so far", tuple(group), abort_flips(group[0]))
     flips = after_flips(policy, tier, signals)
     if commits:
         flips = tuple(replace(f, would=_COMMITTED.get(f.would, f.would)) for f in flips)

@@ -68,7 +68,10 @@ class Connection(asyncio.Protocol):
     """Made by `meet`.
 
     Args:
-        on_lost: Called when the worker's end closes; not when ours does.
+        on_lost: Called when the worker's end closes; not when ours does, nor after a goodbye.
+
+    Attributes:
+        parted: The worker has said that it leaves.
     """
 
     def __init__(self, peer: socket.socket, on_lost: Callable[[], None]) -> None:
@@ -76,6 +79,7 @@ class Connection(asyncio.Protocol):
         self.greeting: asyncio.Future[wire.Ready | wire.Failed | None] = self.loop.create_future()
         self.lost = False
         self.closed = False
+        self.parted = False
         self._process = os.getpid()
         self._peer = peer
         self._on_lost = on_lost
@@ -155,13 +159,18 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """For the loop."""
         self._end()
-        if isinstance(self.greeting.result(), wire.Ready) and not self.closed:
+        if isinstance(self.greeting.result(), wire.Ready) and not (self.closed or self.parted):
             self._on_lost()
 
     def _take(self, message: wire.ToClient) -> None:
         if isinstance(message, wire.Ready) or message.id == 0:
             if not self.greeting.done() and isinstance(message, wire.Ready | wire.Failed):
                 self.greeting.set_result(message)
+            elif isinstance(message, wire.Failed):
+                self.parted = True
+                self._end()
+                if self._transport is not None:
+                    self._transport.abort()
         elif call := self._calls.get(message.id):
             call.put(message)
 

@@ -100,6 +100,10 @@ class DeviceLink:
         try:
             while going:
                 reply = await call.reply()
+                if reply is None and connection.parted:  # it left as the request came
+                    connection = await self._connected()
+                    call = connection.call(lambda number: wire.Run(number, job))
+                    continue
                 if reply is None:
                     raise await self._lost(connection)
                 going = not isinstance(reply, wire.Done)

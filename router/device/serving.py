@@ -18,6 +18,7 @@ from ..clock import Clock
 from ..errors import HopError, Unavailable
 from . import wire
 from .engine import Engine, Job, Step
+from .idle import GOODBYE, Idle
 from .mail import Client, Mail
 from .meeting import Listener
 from .memory import resident_bytes
@@ -34,12 +35,16 @@ class Limits:
         nobody_s: Seconds it waits for a first client while its starter lives.
         unread_bytes: Most that may wait for one client to read it; then the client is dropped.
         queue: Most jobs that may wait for their turn.
+        idle_s: Seconds without a job after which it leaves although it has clients. None: never.
+        memory_bytes: Most it may take; it doesn't load what needs more. None: what is free.
     """
 
     linger_s: float = 1.0
     nobody_s: float = 10.0
     unread_bytes: int = 1 << 20
     queue: int = 256
+    idle_s: float | None = None
+    memory_bytes: int | None = None
 
 
 @dataclass(eq=False, slots=True)
@@ -80,6 +85,7 @@ class Serving:
         self._running: _Task | None = None
         self._jobs_done = 0
         self._ready_at = clock.now()
+        self._idle = Idle(limits.idle_s, self._ready_at)
         self._alone_since: float | None = self._ready_at
         self._met_somebody = False
 
@@ -90,7 +96,9 @@ class Serving:
         self._work()
         if self._mail.clients:
             self._alone_since, self._met_somebody = None, True
-            return True
+            if self._running or self._queue:
+                self._idle.saw_work(self._clock.now())
+            return self._idle.left_s(self._clock.now()) != 0 or not self._say_goodbye()
         if self._alone_since is None:
             self._alone_since = self._clock.now()
         return self._left_s() > 0 or not self._leave()
@@ -99,7 +107,7 @@ class Serving:
         if self._running or self._queue:
             return 0.0
         if self._mail.clients:
-            return None
+            return self._idle.left_s(self._clock.now())
         left = self._left_s()
         return left if self._met_somebody else min(left, _LOOK_AT_STARTER_S)
 
@@ -115,6 +123,17 @@ class Serving:
         if not self._listener.retire():  # somebody is looking for a worker just now: wait for them
             self._alone_since = self._clock.now()
             return False
+        self._mail.close()
+        return True
+
+    def _say_goodbye(self) -> bool:
+        """Leave those who are there but want nothing; their next request starts another worker."""
+        if not self._listener.retire():
+            self._idle.saw_work(self._clock.now())
+            return False
+        for client in tuple(self._mail.clients):
+            if client.greeted:
+                self._mail.post(client, wire.Failed(0, Unavailable.kind, GOODBYE, True))
         self._mail.close()
         return True
 
@@ -220,6 +239,7 @@ class Serving:
             decode_s=now - task.first_token_at,
         )
         self._stop()
+        self._idle.saw_work(now)
         self._jobs_done += 1
         self._mail.post(task.client, token, done)
 

@@ -119,7 +119,7 @@ class Failed(_Frame, frozen=True, tag="failed"):
     """It did not end well.
 
     Attributes:
-        id: Of the request. 0: the worker can't serve anybody, and closes.
+        id: Of the request. 0: the worker can't serve anybody, or doesn't any longer, and closes.
         kind: A `HopError.kind`.
     """
 

@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> None:
     orders = msgspec.json.decode(arguments[0], type=Orders)
     starter_lives = _watch(orders.starter)
     _be_modest(orders.options)
-    engine = _engine(orders.options)
+    engine = _engine(orders.options, orders.limits)
     if not starter_lives():
         return
     try:
@@ -54,11 +54,16 @@ def main(arguments: list[str]) -> None:
         pass
 
 
-def _engine(options: EngineOptions) -> Engine | HopError:
+def _engine(options: EngineOptions, limits: Limits) -> Engine | HopError:
     """The engine, or why there is none: that is told to every client, better than by a log."""
-    from .onnx_genai import OnnxGenAI
+    from .room import refusal
 
     try:
+        refused = refusal(options, limits.memory_bytes)
+        if refused is not None:
+            return refused
+        from .onnx_genai import OnnxGenAI
+
         return OnnxGenAI(options)
     except HopError as exc:
         return exc

@@ -19,7 +19,7 @@ from ..clock import Clock, Deadline
 from ..errors import HopError, Incapable, LedgerError, NotSent
 from ..hops import Attempt
 from ..types import Ask, Chunk, Completion
-from .call import OneCall, Reading
+from .call import Aborted, OneCall, Reading
 from .live import Allowance, Booking, Live, Meter
 from .way import LONGEST_WAIT_S
 
@@ -98,7 +98,8 @@ class HopRun:
         Args:
             release: Says, of all that has come so far, that it may go to the caller from now on;
                 from there on there is no retry. Until then nothing is given out; what is never
-                released is given out when it is whole.
+                released is given out when it is whole. Raises `Aborted` where it is not worth its
+                rest; that ends the hop.
 
         Raises:
             HopError: the last call failed, and another wouldn't help or doesn't fit.
@@ -172,6 +173,9 @@ class HopRun:
             await one.open(release)
         except HopError as error:
             self.last_error = error
+            raise
+        except Aborted:
+            await one.abort()
             raise
         except BaseException:
             await one.close()

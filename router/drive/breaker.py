@@ -26,7 +26,9 @@ FIRST_OPEN_S = 30.0
 LONGEST_OPEN_S = 300.0
 AUTH_OPEN_S = 300.0
 """A key that was turned away is turned away again until somebody changes something."""
-NOTHING_AGAINST = frozenset(("cancelled", "filtered", "incapable", "not_sent", "refused"))
+NOTHING_AGAINST = frozenset(
+    ("aborted", "cancelled", "filtered", "incapable", "not_sent", "refused")
+)
 """Ends that are about the request or the caller. They neither count nor break a run of failures:
 some are found without asking the target, so they don't speak for it either."""
 
@@ -78,7 +80,7 @@ class Breakers:
         was already under way succeeds, which is as good as for ever.
 
         Args:
-            error_kind: A `HopError.kind`, or "cancelled". None: it ended well.
+            error_kind: A `HopError.kind`, "cancelled" or "aborted". None: it ended well.
         """
         if error_kind is None:
             self._breakers.pop(target, None)

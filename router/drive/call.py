@@ -22,6 +22,10 @@ log = logging.getLogger("firsthop")
 NO_TOKENS = Usage()
 
 
+class Aborted(Exception):
+    """What has come of a call is not worth waiting for the rest. Never leaves the drive."""
+
+
 @dataclass(slots=True)
 class Reading:
     """What one call has given so far, with its times on the clock.
@@ -151,7 +155,7 @@ class OneCall:
         """Send it and read into `held`, until `release` says that it may go on, or to the end.
 
         Args:
-            release: Asked after each chunk, of all that has come.
+            release: Asked after each chunk, of all that has come. What it raises ends the call.
 
         Raises:
             HopError: it failed; that is booked.
@@ -232,10 +236,23 @@ class OneCall:
         self.give_up()
         await self._stop()
 
+    async def abort(self) -> None:
+        """Stop the work behind it; books what has come as written in vain.
+
+        On this device each token is read as it is written, so they are known but for the step under
+        way; a cloud may have written ahead, and says nothing of it.
+        """
+        if not self.ended:
+            reading = self.reading
+            if self.live.here and reading.usage.output_tokens is None:
+                reading.usage = replace(reading.usage, output_tokens=len(reading.tokens))
+            self._end(None, left="aborted")
+        await self._stop()
+
     def give_up(self) -> None:
         """Book it as cancelled without waiting for the target to let go."""
         if not self.ended:
-            self._end(None, cancelled=True)
+            self._end(None, left="cancelled")
 
     async def _fail(self, error: HopError) -> None:
         error.target = error.target or self.live.target.name
@@ -267,7 +284,7 @@ class OneCall:
             name = type(exc).__name__  # its message may quote the caller
             log.warning("target %s failed to stop: %s", self.live.target.name, name)
 
-    def _end(self, error: HopError | None, *, cancelled: bool = False) -> None:
+    def _end(self, error: HopError | None, *, left: str | None = None) -> None:
         self.ended = True
         if self.limit is not None:
             self.limit.stop()
@@ -289,7 +306,7 @@ class OneCall:
             model_served=reading.model,
             request_id=reading.request_id,
             finish=reading.finish,
-            error_kind="cancelled" if cancelled else error.kind if error else None,
+            error_kind=error.kind if error else left,
             error_code=error.code if error else None,
             http_status=error.status if error else None,
             error_message=error.message if error else None,

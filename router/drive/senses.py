@@ -224,6 +224,7 @@ class Senses:
             "device.on_mains": facts.on_mains,
             "device.metered": facts.metered,
             "device.temperature_c": facts.temperature_c,
+            "device.throttled": facts.throttled,
             "world.online": facts.online if online is None else online,
         }
 
@@ -310,9 +311,8 @@ _NEED_HEALTH = frozenset(
     f"device.{name}" for name in ("loaded", "queue", "first_token_s", "end_s", "in_time")
 )
 _NEED_TOKENS = _NEED_HEALTH | {"prompt.tokens", "device.fits"}
-_NEED_MACHINE = frozenset(
-    (*(f"device.{n}" for n in ("battery", "on_mains", "metered", "temperature_c")), "world.online")
-)
+_OF_MACHINE = ("battery", "on_mains", "metered", "temperature_c", "throttled")
+_NEED_MACHINE = frozenset((*(f"device.{name}" for name in _OF_MACHINE), "world.online"))
 
 
 def _of_tier(name: str) -> bool:

@@ -12,7 +12,7 @@ from ..clock import Deadline
 from ..errors import Filtered, HopError
 from ..hops import HopStatus
 from ..money import EXACT
-from ..policy.decide import doubt, early
+from ..policy.decide import doubt, early, given_up
 from ..policy.predicates import Predicate, tests_in
 from ..policy.rules import Limits, Policy
 from ..policy.trace import Check, Entry, Note
@@ -21,7 +21,7 @@ from ..signals.catalogue import Value
 from ..types import Ask, Chunk, Label, Request
 from .attempt import HopRun
 from .booking import HopBooking
-from .call import Reading
+from .call import Aborted, Reading
 from .happened import Happened, filtered, says_something
 from .home import Home
 from .live import Allowance
@@ -90,6 +90,7 @@ class UnderWay:
         on_doubt: Called when what it has said so far starts a race.
         overtaken: Set before it is stopped because another hop was first.
         early: What was said of the beginning of its draft.
+        aborted: Its draft was given up before its end.
         error: Why it failed. None: it did not, or has not ended.
     """
 
@@ -107,6 +108,8 @@ class UnderWay:
         self.on_doubt: Callable[[UnderWay], None] = lambda hop: None
         self.early: tuple[Check, ...] = ()
         self.error: HopError | None = None
+        self.aborted = False
+        self._judged = 0
         self._told = 0
         self._looked_at: Reading | None = None
         self._measured: dict[str, Value] = {}
@@ -230,6 +233,8 @@ class UnderWay:
             said = filtered("prompt", exc.categories) if isinstance(exc, Filtered) else exc.kind
             self.error, left = exc, f"failed: {said}"
             context.so_far.errors.append(exc)
+        except Aborted:
+            self.aborted, status, left = True, "deferred", f"not kept: {self.early[-1].effect}"
         except (asyncio.CancelledError, GeneratorExit):
             status, left = "cancelled", self._stopped_by()
             raise
@@ -243,13 +248,15 @@ class UnderWay:
         if self.commits:
             return reading.says_something and not self.context.request.whole
         if reading is not self._looked_at:  # a retry's is another draft
-            self._looked_at, self.early, self._told = reading, (), 0
+            self._looked_at, self.early, self._told, self._judged = reading, (), 0, 0
         looked = {check.kind for check in self.early}
         shown = self.call.early
         if shown is not None and "early" not in looked and len(reading.tokens) >= shown.tokens:
             signals = self._so_far(reading, shown.require)
             if self._looked(early(self.context.policy, self.call.tier, signals)):
                 return True
+        if self._below_its_bar(reading):
+            raise Aborted
         rival = self.call.rival
         starts = None if rival is None else rival.doubt
         if starts is None or "race" in looked or len(reading.tokens) < starts.tokens:
@@ -257,6 +264,17 @@ class UnderWay:
         if self._looked(doubt(self.context.policy, self._so_far(reading, starts.when))):
             self.on_doubt(self)
         return False
+
+    def _below_its_bar(self, reading: Reading) -> bool:
+        """Whether the draft is not worth its rest. Where many tokens come at once, the bar for the
+        greatest length holds; a draft that is whole is judged as such."""
+        bars = () if self.call.abort is None or reading.finish else self.call.abort.bars
+        due = [bar for bar in bars if self._judged < bar.tokens <= len(reading.tokens)]
+        if not due:
+            return False
+        self._judged = due[-1].tokens
+        signals = self._so_far(reading, due[-1].when)
+        return self._looked(given_up(self.call.tier, due[-1], signals))
 
     def _so_far(self, reading: Reading, asked: Predicate) -> dict[str, Value]:
         """The signals that `asked` is about, of what has come."""
@@ -310,7 +328,7 @@ class UnderWay:
         context, run = self.context, self.run
         context.out_of_time = context.out_of_time or run.out_of_time
         answer = run.answer
-        failed = self.error is not None
+        failed = self.error is not None or self.aborted
         cut = answer.finish == "content_filter"
         returnable = not failed and not cut and says_something(answer)
         return Seen(
@@ -321,6 +339,7 @@ class UnderWay:
             early=self.tell(),
             failure=self.error.kind if self.error else None,
             committed=run.committed,
+            aborted=self.aborted,
             elapsed_s=context.elapsed_s(),
             spent_usd=context.so_far.spent,
             day_left_usd=context.day_left(),

@@ -59,6 +59,9 @@ class TargetTotals:
         estimated: For how many of them there is an estimate.
         ttft_s: Over attempts; likewise `tpot_s`.
         total_s: Over hops, waits between attempts included.
+        aborted: Attempts whose draft was given up before its end.
+        wasted_tokens: Written for those; where a target did not count them, estimated.
+        wasted_s: Seconds of those, from sending to giving up.
     """
 
     target: str
@@ -81,6 +84,9 @@ class TargetTotals:
     ttft_s: Spread
     tpot_s: Spread
     total_s: Spread
+    aborted: int
+    wasted_tokens: int
+    wasted_s: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -132,7 +138,11 @@ SELECT COALESCE(h.target, :unknown), COALESCE(h.tier, :unknown), COUNT(*),
     SUM(a.status <> 'running' AND (a.input_tokens IS NULL OR a.output_tokens IS NULL)),
     COALESCE(SUM(a.cost_pico_usd), 0),
     SUM(a.status <> 'running' AND a.cost_pico_usd IS NULL),
-    COALESCE(SUM(a.estimate_pico_usd), 0), COUNT(a.estimate_pico_usd)
+    COALESCE(SUM(a.estimate_pico_usd), 0), COUNT(a.estimate_pico_usd),
+    COUNT(CASE WHEN a.error_kind = 'aborted' THEN 1 END),
+    COALESCE(SUM(CASE WHEN a.error_kind = 'aborted'
+        THEN COALESCE(a.output_tokens, a.estimated_output_tokens) END), 0),
+    TOTAL(CASE WHEN a.error_kind = 'aborted' THEN a.total_s END)
 FROM attempts a LEFT JOIN hops h USING (decision_id, hop) LEFT JOIN requests r USING (decision_id)
 WHERE COALESCE(r.started_at, a.started_at) >= :since
 GROUP BY 1, 2
@@ -206,7 +216,7 @@ def _by_target(db: sqlite3.Connection, values: Mapping[str, Any]) -> tuple[Targe
         _target(
             key,
             statuses[key],
-            sums.get(key, (0,) * 8),
+            sums.get(key, (0,) * 11),
             (Spread.of(ttft_s[key]), Spread.of(tpot_s[key]), Spread.of(total_s[key])),
         )
         for key in {*statuses, *sums}
@@ -217,11 +227,12 @@ def _by_target(db: sqlite3.Connection, values: Mapping[str, Any]) -> tuple[Targe
 def _target(
     key: Key,
     statuses: Sequence[str],
-    sums: tuple[int, ...],
+    sums: tuple[Any, ...],
     spreads: tuple[Spread, Spread, Spread],
 ) -> TargetTotals:
     attempts, input_tokens, output_tokens, tokens_unknown = sums[:4]
-    pico, cost_unknown, estimate_pico, estimated = sums[4:]
+    pico, cost_unknown, estimate_pico, estimated = sums[4:8]
+    aborted, wasted_tokens, wasted_s = sums[8:]
     return TargetTotals(
         target=key[0],
         tier=key[1],
@@ -243,6 +254,9 @@ def _target(
         ttft_s=spreads[0],
         tpot_s=spreads[1],
         total_s=spreads[2],
+        aborted=aborted,
+        wasted_tokens=wasted_tokens,
+        wasted_s=float(wasted_s),
     )
 
 

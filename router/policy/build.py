@@ -9,6 +9,7 @@ from typing import Any, cast
 from ..document import Document, Place, nearest, shown, validate
 from ..errors import PolicyError
 from ..signals.catalogue import CATALOGUE, FAMILIES, Signal, find_signal
+from .buildabort import build_aborts
 from .document import AcceptPart, EarlyPart, PolicyDocument
 from .predicates import All, AnyOf, Not, Op, Predicate, Test, tests_in
 from .rules import (
@@ -68,6 +69,7 @@ class _Builder:
             route=self.route(),
             accept=tuple(self.requirement(part, i) for i, part in enumerate(shape.accept)),
             early=self.early(),
+            abort=build_aborts(self, shape.abort),
             limits=self.limits(),
             escalate=shape.escalate,
             gain=self.gain(),

@@ -103,6 +103,17 @@ def early_flips(policy: Policy, tier: str, signals: Signals) -> tuple[Flip, ...]
     return _flips(_read((now,)), tests_in(now.predicate), signals, decide)
 
 
+def abort_flips(check: Check) -> tuple[Flip, ...]:
+    """What would have changed whether a draft was given up at that length."""
+    gone = check.truth is True
+
+    def decide(changed: Signals) -> str | None:
+        would = check.predicate.truth(changed) is True
+        return None if would is gone else "given up" if would else "written on"
+
+    return _flips(_read((check,)), tests_in(check.predicate), check.signals, decide)
+
+
 def line(flip: Flip) -> str:
     """A flip for people: ``(kept had draft.mean_logprob been -0.3)``."""
     if flip.value is None:

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from .predicates import Predicate, Signals, between
 from .race import Raced, race
-from .rules import Policy, Requirement
+from .rules import Bar, Policy, Requirement
 from .trace import Check
 
 
@@ -120,6 +120,17 @@ def early(policy: Policy, tier: str, signals: Signals) -> Check | None:
     truth = rule.require.truth(signals)
     effect = f"shown from token {rule.tokens} on" if truth is True else "held to its end"
     return Check("early", tier, truth, effect, rule.require, signals)
+
+
+def given_up(tier: str, bar: Bar, signals: Signals) -> Check:
+    """Hold the draft of `tier` so far against the bar for its length.
+
+    Only a check that is true gives it up: of a draft whose confidence is unknown nothing is known
+    that would be a reason to.
+    """
+    truth = bar.when.truth(signals)
+    effect = f"given up at token {bar.tokens}" if truth is True else ""
+    return Check("abort", f"{tier}@{bar.tokens}", truth, effect, bar.when, signals)
 
 
 def doubt(policy: Policy, signals: Signals) -> Check | None:

@@ -101,6 +101,20 @@ class EarlyPart(_Part):
     require: Predicate
 
 
+class BarPart(_Part):
+    """A look at the draft so far that gives it up."""
+
+    tokens: StrictInt = Field(ge=1, le=100_000)
+    when: Predicate = Field(description="One comparison of one signal of the draft.")
+
+
+class AbortPart(_Part):
+    """Give a draft up before its end, and ask the next tier at once."""
+
+    on: list[StrictStr] = Field(min_length=1)
+    bars: list[BarPart] = Field(min_length=1, description="By length, shortest first.")
+
+
 class LimitsPart(_Part):
     """Bounds of a request, and of a day."""
 
@@ -185,6 +199,7 @@ class PolicyDocument(_Part):
         default=[], description="After each draft; all that apply must hold."
     )
     early: list[EarlyPart] = Field(default=[], description="Drafts accepted before their end.")
+    abort: list[AbortPart] = Field(default=[], description="Drafts given up before their end.")
     limits: LimitsPart = LimitsPart()
     escalate: Escalate = Field(
         default="next", description="The next stronger tier, or the one worth its price most."

@@ -26,6 +26,7 @@ _WORDS: dict[str, dict[Truth, str]] = {
     "guard": {True: "yes", False: "no", None: "unknown"},
     "route": {True: "yes", False: "no", None: "unknown"},
     "early": {True: "holds", False: "fails", None: "unknown"},
+    "abort": {True: "yes", False: "no", None: "unknown"},
     "race": {True: "yes", False: "no", None: "unknown"},
     "accept": {True: "holds", False: "fails", None: "unknown"},
 }

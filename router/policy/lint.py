@@ -14,6 +14,7 @@ from ..errors import PolicyError
 from ..signals.catalogue import Signal, find_signal
 from .explain import show
 from .implied import implied_by, never_false, never_true, opposite, spread
+from .lintabort import odd_aborts
 from .lintparts import Part, in_order, parts_of, placed_tests
 from .predicates import Test, tests_in
 from .rules import NOT_RUN, Early, Guard, Policy, Requirement, Route
@@ -99,6 +100,8 @@ class _Linter:
             yield from self.requirement(requirement, ("accept", i))
         for i, early in enumerate(self.policy.early):
             yield from self.early(early, ("early", i))
+        for message, place in odd_aborts(self.policy):
+            yield self.warn(message, place)
         if self.policy.on_filtered == "draft" and len(self.policy.tiers) == 1:
             yield self.warn(
                 "has one tier only, so there is never a draft: a filtered request ends with "
@@ -265,7 +268,7 @@ class _Linter:
 
 
 def _never_of(part: Part, tier: str) -> str:
-    said = part.what in ("early commit", "doubt")
+    said = part.what in ("early commit", "bar", "doubt")
     return part.never if said else f"no draft of {tier} is ever kept"
 
 

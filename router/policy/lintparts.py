@@ -55,6 +55,11 @@ def parts_of(policy: Policy) -> Iterator[Part]:
         tiers = in_order(policy, early.on)
         never = "nothing is ever shown early"
         yield Part("early commit", ("early", i), "require", early.require, never, tiers)
+    for i, abort in enumerate(policy.abort):
+        for n, bar in enumerate(abort.bars):
+            place = ("abort", i, "bars", n)
+            tiers = in_order(policy, abort.on)
+            yield Part("bar", place, "when", bar.when, "it never gives a draft up", tiers)
     doubt = None if policy.race is None else policy.race.doubt
     if doubt is not None:
         place = ("race", "doubt")

@@ -25,6 +25,7 @@ from .rebase import rebased
 from .rules import Policy, Requirement
 
 _FORM = ("draft.refusal", "draft.json_valid", "draft.tool_calls_valid")
+_STOPPED = (None, "aborted", "cancelled")
 _GOOD: Mapping[str, Value] = dict(zip(_FORM, (False, True, True), strict=True))
 
 
@@ -195,7 +196,9 @@ class _Walked:
                 return self.so_far(why="best_gain weighs worst-case prices: they are not recorded")
             self.calls.append(call)
             hop = self.hops.get(call.target)
-            told = hop is not None and (hop.answered or hop.error_kind not in (None, "cancelled"))
+            if hop is not None and hop.error_kind == "aborted" and not call.commits:
+                return self.so_far(why=f"the draft of {call.tier} was given up before its end")
+            told = hop is not None and (hop.answered or hop.error_kind not in _STOPPED)
             if hop is None or hop.seconds is None or not told:
                 return self.unanswered(call)
             self.elapsed_s += hop.seconds
@@ -228,6 +231,9 @@ class _Walked:
                 return self.so_far(why=f"the first {many} tokens of {call.tier} are not recorded")
             if missing:
                 return self.so_far(missing=missing)
+            if self.may_be_given_up(call, hop) and missing is not None:
+                many = call.abort.bars[0].tokens if call.abort else 0
+                return self.so_far(why=f"the first {many} tokens of {call.tier} are not recorded")
         if hop.status != "answered" and any(name not in signals for name in _FORM):
             self.doubtful.add(len(self.calls) - 1)
         return Seen(
@@ -237,6 +243,12 @@ class _Walked:
             presentable=all(signals.get(name, good) is good for name, good in _GOOD.items()),
             elapsed_s=self.elapsed_s,
         )
+
+    def may_be_given_up(self, call: Call, hop: RecordedHop) -> bool:
+        """Whether the draft was long enough for the first bar. One that is not kept goes on with
+        and without it; only sooner, and how much was not recorded."""
+        written = hop.output_tokens
+        return call.abort is not None and (written is None or written >= call.abort.bars[0].tokens)
 
     def unanswered(self, call: Call) -> Replay:
         """The path is known up to here; what the tier would have cost was not recorded either."""

@@ -70,6 +70,31 @@ class Early:
     require: Predicate
 
 
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A look at a draft that is being written, and what it is given up for.
+
+    Attributes:
+        tokens: Tokens that have to be there before it is looked at; it is looked at once.
+        when: What has to hold of the draft so far: one comparison of one signal.
+    """
+
+    tokens: int
+    when: Predicate
+
+
+@dataclass(frozen=True, slots=True)
+class Abort:
+    """Give a draft of certain tiers up before its end, and ask the next tier at once.
+
+    Attributes:
+        bars: By length, shortest first; all about the same signal.
+    """
+
+    on: frozenset[str]
+    bars: tuple[Bar, ...]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits:
     """Bounds of one request, and of a day. None: no bound.
@@ -195,7 +220,7 @@ class Policy:
         revision: First 12 hex digits of the SHA-256 of its content.
         summary: What it is for, in a sentence.
         tiers: Weak to strong; the walk begins at the first unless a route says otherwise.
-        early: At most one for a tier.
+        early: At most one for a tier; likewise `abort`.
         escalate: The next stronger tier, or the one that `gain` finds best.
         gain: Always there with ``best_gain``.
         on_failure: When nobody stronger answered, and no limit is why: give back the best draft,
@@ -215,6 +240,7 @@ class Policy:
     route: tuple[Route, ...] = ()
     accept: tuple[Requirement, ...] = ()
     early: tuple[Early, ...] = ()
+    abort: tuple[Abort, ...] = ()
     limits: Limits = field(default_factory=Limits)
     escalate: Escalate = "next"
     gain: Gain | None = None
@@ -237,6 +263,9 @@ class Policy:
             yield requirement.require
         for early in self.early:
             yield early.require
+        for abort in self.abort:
+            for bar in abort.bars:
+                yield bar.when
         if self.race is not None and self.race.doubt is not None:
             yield self.race.doubt.when
 
@@ -252,3 +281,7 @@ class Policy:
     def early_on(self, tier: str) -> Early | None:
         """The early commit of that tier. None: its drafts are held until they are whole."""
         return next((early for early in self.early if tier in early.on), None)
+
+    def abort_on(self, tier: str) -> Abort | None:
+        """When a draft of that tier is given up. None: each is written to its end."""
+        return next((abort for abort in self.abort if tier in abort.on), None)

@@ -2,8 +2,8 @@
 
 Made from the models that check the documents and from the catalogue of signals, so that an editor
 knows what the loader knows: under guards and route only what is known of a request, under accept a
-draft's signals too, in an early commit none that need the whole draft. What spans several fields,
-such as a tier that is used and not declared, is left to ``firsthop policy check``.
+draft's signals too, in an early commit or an abort none that need the whole draft. What spans
+several fields, such as a tier that is used and not declared, is left to ``firsthop policy check``.
 """
 
 from __future__ import annotations
@@ -49,6 +49,7 @@ def json_schema() -> Schema:
         ("AcceptPart", "near_budget", "DraftPredicate"),
         ("EarlyPart", "require", "EarlyPredicate"),
         ("DoubtPart", "when", "EarlyPredicate"),
+        ("BarPart", "when", "EarlyPredicate"),
     ):
         _point(parts[part]["properties"], field, predicate)
     for part in ("GuardPart", "RoutePart", "AcceptPart"):

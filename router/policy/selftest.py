@@ -18,6 +18,7 @@ _WORDS = {
     "route": ("matching", "not matching"),
     "accept": ("holding", "failing"),
     "early": ("committing", "holding back"),
+    "abort": ("giving up", "letting pass"),
 }
 
 
@@ -49,8 +50,8 @@ class Cover:
 
     Attributes:
         kind: Which part of the policy it stands in.
-        id: Its id; of an early commit its tier.
-        fired: Times its condition was true: it forbade, matched, held, or committed.
+        id: Its id; of an early commit its tier, of an abort's bar its tier and length.
+        fired: Times its condition was true: it forbade, matched, held, committed, or gave up.
         rested: Times it was not. Unknown is not, except in a guard: there it forbids, so it
             counts as neither.
     """
@@ -170,6 +171,12 @@ def _coverage(policy: Policy, seen: Sequence[Check]) -> tuple[Cover, ...]:
         *(("route", rule.id) for rule in policy.route),
         *(("accept", requirement.id) for requirement in policy.accept),
         *(("early", tier) for tier in policy.tiers if policy.early_on(tier) is not None),
+        *(
+            ("abort", f"{tier}@{bar.tokens}")
+            for tier in policy.tiers
+            if (abort := policy.abort_on(tier)) is not None
+            for bar in abort.bars
+        ),
     ]
     found = []
     for kind, name in names:

@@ -15,9 +15,9 @@ from ..cascade import Call, Rung, Seen, Verdict, walk
 from ..hops import Status, total_cost
 from ..money import EXACT
 from ..signals.catalogue import Value, find_signal
-from .decide import Before, before, doubt, early
+from .decide import Before, before, doubt, early, given_up
 from .predicates import Signals
-from .rules import Policy
+from .rules import Bar, Policy
 from .trace import Check, Entry
 
 
@@ -27,15 +27,16 @@ class Reply:
 
     Attributes:
         signals: Of the whole draft.
-        beginning: Of the draft when an early commit looks at it; where empty, those of the whole
-            draft, less what can be known of a whole one only.
+        beginning: Of the draft when an early commit or an abort looks at it; where empty, those of
+            the whole draft, less what can be known of a whole one only.
         fails: A `HopError.kind`. None: it answers.
         returnable: It says something, and no filter cut it.
         cut: A content filter cut it after it had said something.
         presentable: It could be shown although it was not kept: it is no refusal and does not
             break the form asked for.
-        seconds: Until it is whole, or has failed. None: not known; the deadline then counts none,
-            and in a race the draft comes first.
+        seconds: Until it is whole, or has failed; one that is given up counts as if it were whole,
+            for how much sooner that is, is not known. None: not known; the deadline then counts
+            none, and in a race the draft comes first.
         usd: What it costs. None: not known; limits then count its price at worst.
     """
 
@@ -254,14 +255,16 @@ def _seen(policy: Policy, given: Given, call: Call, reply: Reply, last: Seen) ->
     usd = reply.usd if reply.usd is not None else given.prices.get(call.tier, Decimal(0))
     day = last.day_left_usd
     looked = _beginning(policy, given, call, reply)
-    shown = call.commits or (looked is not None and looked.truth is True)
-    failed = reply.fails is not None
+    said = looked[-1].kind if looked and looked[-1].truth is True else ""
+    shown = call.commits or said == "early"
+    failed = reply.fails is not None or said == "abort"
     return Seen(
         signals=None if failed else {**given.signals, **reply.signals},
         returnable=reply.returnable and not failed,
         presentable=reply.presentable,
         filtered=reply.fails == "filtered" or reply.signals.get("draft.finish") == "content_filter",
-        early=() if looked is None else (looked,),
+        early=looked,
+        aborted=said == "abort",
         failure=reply.fails,
         committed=shown and (reply.returnable or reply.cut) and not failed,
         spent_usd=EXACT.add(last.spent_usd, usd),
@@ -269,12 +272,26 @@ def _seen(policy: Policy, given: Given, call: Call, reply: Reply, last: Seen) ->
     )
 
 
-def _beginning(policy: Policy, given: Given, call: Call, reply: Reply) -> Check | None:
-    """The look at a draft's beginning. None: nobody looks, or it ends or fails before that."""
-    if call.early is None or reply.fails is not None:
-        return None
-    signals = _so_far(given, reply, call.early.tokens)
-    return None if signals is None else early(policy, call.tier, signals)
+def _beginning(policy: Policy, given: Given, call: Call, reply: Reply) -> tuple[Check, ...]:
+    """The looks at a draft's beginning, until one shows it or gives it up."""
+    if reply.fails is not None:
+        return ()
+    bars = () if call.abort is None else call.abort.bars
+    shows = () if call.early is None else (call.early,)
+    found: list[Check] = []
+    for look in sorted((*shows, *bars), key=lambda look: look.tokens):  # a show before a bar
+        signals = _so_far(given, reply, look.tokens)
+        if signals is None:
+            break
+        if isinstance(look, Bar):
+            check: Check | None = given_up(call.tier, look, signals)
+        else:
+            check = early(policy, call.tier, signals)
+        assert check is not None
+        found.append(check)
+        if check.truth is True:
+            break
+    return tuple(found)
 
 
 def _so_far(given: Given, reply: Reply, needed: int) -> dict[str, Value] | None:

@@ -14,14 +14,14 @@ class Check(NamedTuple):
 
     Attributes:
         kind: Which part of the policy it stands in.
-        id: The rule's id.
+        id: The rule's id; of an early commit its tier, of an abort its tier and length.
         truth: What its predicate said; None is unknown.
         effect: What followed, in words; empty when nothing did.
         predicate: What was asked.
         signals: What it was asked of.
     """
 
-    kind: Literal["guard", "route", "early", "race", "accept"]
+    kind: Literal["guard", "route", "early", "abort", "race", "accept"]
     id: str
     truth: Truth
     effect: str

@@ -2,13 +2,15 @@
 
 `target.model` is a model of the store or a folder with a `genai_config.json`. Nothing is loaded
 before the first request. Options, all optional: ``threads``, ``spinning``, ``accelerator``,
-``context_limit``, ``nice``; see `EngineOptions`.
+``context_limit``, ``nice``, see `EngineOptions`; ``memory_limit``, ``idle_unload_s``, see `Limits`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 import os
+import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from dataclasses import replace
@@ -19,13 +21,24 @@ from ..device import wire
 from ..device.engine import EngineInfo, EngineOptions, Job
 from ..device.folder import ModelFolder, read_folder
 from ..device.link import DeviceLink
+from ..device.serving import Limits
 from ..errors import ConfigError, ModelError, Unavailable
 from ..types import Ask, Chunk, Message, TokenStat, Usage
 from .base import Provider, Target, text_only
 from .check import Check
 from .options import check_options, flag
 
-_OPTIONS = ("accelerator", "context_limit", "nice", "spinning", "threads")
+_OPTIONS = (
+    "accelerator",
+    "context_limit",
+    "idle_unload_s",
+    "memory_limit",
+    "nice",
+    "spinning",
+    "threads",
+)
+_BYTES = {"MB": 10**6, "GB": 10**9, "MiB": 2**20, "GiB": 2**30}
+_SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(MB|GB|MiB|GiB)")
 _NICEST = 19
 
 
@@ -47,7 +60,8 @@ def build(target: Target) -> Provider:
         spinning=flag(target, "spinning"),
         nice=_whole(target, "nice", at_least=0, at_most=_NICEST) or 0,
     )
-    return Device(target, options)
+    limits = Limits(idle_s=_seconds(target, "idle_unload_s"), memory_bytes=_size(target))
+    return Device(target, options, limits)
 
 
 class Device:
@@ -55,8 +69,11 @@ class Device:
 
     here = True
 
-    def __init__(self, target: Target, options: EngineOptions) -> None:
+    def __init__(
+        self, target: Target, options: EngineOptions, limits: Limits | None = None
+    ) -> None:
         self._target = target
+        self._limits = limits or Limits()
         self._options = options
         self._link: DeviceLink | None = None
         self._info: EngineInfo | None = None
@@ -141,7 +158,7 @@ class Device:
         old = self._link
         if old is not None and old.options.folder == folder:
             return old
-        link = self._link = DeviceLink(replace(self._options, folder=folder))
+        link = self._link = DeviceLink(replace(self._options, folder=folder), limits=self._limits)
         if old is not None:
             await old.aclose()
         return link
@@ -180,6 +197,27 @@ def _whole(target: Target, option: str, *, at_least: int, at_most: int | None = 
         return int(value)
     upper = f" and at most {at_most}" if at_most is not None else ""
     raise _wrong(target, option, f"a whole number, at least {at_least}{upper}")
+
+
+def _seconds(target: Target, option: str) -> float | None:
+    value: Any = target.options.get(option)
+    if value is None:
+        return None
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if number and math.isfinite(value) and value >= 1:
+        return float(value)
+    raise _wrong(target, option, "a number of seconds, at least 1")
+
+
+def _size(target: Target) -> int | None:
+    """`memory_limit` in bytes. None: it is not set."""
+    value: Any = target.options.get("memory_limit")
+    if value is None:
+        return None
+    found = _SIZE.fullmatch(value) if isinstance(value, str) else None
+    if found is None or float(found[1]) == 0:
+        raise _wrong(target, "memory_limit", 'an amount of memory, such as "3 GB" or "800 MB"')
+    return int(float(found[1]) * _BYTES[found[2]])
 
 
 def _wrong(target: Target, option: str, wanted: str) -> ConfigError:

@@ -25,7 +25,7 @@ A name with a `*` is a family: a tag of the caller's, or a tier of the policy, g
 about what it takes to find out, in microseconds of one core, for a prompt or draft of 1,000
 characters. Only what the policy speaks of is found out, and what `record_signals` adds: `cheap`
 adds all of at most {CHEAP_US:g} µs, `all` adds all. A signal of a draft marked *whole* says
-something only of a finished one, and an early commit can't wait for it.
+something only of a finished one, and neither an early commit nor an abort can wait for it.
 """
 
 _SECTIONS = (

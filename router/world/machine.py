@@ -18,6 +18,7 @@ from typing import Any, TypeVar
 from ..clock import Clock
 from .metered import metered
 from .supplies import power
+from .throttle import throttled
 
 log = logging.getLogger("firsthop")
 
@@ -39,6 +40,7 @@ class Facts:
         on_mains: Whether it is plugged in; true without a battery.
         metered: Whether its network is paid by volume.
         temperature_c: Degrees Celsius of the hottest processor sensor.
+        throttled: Whether heat slows the processor down.
         online: Whether there is a link to anywhere; not that anything answers.
     """
 
@@ -46,6 +48,7 @@ class Facts:
     on_mains: bool | None = None
     metered: bool | None = None
     temperature_c: float | None = None
+    throttled: bool | None = None
     online: bool | None = None
 
 
@@ -62,6 +65,7 @@ class Machine:
         system: Any = None,
         power: Callable[[], tuple[float | None, bool | None]] | None = None,
         metered: Callable[[], bool | None] = metered,
+        throttled: Callable[[], bool | None] = throttled,
     ) -> None:
         """Read nothing yet.
 
@@ -69,11 +73,13 @@ class Machine:
             system: psutil, or what has its functions. None: psutil, imported at the first reading.
             power: Charge and plug. None: the kernel's list on Linux, `system` elsewhere.
             metered: Whether the network is paid by volume.
+            throttled: Whether heat slows the processor down.
         """
         self._clock = clock
         self._system = system
         self._power = power
         self._metered = metered
+        self._throttled = throttled
         self._reading = threading.Lock()
         self._last: tuple[float, Facts] | None = None
 
@@ -104,6 +110,7 @@ class Machine:
             on_mains=on_mains,
             metered=self._metered(),
             temperature_c=hottest_c(_asked(system, "sensors_temperatures", {})),
+            throttled=self._throttled(),
             online=linked(_asked(system, "net_if_stats", {}), _asked(system, "net_if_addrs", {})),
         )
 

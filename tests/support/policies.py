@@ -321,7 +321,7 @@ class Walked:
                     replace(
                         one,
                         signals=of_draft,
-                        early=() if looked is None else (looked,),
+                        early=one.early if looked is None else (looked,),
                         committed=one.committed or (looked is not None and looked.truth is True),
                         elapsed_s=total.elapsed_s + one.elapsed_s,
                         spent_usd=total.spent_usd + one.spent_usd,

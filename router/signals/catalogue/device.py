@@ -132,4 +132,14 @@ DEVICE = (
         "is none",
         summary="How hot the processor is.",
     ),
+    Signal(
+        name="device.throttled",
+        type="flag",
+        known="request",
+        may_be_unknown=True,
+        cost_us=10,
+        source="the Linux kernel's cooling devices, at most 10 s old; unknown where it lists none "
+        "of the processor's, and on other systems",
+        summary="Whether the processor is slowed down because it is hot.",
+    ),
 )

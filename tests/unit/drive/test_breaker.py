@@ -40,7 +40,14 @@ def test_a_target_never_seen_is_closed() -> None:
 
 def test_every_kind_of_error_is_judged() -> None:
     assert AGAINST == ["bad_wire", "failed", "rate_limited", "timed_out", "unavailable"]
-    assert sorted(NOTHING_AGAINST) == ["cancelled", "filtered", "incapable", "not_sent", "refused"]
+    assert sorted(NOTHING_AGAINST) == [
+        "aborted",
+        "cancelled",
+        "filtered",
+        "incapable",
+        "not_sent",
+        "refused",
+    ]
 
 
 @pytest.mark.parametrize("kind", AGAINST)

@@ -38,7 +38,12 @@ def system(**functions: Any) -> Any:
 
 def quiet(clock: ManualClock, **more: Any) -> Machine:
     """A machine that says nothing but what the test gives it."""
-    given = {"system": system(), "power": lambda: (None, None), "metered": lambda: None}
+    given = {
+        "system": system(),
+        "power": lambda: (None, None),
+        "metered": lambda: None,
+        "throttled": lambda: None,
+    }
     return Machine(clock, **(given | more))
 
 
@@ -72,6 +77,7 @@ def test_all_that_is_said_is_in_the_facts() -> None:
         ManualClock(),
         power=lambda: (0.25, False),
         metered=lambda: True,
+        throttled=lambda: True,
         system=system(
             sensors_temperatures=lambda: {"coretemp": [sensor(61.0)]},
             net_if_stats=lambda: {"eth0": interface(True)},
@@ -80,7 +86,12 @@ def test_all_that_is_said_is_in_the_facts() -> None:
     )
 
     assert machine.read() == Facts(
-        battery=0.25, on_mains=False, metered=True, temperature_c=61.0, online=True
+        battery=0.25,
+        on_mains=False,
+        metered=True,
+        temperature_c=61.0,
+        throttled=True,
+        online=True,
     )
 
 

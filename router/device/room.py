@@ -1,0 +1,135 @@
+"""Whether a model finds room in this machine's memory, asked before it loads.
+
+In go a model's folder and what is free, out comes why not, or nothing. Without this a load that
+doesn't fit drives the machine into its swap, or has the kernel end whoever is largest.
+
+Source of the overhead: SmolLM2-135M int4 with one thread, Linux, onnxruntime-genai 0.18: 107 MB of
+weights, 234 MB resident once loaded and warm, 37 MB of it before.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from ..errors import Unavailable
+from .engine import EngineOptions
+from .folder import CONFIG_FILE, read_folder
+from .free import free_bytes
+
+OVERHEAD_BYTES = 130_000_000
+"""The process, the runtime and its working space, beside weights and cache."""
+SHORT_TOKENS = 512
+"""Prompt and answer of a request that has to be possible, else there is no use in loading."""
+_NUMBER_BYTES = 4
+"""Of one number of the key-value cache: float32 on the CPU."""
+_WEIGHTS = ("*.onnx", "*.onnx.data", "*.onnx_data*")
+
+
+class _Decoder(msgspec.Struct):
+    num_hidden_layers: int | None = None
+    num_key_value_heads: int | None = None
+    head_size: int | None = None
+
+
+class _Model(msgspec.Struct):
+    decoder: _Decoder = msgspec.field(default_factory=_Decoder)
+
+
+class _Config(msgspec.Struct):
+    model: _Model
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Need:
+    """What a model takes.
+
+    Attributes:
+        model: Its name.
+        weights_bytes: Files of its weights. The runtime maps them, so less may be resident.
+        token_bytes: Of the key-value cache, for each token of prompt and answer: two numbers a
+            layer, head and place in it. None: its configuration doesn't say.
+        context_limit: Most tokens of prompt and answer.
+    """
+
+    model: str
+    weights_bytes: int
+    token_bytes: int | None
+    context_limit: int
+
+    def at(self, tokens: int) -> int:
+        """Bytes with a request of so many tokens. Where a token's are not known, without them."""
+        cache = min(tokens, self.context_limit) * (self.token_bytes or 0)
+        return self.weights_bytes + OVERHEAD_BYTES + cache
+
+
+def need_of(path: Path, context_limit: int | None) -> Need:
+    """What the model in a folder takes.
+
+    Raises:
+        Unavailable: Not retryable; the folder can't be used.
+    """
+    folder = read_folder(path)
+    try:
+        found = msgspec.json.decode((path / CONFIG_FILE).read_bytes(), type=_Config).model.decoder
+        files = {file for pattern in _WEIGHTS for file in path.glob(pattern)}
+        weights = sum(file.stat().st_size for file in files)
+    except (OSError, msgspec.DecodeError) as exc:
+        raise Unavailable(f"the model in {path} can't be read: {exc}", retryable=False) from exc
+    parts = (found.num_hidden_layers, found.num_key_value_heads, found.head_size)
+    token_bytes: int | None = 2 * _NUMBER_BYTES
+    for part in parts:
+        token_bytes = None if token_bytes is None or part is None else token_bytes * part
+    return Need(
+        model=folder.model,
+        weights_bytes=weights,
+        token_bytes=token_bytes,
+        context_limit=folder.limit(context_limit),
+    )
+
+
+def no_room(need: Need, *, free: int | None, limit: int | None) -> str | None:
+    """Why the model should not be loaded. None: it should, as far as is known.
+
+    What is free has to hold the model and a short request; a limit is kept by the longest too.
+
+    Args:
+        free: Bytes that can be had without swapping. None: not known, so nothing is refused.
+        limit: Most bytes the worker may take. None: there is no such limit.
+    """
+    least, most = need.at(SHORT_TOKENS), need.at(need.context_limit)
+    if limit is not None and most > limit:
+        lower = "" if need.at(SHORT_TOKENS) > limit else "lower context_limit, "
+        return (
+            f"{need.model} needs up to {gigabytes(most)} at its {need.context_limit:,} tokens, and "
+            f"memory_limit is {gigabytes(limit)}: {lower}raise memory_limit, or take a smaller "
+            "model: firsthop models list"
+        )
+    if free is not None and least > free:
+        return (
+            f"{need.model} needs {gigabytes(least)}, {gigabytes(free)} free: close something, or "
+            "take a smaller model: firsthop models list"
+        )
+    return None
+
+
+def refusal(options: EngineOptions, limit: int | None) -> Unavailable | None:
+    """Why a worker with these options has to stay without its model. None: it may load.
+
+    A model on an accelerator lies in memory that can't be seen from here, so it is not judged.
+
+    Raises:
+        Unavailable: Not retryable; the folder can't be used.
+    """
+    if options.accelerator is not None:
+        return None
+    need = need_of(Path(options.folder), options.context_limit)
+    why = no_room(need, free=free_bytes(), limit=limit)
+    return None if why is None else Unavailable(why, retryable=False, code="no_memory")
+
+
+def gigabytes(count: int) -> str:
+    """Bytes for people: ``"2.4 GB"``."""
+    return f"{count / 1e9:.1f} GB" if count >= 100_000_000 else f"{count / 1e6:.0f} MB"
