@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from router.clock import Clock, ManualClock
+from router.device.predict import Forecast
 from router.device.wire import Healthy
 from router.drive.breaker import Breakers
 from router.drive.chances import Chances
@@ -224,11 +225,19 @@ class Street:
     async def context_limit(self) -> int | None:
         return 4096
 
+    async def forecast(
+        self, tokens: int | None, cap: int, tenant: str, within_s: float | None
+    ) -> Forecast | None:
+        """Nothing is known yet, unless a test says otherwise."""
+        return Forecast(loaded=False, queue=0, first_token_s=None, end_s=None)
+
     @property
     def home(self) -> Home:
         if self.senses is None:
             first = next(iter(self.lives.values()))
-            device = DeviceSense(first, self.count_tokens, self.health, self.context_limit)
+            device = DeviceSense(
+                first, self.count_tokens, self.health, self.context_limit, self.forecast
+            )
             self.senses = Senses(
                 clock=self.clock,
                 targets=self.lives,

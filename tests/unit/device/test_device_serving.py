@@ -105,7 +105,9 @@ class Client:
 
 
 class Worker:
-    def __init__(self, folder, engine=None, limits=LIMITS, transport=None, starter_lives=True):
+    def __init__(
+        self, folder, engine=None, limits=LIMITS, transport=None, starter_lives=True, **options
+    ):
         transport = transport or ("tcp" if sys.platform == "win32" else "unix")
         self.place = Place(folder=str(folder), name="w", transport=transport)
         self.engine = engine or Scripted()
@@ -113,7 +115,12 @@ class Worker:
         self.listener = listen(self.place)
         self.starter_lives = starter_lives
         self.serving = Serving(
-            self.listener, self.engine, limits, self.clock, lambda: self.starter_lives
+            self.listener,
+            self.engine,
+            limits,
+            self.clock,
+            lambda: self.starter_lives,
+            **options,
         )
         self.alive = True
         self.sockets = []
@@ -132,7 +139,7 @@ class Worker:
             self.alive = self.alive and self.serving.turn()
 
     def until_idle(self, *clients):
-        while self.serving._running or self.serving._queue:
+        while self.serving._jobs is not None and self.serving._jobs.any:
             self.turn()
         for client in clients:
             client.read()
@@ -328,9 +335,9 @@ def test_too_many_jobs_are_refused_at_once(start):
     worker.until_idle(client)
 
     assert {m.id for m in client.of(wire.Done)} == {1}
-    assert {(m.id, m.kind, m.retryable) for m in client.of(wire.Failed)} == {
-        (2, "unavailable", True),
-        (3, "unavailable", True),
+    assert {(m.id, m.kind, m.code) for m in client.of(wire.Failed)} == {
+        (2, "not_sent", "queue_full"),
+        (3, "not_sent", "queue_full"),
     }
 
 
