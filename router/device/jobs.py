@@ -224,7 +224,7 @@ class Jobs:
         else:
             why = f"it would take {end_s:.1f} s at least, and {left_s:.1f} s are left"
         queue = len(self.running) + len(self.waiting)
-        self._turn_away(task, "too_late", f"{why}; {queue} requests are before it")
+        self._turn_away(task, "too_late", f"{why}; {queue} other requests are there")
         return True
 
     def _turn_away(self, task: Task, code: str, why: str) -> None:

@@ -346,6 +346,7 @@ class DeviceLink:
                 f"the last time: {self._last_crash}. It is left alone for {left:.0f} s",
                 retryable=False,
                 retry_after_s=left,
+                code="left_alone",
             )
 
 

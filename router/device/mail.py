@@ -26,11 +26,13 @@ class Client:
         gone: The connection is closed; whoever still holds this should let go of it.
         number: Its own, of all that ever came.
         watches: Whether it wants to hear what is ahead.
+        behind: Whether what it heard last of that is no longer so.
     """
 
     sock: socket.socket
     number: int = 0
     watches: bool = False
+    behind: bool = False
     greeted: bool = False
     gone: bool = False
     inbox: wire.Inbox = field(default_factory=wire.Inbox)

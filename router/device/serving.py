@@ -231,12 +231,12 @@ class Serving:
 
     def _work(self, jobs: Jobs) -> None:
         jobs.work()
-        if jobs.changed:
-            jobs.changed = False
-            for client in tuple(self._mail.clients):
-                # Who hasn't read the last one yet needs no other: what is ahead changes again.
-                if client.watches and not client.outbox:
-                    self._show(client, jobs)
+        changed, jobs.changed = jobs.changed, False
+        for client in tuple(self._mail.clients):
+            client.behind = client.watches and (changed or client.behind)
+            if client.behind and not client.outbox:  # who hasn't read the last one yet gets none
+                client.behind = False
+                self._show(client, jobs)
         if jobs.done >= self._weighed_at + _WEIGHED_EVERY:
             self._weighed_at = jobs.done
             self._look_at_memory()

@@ -138,7 +138,7 @@ class Senses:
             if last and overtaken and hedged and attempt.reached and attempt.ttft_s is None:
                 self.breakers.saw(target, "timed_out")
             elif not (out_of_time and last) or (not cold and self._silent(target, attempt)):
-                self.breakers.saw(target, attempt.error_kind)
+                self.breakers.saw(target, attempt.error_kind, attempt.error_code)
 
     def _silent(self, target: str, attempt: Attempt) -> bool:
         """Whether it said nothing for so long that the target, not the deadline, is to blame."""
