@@ -96,11 +96,9 @@ async def _all(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
         for link in links:
             await link.start()
         draw = random.Random(args.seed)
-        alone = await _requests(links[:1], draw, LEARN + args.requests)
-        queued = await _requests(links, draw, LEARN + args.requests)
         figures = {
-            "alone": _judged(alone[LEARN:]),
-            "with_a_queue": _judged(queued[LEARN:]),
+            "alone": await _requests("alone", links[:1], draw, args.requests),
+            "with_a_queue": await _requests("with a queue", links, draw, args.requests),
             "forecast": await _cost(links),
             "cancel": await _cancels(links),
         }
@@ -121,9 +119,12 @@ async def _all(args: argparse.Namespace, folder: Path) -> dict[str, Any]:
     return figures
 
 
-async def _requests(links: list[DeviceLink], draw: random.Random, number: int) -> list[Seen]:
-    """So many requests, each client's next one as soon as its last is over."""
-    jobs = iter([_job(draw) for _ in range(number)])
+async def _requests(
+    name: str, links: list[DeviceLink], draw: random.Random, number: int
+) -> dict[str, Any]:
+    """So many requests and some to learn from before, each client's next one as soon as its last
+    is over."""
+    jobs = iter([_job(draw) for _ in range(LEARN + number)])
     seen: list[Seen] = []
 
     async def client(link: DeviceLink) -> None:
@@ -132,7 +133,9 @@ async def _requests(links: list[DeviceLink], draw: random.Random, number: int) -
                 seen.append(one)
 
     await asyncio.gather(*(client(link) for link in links))
-    return seen
+    found = _judged(seen[LEARN:])
+    print(_about(name, found), flush=True)
+    return found
 
 
 def _job(draw: random.Random) -> Job:
@@ -277,22 +280,21 @@ async def _until(link: DeviceLink, jobs: int) -> None:
         pass
 
 
-def _text(figures: dict[str, Any]) -> str:
-    lines = []
-    for where in ("alone", "with_a_queue"):
-        found = figures[where]
+def _about(name: str, found: dict[str, Any]) -> str:
+    lines = [f"{name}: {found['requests']} requests, {found['queue_mean']:.1f} before each"]
+    for what in ("first_token", "end"):
+        one = found[what]
         lines.append(
-            f"{where.replace('_', ' ')}: {found['requests']} requests, "
-            f"{found['queue_mean']:.1f} before each"
+            f"  {what:12} within {WITHIN:.0%}: {one['share_within']:.1%} of {one['judged']}, "
+            f"median error {one['median_error']:.1%}, bias {one['median_bias']:+.1%}, "
+            f"median {one['median_s']:.2f} s, unknown {one['unknown']}"
         )
-        for what in ("first_token", "end"):
-            one = found[what]
-            lines.append(
-                f"  {what:12} within {WITHIN:.0%}: {one['share_within']:.1%} of {one['judged']}, "
-                f"median error {one['median_error']:.1%}, bias {one['median_bias']:+.1%}, "
-                f"median {one['median_s']:.2f} s, unknown {one['unknown']}"
-            )
+    return "\n".join(lines)
+
+
+def _text(figures: dict[str, Any]) -> str:
     cost = figures["forecast"]
+    lines = []
     lines.append(
         f"a forecast   idle {cost['idle_median_ms']:.2f} ms (most {cost['idle_longest_ms']:.2f}), "
         f"worker busy {cost['busy_median_ms']:.2f} ms (most {cost['busy_longest_ms']:.2f})"

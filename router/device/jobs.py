@@ -26,7 +26,8 @@ SURE = 0.8
 go, is more than it has. Predictions are within a quarter most of the time."""
 LOOK_AGAIN_S = 0.25
 LOOKED_AT = 8
-"""Waiting jobs that are looked at again each time: a look costs up to a millisecond."""
+LOOK_S = 0.005
+"""Waiting jobs that are looked at again each time at most, and seconds that may take."""
 _REMEMBERED = 32
 """Tenants with clients of which it is remembered when they last had a place."""
 
@@ -208,6 +209,8 @@ class Jobs:
             self.waiting.remove(task)
             if not self._too_late(task, now):
                 self.waiting.append(task)
+            if self._clock.now() - now > LOOK_S:
+                break
 
     def _too_late(self, task: Task, now: float) -> bool:
         """Whether it can't be whole in time; then it is told."""

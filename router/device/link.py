@@ -39,8 +39,9 @@ _CRASH_WINDOW_S = 60.0
 _REPLY_S = 5.0
 _OBITUARY_S = 0.5
 _LOOK_S = 0.005
-_GLANCE_S = 0.005
-"""Most seconds a forecast waits for anything."""
+_GLANCE_S = 0.05
+"""Most seconds a forecast waits for a connection and for the first word of what is ahead: once,
+for from then on the worker tells of each change."""
 
 
 class DeviceLink:

@@ -128,7 +128,7 @@ class _Play:
     def through(self, load: Load) -> tuple[float, float] | None:
         """Seconds from the job's coming to its first token and to its end. None: not known."""
         self.running = [_job(one) for one in self.outlook.running]
-        self.waiting = list(self.outlook.waiting)
+        self.waiting = line(self.outlook.waiting, self.outlook.served)
         self.served = list(self.outlook.served)
         mine: _Job | None = None
         came = False
@@ -137,7 +137,7 @@ class _Play:
                 self.now, came = max(self.now, self.comes_at), True
                 self.met = len(self.running) + len(self.waiting)
                 load = replace(load, due_s=self.now + load.due_s)
-                self.waiting.append(load)
+                self.waiting = line([*self.waiting, load], self.served)
             for job in self._admit():
                 if job.load is load:
                     mine = job
@@ -153,10 +153,9 @@ class _Play:
         free = self.outlook.at_once - len(self.running)
         if free <= 0 or not self.waiting:
             return ()
-        order = line(self.waiting, self.served)
-        taken = [_job(load) for load in order[:free]]
-        self.served.extend((load.tenant, load.client) for load in order[:free])
-        self.waiting = order[free:]
+        taken = [_job(load) for load in self.waiting[:free]]
+        self.served.extend((job.load.tenant, job.load.client) for job in taken)
+        del self.waiting[:free]
         self.running.extend(taken)
         return taken
 

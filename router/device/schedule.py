@@ -6,6 +6,7 @@ worker works by it and the prediction looks ahead with it, so that both speak of
 
 from __future__ import annotations
 
+import heapq
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Generic, Protocol, TypeVar
@@ -49,28 +50,38 @@ def line(waiting: Iterable[J], served: Iterable[Who]) -> list[J]:
     Args:
         served: Tenants with clients, in the order in which they last were given a place.
     """
-    shelves: dict[Hashable, dict[Hashable, deque[J]]] = {}
-    for job in sorted(waiting, key=lambda job: job.due_s):
-        shelves.setdefault(job.tenant, {}).setdefault(job.client, deque()).append(job)
     last: dict[Hashable, int] = {}
     turn = 0
     for turn, (tenant, client) in enumerate(served, 1):
         last[tenant] = last[tenant, client] = turn
+    shelves: dict[Hashable, dict[Hashable, deque[J]]] = {}
+    for job in sorted(waiting, key=lambda job: job.due_s):
+        shelves.setdefault(job.tenant, {}).setdefault(job.client, deque()).append(job)
+    # Heaps of when last served, when due, and a number that keeps what is equal in order.
+    tenants: list[tuple[int, float, int, list[tuple[int, float, int, deque[J]]]]] = []
+    for tenant, of_tenant in shelves.items():
+        clients = [
+            (last.get((tenant, client), 0), jobs[0].due_s, number, jobs)
+            for number, (client, jobs) in enumerate(of_tenant.items())
+        ]
+        heapq.heapify(clients)
+        due_s = min(jobs[0].due_s for jobs in of_tenant.values())
+        tenants.append((last.get(tenant, 0), due_s, len(tenants), clients))
+    heapq.heapify(tenants)
     found: list[J] = []
-    while shelves:
+    while tenants:
         turn += 1
-        tenant = min(
-            shelves,
-            key=lambda t: (last.get(t, 0), min(jobs[0].due_s for jobs in shelves[t].values())),
-        )
-        clients = shelves[tenant]
-        client = min(clients, key=lambda c: (last.get((tenant, c), 0), clients[c][0].due_s))
-        found.append(clients[client].popleft())
-        last[tenant] = last[tenant, client] = turn
-        if not clients[client]:
-            del clients[client]
-        if not clients:
-            del shelves[tenant]
+        _, due_s, number, clients = tenants[0]
+        _, _, place, jobs = clients[0]
+        found.append(jobs.popleft())
+        if jobs:
+            heapq.heapreplace(clients, (turn, jobs[0].due_s, place, jobs))
+        else:
+            heapq.heappop(clients)
+        if clients:
+            heapq.heapreplace(tenants, (turn, due_s, number, clients))
+        else:
+            heapq.heappop(tenants)
     return found
 
 

@@ -6,6 +6,7 @@ One file for each model, device and set of options, in the user's cache; written
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import math
 import os
@@ -55,7 +56,8 @@ def save(path: Path, kept: Kept) -> None:
         draft.replace(path)
     except OSError as exc:
         log.warning("what was learned of the device's speed can't be kept: %s", exc)
-        draft.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            draft.unlink()
 
 
 def _is_sound(kept: Kept) -> bool:

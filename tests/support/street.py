@@ -40,6 +40,8 @@ Step = Chunk | BaseException | float | Stall
 
 Play = list[Step]
 
+NOTHING_FORESEEN = Forecast(loaded=False, queue=0, first_token_s=None, end_s=None)
+
 
 @dataclass
 class Player:
@@ -190,6 +192,8 @@ class Street:
     lives: dict[str, Live] = field(default_factory=dict)
     players: dict[str, Player] = field(default_factory=dict)
     counted: int | None = 20
+    foreseen: Forecast | None = NOTHING_FORESEEN
+    forecasts: list[tuple[int | None, int, str, float | None]] = field(default_factory=list)
     keep_text: bool = False
     senses: Senses | None = None
     transforms: Sequence[Transform] = ()
@@ -229,7 +233,8 @@ class Street:
         self, tokens: int | None, cap: int, tenant: str, within_s: float | None
     ) -> Forecast | None:
         """Nothing is known yet, unless a test says otherwise."""
-        return Forecast(loaded=False, queue=0, first_token_s=None, end_s=None)
+        self.forecasts.append((tokens, cap, tenant, within_s))
+        return self.foreseen
 
     @property
     def home(self) -> Home:
