@@ -75,8 +75,8 @@ class Rates:
     Attributes:
         reading: Seconds of a chunk: for itself, for each token, and for each token and each token
             before it. None: not known yet.
-        writing: Seconds of a token: for itself, for each token before it, and for each other job
-            that runs. None: not known yet.
+        writing: Seconds of a token: for itself, for each token before it, and what all that are
+            written in one round share. None: not known yet.
         factor: How much slower than usual the machine is just now.
         chunk: Tokens that are read in one step when there is enough to read.
     """
@@ -93,12 +93,12 @@ class Rates:
         fixed, each, further = self.reading
         return self.factor * (steps * fixed + tokens * (each + further * (before + tokens / 2)))
 
-    def token_s(self, before: float, others: float) -> float | None:
-        """Seconds of one token while `others` run too. None: unknown."""
+    def token_s(self, before: float, writers: int = 1) -> float | None:
+        """Seconds of one job's token in a round of so many `writers`. None: unknown."""
         if self.writing is None:
             return None
-        fixed, further, company = self.writing
-        return self.factor * (fixed + further * before + company * others)
+        each, further, shared = self.writing
+        return self.factor * (each + further * before + shared / max(1, writers))
 
 
 @dataclass(slots=True)
@@ -135,10 +135,16 @@ class Costs:
         if not last:
             self.chunk += 0.3 * (tokens - self.chunk)
 
-    def wrote(self, before: int, others: int, seconds: float) -> None:
-        """A token after the first was written, with `before` in the context and `others` going."""
-        seconds = self._follow(self.rates().token_s(before, others), seconds)
-        self.writing.saw((1.0, float(before), float(others)), seconds, WRITE_KEPT)
+    def wrote(self, before: int, writers: int, seconds: float) -> None:
+        """A job's token after the first was written.
+
+        Args:
+            before: Tokens in its context.
+            writers: Jobs that wrote in the same round.
+            seconds: Its own; of a step that writes for several, its part.
+        """
+        seconds = self._follow(self.rates().token_s(before, writers), seconds)
+        self.writing.saw((1.0, float(before), 1 / max(1, writers)), seconds, WRITE_KEPT)
 
     def _follow(self, expected: float | None, seconds: float) -> float:
         """Learn how quick the machine is now; give the seconds the lines are to learn from."""

@@ -88,12 +88,14 @@ class Step:
         text: Whole characters that are new.
         token: Statistics of the token chosen in this step. None: a step of prefill.
         finish: Set on the last step.
+        reused: Prompt tokens that had been read for an earlier job.
     """
 
     read: int
     text: str = ""
     token: TokenStat | None = None
     finish: Finish | None = None
+    reused: int = 0
 
 
 class Engine(Protocol):

@@ -34,7 +34,8 @@ class Expected:
     def warm(self, outlook: Outlook, elapsed_s: float) -> Forecast:
         """With a worker that said this so long ago."""
         usual = None if outlook.usual is None else outlook.usual.unread
-        unread = usual if self.input_tokens is None else self.input_tokens
+        tokens = self.input_tokens
+        unread = usual if tokens is None else tokens * (1 - outlook.known)
         left = self.output_tokens or length(outlook, self.cap)
         if unread is None:
             return forecast(outlook, None)

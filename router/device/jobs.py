@@ -49,6 +49,7 @@ class Task:
     steps: Generator[Step, None, None] | None = None
     first_token_at: float | None = None
     read: int = 0
+    reused: int = 0
     tokens: int = 0
     chunk: tuple[int, int, float] | None = None
 
@@ -243,15 +244,23 @@ class Jobs:
             tenant=task.tenant,
             client=task.client,
             due_s=task.due_s - now,
-            unread=max(1, task.prompt_tokens - task.read) if task.reads else 0,
+            unread=self._unread(task),
             before=task.read + task.tokens,
             left=float("inf") if left is None else max(1.0, left),
         )
 
+    def _unread(self, task: Task) -> float:
+        """Prompt tokens it has to read still; before it began, as many are known as usual."""
+        if not task.reads:
+            return 0
+        left = task.prompt_tokens - task.read
+        return max(1.0, left * (1 - self._learned.known) if task.read == 0 else left)
+
     def _learn(self, task: Task, step: Step, seconds: float) -> None:
-        costs, others = self._learned.costs, len(self.running) - 1
+        costs = self._learned.costs
         if step.token is not None and task.tokens > 0:
-            costs.wrote(task.read + task.tokens, others, seconds)
+            writers = sum(not other.reads for other in self.running)
+            costs.wrote(task.read + task.tokens, writers, seconds)
             return
         if task.chunk is not None:
             tokens, before, spent = task.chunk
@@ -259,8 +268,9 @@ class Jobs:
             costs.read(tokens, before, spent + (seconds if last else 0.0), last=last)
             task.chunk = None
         if step.token is None:
-            task.chunk = (step.read - task.read, task.read, seconds)
-            task.read = step.read
+            before = max(task.read, step.reused)
+            task.chunk = (step.read - before, before, seconds)
+            task.read, task.reused = step.read, step.reused
 
     def _report(self, task: Task, step: Step, now: float) -> None:
         stat = step.token
@@ -286,7 +296,12 @@ class Jobs:
         self._drop([task])
         self.done += 1
         self._learned.ended(
-            task.client, now, task.read, task.tokens, own_end=step.finish != "length"
+            task.client,
+            now,
+            task.read - task.reused,
+            task.tokens,
+            own_end=step.finish != "length",
+            reused=task.reused,
         )
         self._post(task.owner, token, done)
 

@@ -47,6 +47,7 @@ class Learned:
     Attributes:
         costs: What steps cost.
         lengths: How long answers get.
+        known: Share of prompts that needn't be read again.
     """
 
     def __init__(self, kept: Kept | None = None, start_s: float = 0.0) -> None:
@@ -54,6 +55,7 @@ class Learned:
         self.lengths = Lengths(() if kept is None else kept.lengths)
         self._start_s = start_s
         self._ended_at: dict[int, float] = {}
+        self.known = 0.0
         self._returns = 0.0
         self._read: float | None = None
         self._written = 0.0
@@ -80,8 +82,17 @@ class Learned:
         if self._ended_at.pop(client, None) is not None:
             self._came_back(False)
 
-    def ended(self, client: int, now: float, read: int, written: int, *, own_end: bool) -> None:
-        """A job ended well. `own_end`: not because of its cap."""
+    def ended(
+        self, client: int, now: float, read: int, written: int, *, own_end: bool, reused: int = 0
+    ) -> None:
+        """A job ended well.
+
+        Args:
+            read: Prompt tokens that were read for it.
+            own_end: Not because of its cap.
+            reused: Prompt tokens that an earlier job had read.
+        """
+        self.known += 2 * _WEIGHT * (reused / max(1, read + reused) - self.known)
         if client in self._ended_at:
             self._came_back(False)
         self._ended_at[client] = now
@@ -109,6 +120,7 @@ class Learned:
             served=served,
             at_once=at_once,
             returns=self._returns,
+            known=self.known,
             usual=None
             if self._read is None
             else Load(unread=max(1.0, self._read), left=max(1.0, self._written)),

@@ -52,6 +52,7 @@ class Outlook:
         served: Tenants with clients, in the order in which they last were given a place.
         at_once: Most jobs that run at once.
         returns: Share of ended jobs that were followed at once by another of the same client.
+        known: Share of prompts that had been read for an earlier job and was not read again.
         usual: What such a job is like. None: none has ended yet.
         you: The reader's own number as a client.
     """
@@ -63,6 +64,7 @@ class Outlook:
     served: tuple[tuple[str, int], ...] = ()
     at_once: int = 1
     returns: float = 0.0
+    known: float = 0.0
     usual: Load | None = None
     you: int = 0
 
@@ -163,7 +165,7 @@ class _Play:
         """Go on to the next change of who reads and who writes. False: costs are not known."""
         if not self.running:
             return True
-        rates, others = self.outlook.rates, len(self.running) - 1
+        rates = self.outlook.rates
         reader = next((job for job in self.running if job.unread > 0), None)
         writers = [job for job in self.running if job.unread <= 0 and job.left > 0]
         rounds = min((job.left for job in writers), default=math.inf)
@@ -173,12 +175,12 @@ class _Play:
         turns = min(rounds, steps)
         if math.isinf(turns):
             return True
-        spent = self._cost(writers, reader, turns, others)
+        spent = self._cost(writers, reader, turns)
         if spent is None:
             return False
         if self.now + spent > until and turns > 1:
             turns = max(1.0, math.ceil(turns * (until - self.now) / spent))
-            spent = self._cost(writers, reader, turns, others)
+            spent = self._cost(writers, reader, turns)
             if spent is None:
                 return False
         self.now += spent
@@ -194,13 +196,11 @@ class _Play:
                 reader.left -= 1
         return True
 
-    def _cost(
-        self, writers: list[_Job], reader: _Job | None, turns: float, others: int
-    ) -> float | None:
+    def _cost(self, writers: list[_Job], reader: _Job | None, turns: float) -> float | None:
         """Seconds of so many rounds, with a chunk after each."""
         rates, total = self.outlook.rates, 0.0
         for job in writers:
-            each = rates.token_s(job.before + turns / 2, others)
+            each = rates.token_s(job.before + turns / 2, len(writers))
             if each is None:
                 return None
             total += turns * each

@@ -30,7 +30,7 @@ def taught(chunk_s=lambda n, before: 0.02 + 0.001 * n + 1e-6 * n * before, noise
             costs.read(n, before, took, last=left == 0)
             before += n
         for token in range(20):
-            costs.wrote(before + token, 0, 0.01 * (1 + draw.uniform(-noise, noise)))
+            costs.wrote(before + token, 1, 0.01 * (1 + draw.uniform(-noise, noise)))
     return costs
 
 
@@ -38,7 +38,7 @@ def test_nothing_is_known_before_something_was_seen():
     rates = Costs().rates()
 
     assert rates.read_s(100, 0) is None
-    assert rates.token_s(100, 0) is None
+    assert rates.token_s(100) is None
     assert forecast(Outlook(), Load(unread=100, left=5)).end_s is None
 
 
@@ -48,7 +48,7 @@ def test_the_fixed_part_the_tokens_and_their_place_are_told_apart():
     for tokens, before in [(128, 0), (128, 512), (32, 256)]:
         expected = 0.02 + 0.001 * tokens + 1e-6 * tokens * (before + tokens / 2)
         assert rates.read_s(tokens, before) == pytest.approx(expected, rel=0.05)
-    assert rates.token_s(100, 0) == pytest.approx(0.01, rel=0.05)
+    assert rates.token_s(100) == pytest.approx(0.01, rel=0.05)
 
 
 def test_noise_of_a_third_leaves_the_lines_within_a_tenth():
@@ -59,18 +59,18 @@ def test_noise_of_a_third_leaves_the_lines_within_a_tenth():
 
 def test_one_pause_of_the_machine_does_not_bend_the_lines():
     costs = taught()
-    before = costs.rates().token_s(100, 0)
-    costs.wrote(100, 0, 30.0)
+    before = costs.rates().token_s(100)
+    costs.wrote(100, 1, 30.0)
 
-    assert costs.rates().token_s(100, 0) < 1.2 * before
+    assert costs.rates().token_s(100) < 1.2 * before
 
 
 def test_a_machine_that_became_slow_is_followed_within_seconds():
     costs = taught()
     for _ in range(200):
-        costs.wrote(100, 0, 0.03)
+        costs.wrote(100, 1, 0.03)
 
-    assert costs.rates().token_s(100, 0) == pytest.approx(0.03, rel=0.1)
+    assert costs.rates().token_s(100) == pytest.approx(0.03, rel=0.1)
     assert costs.rates().read_s(128, 0) > 2 * (0.02 + 0.128)
 
 
@@ -86,6 +86,25 @@ def test_no_cost_is_ever_below_zero(chunks):
 
     assert (rates.read_s(50, 10, 2) or 0) >= 0
     assert (rates.token_s(50, 1) or 0) >= 0
+
+
+def test_what_a_round_costs_is_told_apart_from_what_each_writer_adds():
+    costs = Costs()
+    for n in range(400):
+        writers = 1 + n % 4
+        costs.wrote(100 + n, writers, (0.012 + 0.002 * writers) / writers)
+    rates = costs.rates()
+
+    assert rates.token_s(200, 1) == pytest.approx(0.014, rel=0.05)
+    assert 4 * rates.token_s(200, 4) == pytest.approx(0.020, rel=0.05)
+
+
+def test_a_job_alone_lets_nobody_expect_that_company_is_cheap():
+    costs = Costs()
+    for n in range(40):
+        costs.wrote(100 + n, 1, 0.01)
+
+    assert costs.rates().token_s(100, 4) == pytest.approx(0.01, rel=0.1)
 
 
 def test_lengths_count_answers_that_were_cut_until_they_were_cut():
@@ -224,6 +243,16 @@ def test_with_no_worker_up_its_start_is_in_front_and_without_memory_nothing_is_k
     assert cold.queue == 0
     assert cold.first_token_s == pytest.approx(4.0 + warm.first_token_s)
     assert ask.cold(None).first_token_s is None
+
+
+def test_what_needs_not_be_read_again_is_expected_to_be_as_much_as_usual():
+    learned = Learned()
+    for _ in range(30):
+        learned.ended(1, 0.0, 25, 10, own_end=True, reused=75)
+    assert learned.known == pytest.approx(0.75, abs=0.01)
+
+    known = outlook(known=0.75)
+    assert Expected(input_tokens=400, cap=5).warm(known, 0).first_token_s == pytest.approx(1.0)
 
 
 def test_a_client_that_comes_back_at_once_is_noticed_and_one_that_leaves_too():

@@ -536,9 +536,9 @@ def test_a_worker_that_grew_too_large_says_goodbye_ends_its_jobs_and_takes_no_ne
         worker.turn()
         worker.until_idle(client)
     client.run(32, "a")
-    client.run(99, "a long story")
+    client.run(99, "a tall story")
     while not client.of(wire.Goodbye):
-        assert client.text(99) != "a long story"
+        assert client.text(99) != "a tall story"
         worker.turn()
         client.read()
     client.run(100, "too much")
@@ -547,7 +547,7 @@ def test_a_worker_that_grew_too_large_says_goodbye_ends_its_jobs_and_takes_no_ne
 
     [goodbye] = client.of(wire.Goodbye)
     assert "memory" in goodbye.why
-    assert client.text(99) == "a long story"
+    assert client.text(99) == "a tall story"
     [failed] = client.of(wire.Failed)
     assert (failed.id, failed.code, failed.retryable) == (100, "replaced", True)
     assert not client.read()
