@@ -17,7 +17,7 @@ READ_KEPT = 0.985
 """What a chunk's weight becomes with each later one: half after 46."""
 WRITE_KEPT = 0.997
 """Likewise for a token: half after 230."""
-FOLLOW_S = 2.0
+FOLLOW_S = 5.0
 """Seconds of work after which the factor has followed a change by 63 %."""
 FACTOR_LEAST, FACTOR_MOST = 0.2, 8.0
 FACTOR_KEPT = 0.999
