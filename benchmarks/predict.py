@@ -325,7 +325,8 @@ def _text(figures: dict[str, Any]) -> str:
     if cost := figures.get("forecast"):
         lines.append(
             f"a forecast   idle {cost['idle_median_ms']:.2f} ms "
-            f"(most {cost['idle_longest_ms']:.2f}), worker busy {cost['busy_median_ms']:.2f} ms (most {cost['busy_longest_ms']:.2f})"
+            f"(most {cost['idle_longest_ms']:.2f}), "
+            f"worker busy {cost['busy_median_ms']:.2f} ms (most {cost['busy_longest_ms']:.2f})"
         )
     for phase, one in figures.get("cancel", {}).items():
         lines.append(

@@ -20,8 +20,8 @@ WRITE_KEPT = 0.997
 FOLLOW_S = 5.0
 """Seconds of work after which the factor has followed a change by 63 %."""
 FACTOR_LEAST, FACTOR_MOST = 0.2, 8.0
-FACTOR_KEPT = 0.999
-"""What lasts goes from the factor into the lines: so much of it is left after a step."""
+SETTLE_S = 200.0
+"""Seconds of work in which 63 % of a factor that lasts goes over into the lines."""
 STALL = 4.0
 """A step that took more than so many times what it should counts as so many times: one pause of
 the whole machine must not bend the lines."""
@@ -153,7 +153,8 @@ class Costs:
         seconds = min(seconds, STALL * expected)
         share = 1 - math.exp(-seconds / FOLLOW_S)
         factor = self.factor * (1 + share * (seconds / expected - 1))
-        self.factor = min(FACTOR_MOST, max(FACTOR_LEAST, factor)) ** FACTOR_KEPT
+        kept = math.exp(-seconds / SETTLE_S)
+        self.factor = min(FACTOR_MOST, max(FACTOR_LEAST, factor)) ** kept
         return seconds / self.factor
 
 

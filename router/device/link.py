@@ -19,13 +19,13 @@ from pathlib import Path
 from ..clock import Clock, SystemClock
 from ..errors import HopError, Unavailable
 from ..types import Message
-from . import speed_file, wire
+from . import wire
 from .arrival import Arrival
 from .connection import Connection, Reply, meet
 from .engine import EngineInfo, EngineOptions, Job
 from .expected import Expected
 from .folder import read_folder
-from .learned import Kept
+from .foresight import Foresight
 from .place import Place, Transport, place_for
 from .predict import Forecast
 from .serving import REPLACED, Limits
@@ -39,9 +39,6 @@ _CRASH_WINDOW_S = 60.0
 _REPLY_S = 5.0
 _OBITUARY_S = 0.5
 _LOOK_S = 0.005
-_GLANCE_S = 0.05
-"""Most seconds a forecast waits for a connection and for the first word of what is ahead: once,
-for from then on the worker tells of each change."""
 
 
 class DeviceLink:
@@ -85,9 +82,8 @@ class DeviceLink:
         self._opening: asyncio.Task[Connection] | None = None
         self._child: Child | None = None
         self._watchman: asyncio.Task[None] | None = None
-        self._looking: asyncio.Task[Connection | None] | None = None
         self._old: set[Connection] = set()
-        self._kept: tuple[str, Kept | None] | None = None
+        self._foresight = Foresight(self._usable, self._look, self._place)
         self._crashes: deque[float] = deque(maxlen=_CRASHES)
         self._last_crash = ""
 
@@ -152,19 +148,8 @@ class DeviceLink:
             call.close(cancel=going)
 
     async def forecast(self, ask: Expected) -> Forecast:
-        """When an answer would begin and end. It waits for nobody: a worker that is busy has said
-        what is ahead before it began, and one that isn't up can't be asked; then what was kept of
-        its speed speaks, with the start in front."""
-        connection = await self._glance()
-        if connection is None:
-            kept = await asyncio.to_thread(self._remembered)
-            return ask.cold(kept)
-        seen = connection.watch()
-        if not seen.done():
-            await asyncio.wait([seen], timeout=_GLANCE_S)
-        if connection.outlook is None:
-            return Forecast(queue=None, first_token_s=None, end_s=None)
-        return ask.warm(connection.outlook, connection.loop.time() - connection.outlook_at)
+        """When an answer would begin and end. It starts no worker and waits for none."""
+        return await self._foresight.forecast(ask)
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int | None:
         """Tokens of the prompt these messages make. None: not known, as no worker is up."""
@@ -188,9 +173,10 @@ class DeviceLink:
         if opening is not None and opening.get_loop() is asyncio.get_running_loop():
             opening.cancel()
             await asyncio.wait([opening])
-        for task in (self._watchman, self._looking):
-            if task is not None and task.get_loop() is asyncio.get_running_loop():
-                task.cancel()
+        await self._foresight.aclose()
+        watchman = self._watchman
+        if watchman is not None and watchman.get_loop() is asyncio.get_running_loop():
+            watchman.cancel()
         connection, self._connection = self._usable(), None
         for one in {connection, *self._old} - {None}:
             if one is not None and one.usable_here():
@@ -251,7 +237,7 @@ class DeviceLink:
                 f"the device worker can't be met in {place.folder}: {exc}", retryable=False
             ) from exc
         self._child = child or self._child
-        self._kept = None
+        self._foresight.forget()
         return self._keep(connection)
 
     async def _look(self) -> Connection | None:
@@ -260,16 +246,6 @@ class DeviceLink:
         except (HopError, OSError):
             return None
         return self._keep(connection) if connection else None
-
-    async def _glance(self) -> Connection | None:
-        """The connection, or one to a worker that is there, if it can be had at once."""
-        if connection := self._usable():
-            return connection
-        looking, loop = self._looking, asyncio.get_running_loop()
-        if looking is None or looking.done() or looking.get_loop() is not loop:
-            looking = self._looking = loop.create_task(self._look())
-        await asyncio.wait([looking], timeout=_GLANCE_S)
-        return self._usable()
 
     def _look_after(self, connection: Connection) -> None:
         """Have somebody notice when it hangs."""
@@ -285,16 +261,6 @@ class DeviceLink:
             return False
         child.kill()
         return True
-
-    def _remembered(self) -> Kept | None:
-        """What was kept of the model's speed, read once for each start of a worker."""
-        try:
-            name = self._place().name
-        except HopError:
-            return None
-        if self._kept is None or self._kept[0] != name:
-            self._kept = (name, speed_file.load(speed_file.file_for(name)))
-        return self._kept[1]
 
     def _keep(self, connection: Connection) -> Connection:
         """Make it ours, unless another was made meanwhile: one is enough."""

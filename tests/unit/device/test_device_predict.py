@@ -67,7 +67,7 @@ def test_one_pause_of_the_machine_does_not_bend_the_lines():
 
 def test_a_machine_that_became_slow_is_followed_within_seconds():
     costs = taught()
-    for _ in range(200):
+    for _ in range(500):
         costs.wrote(100, 1, 0.03)
 
     assert costs.rates().token_s(100) == pytest.approx(0.03, rel=0.1)
