@@ -135,12 +135,15 @@ class DeviceLink:
     ) -> AsyncGenerator[wire.Token | wire.Done]:
         call = connection.call(lambda number: wire.Run(number, job, within_s))
         self._look_after(connection)
-        going = True
+        going, spoke = True, False
         try:
             while going:
                 reply = await call.reply()
+                if reply is None and connection.leaving is not None and not spoke:
+                    raise Unavailable(connection.leaving, code=REPLACED)
                 if reply is None:
                     raise await self._lost(connection)
+                spoke = True
                 going = not isinstance(reply, wire.Done)
                 if isinstance(reply, wire.Token | wire.Done):
                     yield reply
