@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import logging
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -44,6 +44,7 @@ from .types import Chunk, Message, Request
 from .world.machine import Machine
 
 if TYPE_CHECKING:
+    from .device.predict import Forecast
     from .device.wire import Healthy
 
 log = logging.getLogger("firsthop")
@@ -67,6 +68,17 @@ class OnDevice(Protocol):
 
     async def context_limit(self) -> int | None:
         """Tokens its model takes, prompt and answer. None: not known yet."""
+        ...
+
+    async def forecast(
+        self,
+        *,
+        input_tokens: int | None,
+        cap: int,
+        tenant: str = "",
+        within_s: float | None = None,
+    ) -> Forecast | None:
+        """When an answer would begin and end. None: there is no model."""
         ...
 
 
@@ -209,7 +221,9 @@ def _senses(targets: dict[str, Live], clock: Clock, machine: Machine, network: N
     for live in targets.values():
         here = live.provider
         if device is None and isinstance(here, OnDevice):
-            device = DeviceSense(live, here.count_tokens, here.health, here.context_limit)
+            device = DeviceSense(
+                live, here.count_tokens, here.health, here.context_limit, _forecast(here)
+            )
     return Senses(
         clock=clock,
         targets=targets,
@@ -222,6 +236,19 @@ def _senses(targets: dict[str, Live], clock: Clock, machine: Machine, network: N
         loops=ToolLoops(),
         network=network,
     )
+
+
+def _forecast(
+    here: OnDevice,
+) -> Callable[[int | None, int, str, float | None], Awaitable[Forecast | None]]:
+    """The provider's forecast, as the senses ask for it."""
+
+    async def ask(
+        tokens: int | None, cap: int, tenant: str, within_s: float | None
+    ) -> Forecast | None:
+        return await here.forecast(input_tokens=tokens, cap=cap, tenant=tenant, within_s=within_s)
+
+    return ask
 
 
 def price_lists(config: Config) -> Prices:

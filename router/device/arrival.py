@@ -6,6 +6,8 @@ arrive at once, one of them starts a worker, under a lock, and all meet it.
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -13,11 +15,14 @@ import filelock
 
 from ..clock import Clock, Deadline
 from ..errors import Unavailable
-from .connection import Connection, meet
+from .connection import Connection, Silent, meet
 from .engine import EngineOptions
+from .identity import put_down
 from .place import Place
 from .serving import Limits
 from .spawn import Child, spawn
+
+log = logging.getLogger("firsthop")
 
 _LOOK_S = 0.01
 
@@ -28,6 +33,8 @@ class Arrival:
     Args:
         start_s: Most seconds a start may take, the load of the model included.
         on_lost: For the connection.
+        hang_s: Seconds of silence after which a worker that is there counts as hung; it is ended,
+            if it can be told for sure which process it is, and another is started.
     """
 
     def __init__(
@@ -38,6 +45,7 @@ class Arrival:
         clock: Clock,
         start_s: float,
         on_lost: Callable[[], None],
+        hang_s: float,
     ) -> None:
         self._place = place
         self._options = options
@@ -45,6 +53,7 @@ class Arrival:
         self._clock = clock
         self._start_s = start_s
         self._on_lost = on_lost
+        self._hang_s = hang_s
 
     async def connect(self) -> tuple[Connection, Child | None]:
         """A connection, and the worker's process if we are the one who started it.
@@ -54,15 +63,30 @@ class Arrival:
         """
         deadline = Deadline.after(self._start_s, self._clock.now())
         while True:
-            if connection := await meet(self._place, self._on_lost):
+            if connection := await self._meet():
                 return connection, None
             with _lock(self._place) as held:
                 if held:
-                    if connection := await meet(self._place, self._on_lost):
+                    if connection := await self._meet():
                         return connection, None
                     if started := await self._start(deadline):
                         return started
             await self._wait(deadline, None)
+
+    async def _meet(self) -> Connection | None:
+        """As `meet`; a worker that says nothing is put down."""
+        try:
+            return await meet(self._place, self._on_lost, self._hang_s)
+        except Silent:
+            pid = await asyncio.to_thread(put_down, self._place)
+            if pid is None:
+                raise
+            log.warning(
+                "the device worker, process %d, said nothing for %.0f s; it was ended",
+                pid,
+                self._hang_s,
+            )
+            return None
 
     async def _start(self, deadline: Deadline) -> tuple[Connection, Child] | None:
         """Start a worker and meet it. None: it found that another one serves already."""
@@ -70,7 +94,7 @@ class Arrival:
         try:
             while True:
                 ended = child.ended  # before we look: it may have left the place to another
-                if connection := await meet(self._place, self._on_lost):
+                if connection := await self._meet():
                     return connection, child
                 if ended and child.content:
                     return None

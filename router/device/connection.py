@@ -15,17 +15,22 @@ from collections import deque
 from collections.abc import Callable
 from typing import cast
 
-from ..errors import HopError, Refused, Unavailable
+from ..errors import HopError, NotSent, Refused, Unavailable
 from . import wire
 from .meeting import Card, connect
 from .place import Place
+from .predict import Outlook
 
-_GREETING_S = 10.0
+GREETING_S = 10.0
 """A worker listens only when it is loaded; but it may be in the middle of a chunk."""
 
 Reply = wire.Token | wire.Done | wire.Failed | wire.Counted | wire.Healthy
 
 _KINDS = {kind.kind: kind for kind in HopError.__subclasses__()}
+
+
+class Silent(Unavailable):
+    """A worker has taken a connection and says nothing. Outside the room it is an `Unavailable`."""
 
 
 class Call:
@@ -71,7 +76,12 @@ class Connection(asyncio.Protocol):
         on_lost: Called when the worker's end closes; not when ours does, nor after a goodbye.
 
     Attributes:
-        parted: The worker has said that it leaves.
+        leaving: Why the worker takes no new jobs. None: it takes them.
+        fate: What was done to a worker that hung. None: nothing.
+        heard_at: When anything came from the worker, on the loop's clock.
+        due_at: Since when something has been due from it, on the same.
+        outlook: What is ahead, as it said last; `outlook_at` on the same clock. None: it never did.
+        seen: Over when the first outlook has come. None: nobody asked.
     """
 
     def __init__(self, peer: socket.socket, on_lost: Callable[[], None]) -> None:
@@ -79,7 +89,12 @@ class Connection(asyncio.Protocol):
         self.greeting: asyncio.Future[wire.Ready | wire.Failed | None] = self.loop.create_future()
         self.lost = False
         self.closed = False
-        self.parted = False
+        self.leaving: str | None = None
+        self.fate: str | None = None
+        self.heard_at = self.due_at = self.loop.time()
+        self.outlook: Outlook | None = None
+        self.outlook_at = 0.0
+        self.seen: asyncio.Future[None] | None = None
         self._process = os.getpid()
         self._peer = peer
         self._on_lost = on_lost
@@ -103,6 +118,18 @@ class Connection(asyncio.Protocol):
             and self.loop is asyncio.get_running_loop()
         )
 
+    @property
+    def busy(self) -> bool:
+        """Whether a reply is due."""
+        return bool(self._calls)
+
+    def watch(self) -> asyncio.Future[None]:
+        """Ask to be told what is ahead from now on; over when that was told once."""
+        if self.seen is None:
+            self.seen = self.loop.create_future()
+            self.send(wire.pack(wire.Watch()))
+        return self.seen
+
     def call(self, make: Callable[[int], wire.ToWorker]) -> Call:
         """Send a request; `make` is given its number.
 
@@ -115,6 +142,8 @@ class Connection(asyncio.Protocol):
         if self.lost:
             call.put(None)
         else:
+            if not self._calls:
+                self.due_at = self.loop.time()
             self._calls[call.number] = call
             self.send(frame)
         return call
@@ -136,6 +165,11 @@ class Connection(asyncio.Protocol):
             self._transport.abort()
         self._end()
 
+    def abandon_hung(self) -> None:
+        """Let go of a worker that hangs and can't be ended; calls that wait are told."""
+        if self._transport is not None:
+            self._transport.abort()
+
     def abandon(self) -> None:
         """Let go of it from outside its loop or process: the worker sees us leave."""
         self.closed = self.lost = True
@@ -149,6 +183,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """For the loop."""
+        self.heard_at = self.loop.time()
         try:
             for message in self._inbox.replies(data):
                 self._take(message)
@@ -159,18 +194,20 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """For the loop."""
         self._end()
-        if isinstance(self.greeting.result(), wire.Ready) and not (self.closed or self.parted):
+        greeted = isinstance(self.greeting.result(), wire.Ready)
+        if greeted and not self.closed and self.leaving is None:
             self._on_lost()
 
     def _take(self, message: wire.ToClient) -> None:
-        if isinstance(message, wire.Ready) or message.id == 0:
+        if isinstance(message, wire.Ahead):
+            self.outlook, self.outlook_at = message.outlook, self.loop.time()
+            if self.seen is not None and not self.seen.done():
+                self.seen.set_result(None)
+        elif isinstance(message, wire.Goodbye):
+            self.leaving = message.why
+        elif isinstance(message, wire.Ready) or message.id == 0:
             if not self.greeting.done() and isinstance(message, wire.Ready | wire.Failed):
                 self.greeting.set_result(message)
-            elif isinstance(message, wire.Failed):
-                self.parted = True
-                self._end()
-                if self._transport is not None:
-                    self._transport.abort()
         elif call := self._calls.get(message.id):
             call.put(message)
 
@@ -178,17 +215,24 @@ class Connection(asyncio.Protocol):
         self.lost = True
         if not self.greeting.done():
             self.greeting.set_result(None)
+        if self.seen is not None and not self.seen.done():
+            self.seen.set_result(None)
         for call in self._calls.values():
             call.put(None)
         self._calls.clear()
 
 
-async def meet(place: Place, on_lost: Callable[[], None]) -> Connection | None:
+async def meet(
+    place: Place, on_lost: Callable[[], None], patience_s: float = GREETING_S
+) -> Connection | None:
     """Connect to the worker at a place and greet it. None: nobody serves there now.
+
+    Args:
+        patience_s: Most seconds until it greets back.
 
     Raises:
         HopError: Somebody is there, but can't serve, and says why.
-        Unavailable: Somebody is there and says nothing.
+        Silent: Somebody is there and says nothing.
     """
     met = await connect(place)
     if met is None:
@@ -198,13 +242,13 @@ async def meet(place: Place, on_lost: Callable[[], None]) -> Connection | None:
     try:
         await _open(connection, peer)
         connection.send(wire.pack(wire.Hello(wire.VERSION, card.key if card else None)))
-        async with asyncio.timeout(_GREETING_S):
+        async with asyncio.timeout(patience_s):
             greeting = await asyncio.shield(connection.greeting)
     except TimeoutError as exc:
         connection.close()
         _distrust(place, card)
-        raise Unavailable(
-            f"a device worker listens at {place.folder} but hasn't answered for {_GREETING_S:.0f} s"
+        raise Silent(
+            f"a device worker listens at {place.folder} but hasn't answered for {patience_s:.0f} s"
         ) from exc
     except BaseException:
         connection.close()
@@ -222,7 +266,12 @@ async def meet(place: Place, on_lost: Callable[[], None]) -> Connection | None:
 def error_of(failed: wire.Failed) -> HopError:
     """The worker's words as our error."""
     kind = _KINDS.get(failed.kind, Unavailable)
-    return kind(failed.message, retryable=failed.retryable, code=failed.code)
+    return kind(
+        failed.message,
+        retryable=failed.retryable,
+        code=failed.code,
+        reached=failed.kind != NotSent.kind,
+    )
 
 
 def _frame(message: wire.ToWorker) -> bytes:

@@ -8,6 +8,9 @@ from typing import Protocol
 
 from ..types import Finish, Message, TokenStat
 
+AT_ONCE = 4
+"""Requests that are worked on by turns, unless somebody says otherwise."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EngineOptions:
@@ -21,6 +24,7 @@ class EngineOptions:
         threads: Threads inside one operator. None: the runtime's choice.
         spinning: Whether idle threads spin; quick on an idle machine, bad manners on a busy one.
         nice: Added to the worker's niceness where the platform has one.
+        at_once: Most requests that are worked on by turns; the others wait.
     """
 
     folder: str
@@ -29,6 +33,7 @@ class EngineOptions:
     threads: int | None = None
     spinning: bool = False
     nice: int = 0
+    at_once: int = AT_ONCE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +68,7 @@ class Job:
         temperature: None or 0: greedy.
         seed: For sampling. None: the runtime's own.
         stop: Strings that end the answer and are not part of it, also across token borders.
+        tenant: Whose request it is. None: nobody was named, which is a tenant of its own.
     """
 
     messages: tuple[Message, ...]
@@ -70,6 +76,7 @@ class Job:
     temperature: float | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    tenant: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,12 +88,14 @@ class Step:
         text: Whole characters that are new.
         token: Statistics of the token chosen in this step. None: a step of prefill.
         finish: Set on the last step.
+        reused: Prompt tokens that had been read for an earlier job.
     """
 
     read: int
     text: str = ""
     token: TokenStat | None = None
     finish: Finish | None = None
+    reused: int = 0
 
 
 class Engine(Protocol):

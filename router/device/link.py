@@ -8,9 +8,11 @@ and gives up for a while when starting doesn't help.
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections import deque
 from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,12 +21,18 @@ from ..errors import HopError, Unavailable
 from ..types import Message
 from . import wire
 from .arrival import Arrival
-from .connection import Connection, meet
+from .connection import Connection, Reply, meet
 from .engine import EngineInfo, EngineOptions, Job
+from .expected import Expected
 from .folder import read_folder
+from .foresight import Foresight
 from .place import Place, Transport, place_for
-from .serving import Limits
+from .predict import Forecast
+from .serving import REPLACED, Limits
 from .spawn import Child
+from .watchman import watch
+
+log = logging.getLogger("firsthop")
 
 _CRASHES = 3
 _CRASH_WINDOW_S = 60.0
@@ -46,6 +54,8 @@ class DeviceLink:
         limits: What a worker that we start puts up with. None: the usual.
         start_s: Most seconds a start may take. A caller who doesn't want to wait that long
             cancels its own task; the start goes on for the next one.
+        hang_s: Seconds without a sign of life, while a reply is due, after which a worker counts
+            as hung; it is ended, and the next request starts another.
         folder, transport: Where and how to meet, other than the platform's way. For tests.
     """
 
@@ -55,6 +65,7 @@ class DeviceLink:
         *,
         limits: Limits | None = None,
         start_s: float = 300.0,
+        hang_s: float = 10.0,
         clock: Clock | None = None,
         folder: Path | None = None,
         transport: Transport | None = None,
@@ -63,12 +74,16 @@ class DeviceLink:
         self.options = replace(options, folder=os.path.realpath(options.folder))
         self._limits = limits or Limits()
         self._start_s = start_s
+        self._hang_s = hang_s
         self._clock = clock or SystemClock()
         self._folder = folder
         self._transport: Transport | None = transport
         self._connection: Connection | None = None
         self._opening: asyncio.Task[Connection] | None = None
         self._child: Child | None = None
+        self._watchman: asyncio.Task[None] | None = None
+        self._old: set[Connection] = set()
+        self._foresight = Foresight(self._usable, self._look, self._place)
         self._crashes: deque[float] = deque(maxlen=_CRASHES)
         self._last_crash = ""
 
@@ -86,31 +101,58 @@ class DeviceLink:
         """
         return (await self._connected()).ready.info
 
-    async def run(self, job: Job) -> AsyncGenerator[wire.Token | wire.Done]:
+    async def run(
+        self, job: Job, within_s: float | None = None
+    ) -> AsyncGenerator[wire.Token | wire.Done]:
         """Yield each token as it comes, then `Done`.
 
         Closing the generator, or cancelling the task that reads it, has the worker stop.
 
+        Args:
+            within_s: Seconds in which the answer has to be whole. None: any time will do.
+
         Raises:
+            NotSent: It can't be whole in time, or there is no room in line; `code` says which.
             HopError: The engine's own; or `Unavailable`, retryable, when the worker died.
         """
-        connection = await self._connected()
-        call = connection.call(lambda number: wire.Run(number, job))
-        going = True
+        began = self._clock.now()
+        while True:
+            connection = await self._connected()
+            left_s = None if within_s is None else within_s - (self._clock.now() - began)
+            try:
+                async with aclosing(self._replies(connection, job, left_s)) as replies:
+                    async for reply in replies:
+                        yield reply
+                return
+            except Unavailable as exc:
+                if exc.code != REPLACED:
+                    raise
+                # It never began: it met a worker that had just decided to leave.
+                connection.leaving = connection.leaving or exc.message
+
+    async def _replies(
+        self, connection: Connection, job: Job, within_s: float | None
+    ) -> AsyncGenerator[wire.Token | wire.Done]:
+        call = connection.call(lambda number: wire.Run(number, job, within_s))
+        self._look_after(connection)
+        going, spoke = True, False
         try:
             while going:
                 reply = await call.reply()
-                if reply is None and connection.parted:  # it left as the request came
-                    connection = await self._connected()
-                    call = connection.call(lambda number: wire.Run(number, job))
-                    continue
+                if reply is None and connection.leaving is not None and not spoke:
+                    raise Unavailable(connection.leaving, code=REPLACED)
                 if reply is None:
                     raise await self._lost(connection)
+                spoke = True
                 going = not isinstance(reply, wire.Done)
                 if isinstance(reply, wire.Token | wire.Done):
                     yield reply
         finally:
             call.close(cancel=going)
+
+    async def forecast(self, ask: Expected) -> Forecast:
+        """When an answer would begin and end. It starts no worker and waits for none."""
+        return await self._foresight.forecast(ask)
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int | None:
         """Tokens of the prompt these messages make. None: not known, as no worker is up."""
@@ -134,18 +176,36 @@ class DeviceLink:
         if opening is not None and opening.get_loop() is asyncio.get_running_loop():
             opening.cancel()
             await asyncio.wait([opening])
+        await self._foresight.aclose()
+        watchman = self._watchman
+        if watchman is not None and watchman.get_loop() is asyncio.get_running_loop():
+            watchman.cancel()
         connection, self._connection = self._usable(), None
-        if connection is not None:
-            connection.close()
+        for one in {connection, *self._old} - {None}:
+            if one is not None and one.usable_here():
+                one.close()
+        self._old.clear()
 
     def _usable(self) -> Connection | None:
-        """The connection, if it can be used here; one that belongs elsewhere is let go."""
+        """The connection, if new work can go there; one that belongs elsewhere is let go."""
         connection = self._connection
-        if connection is None or connection.usable_here():
+        if connection is None:
+            return None
+        if not connection.usable_here():
+            if not connection.lost:
+                connection.abandon()
+            self._connection = None
+            return None
+        if connection.leaving is None:
             return connection
-        if not connection.lost:
-            connection.abandon()
         self._connection = None
+        log.info(
+            "the device worker, process %d, leaves: %s", connection.ready.pid, connection.leaving
+        )
+        if connection.busy:  # its own jobs it does to their end
+            self._old = {old for old in self._old if not old.lost} | {connection}
+        else:
+            connection.close()
         return None
 
     async def _connected(self) -> Connection:
@@ -162,7 +222,13 @@ class DeviceLink:
         self._give_up_for_a_while()
         place = self._place()
         arrival = Arrival(
-            place, self.options, self._limits, self._clock, self._start_s, self._on_lost
+            place,
+            self.options,
+            self._limits,
+            self._clock,
+            self._start_s,
+            self._on_lost,
+            self._hang_s,
         )
         try:
             connection, child = await arrival.connect()
@@ -174,6 +240,7 @@ class DeviceLink:
                 f"the device worker can't be met in {place.folder}: {exc}", retryable=False
             ) from exc
         self._child = child or self._child
+        self._foresight.forget()
         return self._keep(connection)
 
     async def _look(self) -> Connection | None:
@@ -182,6 +249,21 @@ class DeviceLink:
         except (HopError, OSError):
             return None
         return self._keep(connection) if connection else None
+
+    def _look_after(self, connection: Connection) -> None:
+        """Have somebody notice when it hangs."""
+        loop, watchman = asyncio.get_running_loop(), self._watchman
+        if watchman is None or watchman.done() or watchman.get_loop() is not loop:
+            self._watchman = loop.create_task(
+                watch(connection, self._place(), self._hang_s, self._end_child)
+            )
+
+    def _end_child(self, pid: int) -> bool:
+        child = self._child
+        if child is None or child.pid != pid:
+            return False
+        child.kill()
+        return True
 
     def _keep(self, connection: Connection) -> Connection:
         """Make it ours, unless another was made meanwhile: one is enough."""
@@ -201,6 +283,9 @@ class DeviceLink:
     async def _lost(self, connection: Connection) -> Unavailable:
         if connection.closed:
             return Unavailable("the link to the device was closed", retryable=False)
+        if connection.fate is not None:
+            self._last_crash = connection.fate
+            return Unavailable(f"the device worker gave no whole answer: {connection.fate}")
         child = self._child
         if child is None or child.pid != connection.ready.pid:
             return Unavailable("the device worker went away before the answer was whole")
@@ -231,12 +316,11 @@ class DeviceLink:
                 f"the last time: {self._last_crash}. It is left alone for {left:.0f} s",
                 retryable=False,
                 retry_after_s=left,
+                code="left_alone",
             )
 
 
-async def _ask(
-    connection: Connection, make: Callable[[int], wire.ToWorker]
-) -> wire.Token | wire.Done | wire.Failed | wire.Counted | wire.Healthy | None:
+async def _ask(connection: Connection, make: Callable[[int], wire.ToWorker]) -> Reply | None:
     """One question, one reply. None: it can't be had."""
     try:
         call = connection.call(make)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import selectors
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from . import wire
@@ -24,9 +24,15 @@ class Client:
     Attributes:
         greeted: Whether it has said who it is, and may ask for things.
         gone: The connection is closed; whoever still holds this should let go of it.
+        number: Its own, of all that ever came.
+        watches: Whether it wants to hear what is ahead.
+        behind: Whether what it heard last of that is no longer so.
     """
 
     sock: socket.socket
+    number: int = 0
+    watches: bool = False
+    behind: bool = False
     greeted: bool = False
     gone: bool = False
     inbox: wire.Inbox = field(default_factory=wire.Inbox)
@@ -40,14 +46,22 @@ class Mail:
     Args:
         unread_bytes: Most that may wait for one client to read it. A client that lets more
             pile up is dropped; the others don't notice.
+        on_gone: Told of every client that has gone or was dropped.
     """
 
-    def __init__(self, listener: Listener, unread_bytes: int) -> None:
+    def __init__(
+        self,
+        listener: Listener,
+        unread_bytes: int,
+        on_gone: Callable[[Client], None] = lambda client: None,
+    ) -> None:
         self._listener = listener
+        self._on_gone = on_gone
         self._unread_bytes = unread_bytes
         self._selector = selectors.DefaultSelector()
         self._selector.register(listener.sock, selectors.EVENT_READ)
         self.clients: set[Client] = set()
+        self._came = 0
 
     def hear(self, timeout_s: float | None) -> Iterator[tuple[Client, wire.ToWorker]]:
         """What came within `timeout_s`. 0: look and go on. None: wait until something comes."""
@@ -69,6 +83,14 @@ class Mail:
             client.outbox += wire.pack(message)
         self._flush(client)
 
+    def retire(self) -> bool:
+        """Let nobody new in, unless somebody is just looking for us; then return False."""
+        self._selector.unregister(self._listener.sock)
+        if self._listener.retire():
+            return True
+        self._selector.register(self._listener.sock, selectors.EVENT_READ)
+        return False
+
     def part(self, client: Client) -> None:
         """Close the connection as soon as all that was posted is out."""
         client.parting = True
@@ -82,6 +104,7 @@ class Mail:
         self.clients.discard(client)
         self._selector.unregister(client.sock)
         client.sock.close()
+        self._on_gone(client)
 
     def close(self) -> None:
         """Let go of everybody. The listener is its owner's to close."""
@@ -100,7 +123,8 @@ class Mail:
         peer.setblocking(False)
         if peer.family == socket.AF_INET:
             peer.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        client = Client(sock=peer)
+        self._came += 1
+        client = Client(sock=peer, number=self._came)
         self.clients.add(client)
         self._selector.register(peer, selectors.EVENT_READ, client)
 

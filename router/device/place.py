@@ -60,6 +60,11 @@ class Place:
         return Path(self.folder, f"{self.name}.lock")
 
     @property
+    def paper(self) -> Path:
+        """Says which process the worker is."""
+        return Path(self.folder, f"{self.name}.pid")
+
+    @property
     def log(self) -> Path:
         """What the worker wrote to its standard error."""
         return Path(self.folder, f"{self.name}.log")

@@ -1,29 +1,35 @@
-"""The worker's loop: one thread that hears its clients and works on one job, by turns.
+"""The worker's loop: one thread that hears its clients and works on their jobs, by turns.
 
 In go a listener and an engine; messages come and go over the sockets. Between two steps of the
 engine it looks at its mail without waiting; with nothing to do it waits for mail. So there is no
-lock, and no second thread that fights the engine for the interpreter. Jobs of all clients wait in
-one line, first come, first served.
+lock, and no second thread that fights the engine for the interpreter. Who waits and whose step is
+next is the business of `jobs.py`; who may come, and when everybody leaves, of this file.
 """
 
 from __future__ import annotations
 
 import os
-import traceback
-from collections import deque
-from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 from ..clock import Clock
 from ..errors import HopError, Unavailable
 from . import wire
-from .engine import Engine, Job, Step
+from .engine import Engine
 from .idle import GOODBYE, Idle
+from .jobs import Jobs, failed
+from .learned import Kept, Learned
 from .mail import Client, Mail
 from .meeting import Listener
 from .memory import resident_bytes
 
+REPLACED = "replaced"
+"""Code of the error for a job that came to a worker that is about to leave."""
+
 _LOOK_AT_STARTER_S = 0.25
+_WEIGHED_EVERY = 16
+_ROOM_BYTES = 4_000_000_000
+_KEPT_EVERY = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +43,8 @@ class Limits:
         queue: Most jobs that may wait for their turn.
         idle_s: Seconds without a job after which it leaves although it has clients. None: never.
         memory_bytes: Most it may take; it doesn't load what needs more. None: what is free.
+        bloated_bytes: Resident memory above which it makes room for a fresh worker. None: twice
+            what the loaded model takes, and 4 GB.
     """
 
     linger_s: float = 1.0
@@ -45,18 +53,7 @@ class Limits:
     queue: int = 256
     idle_s: float | None = None
     memory_bytes: int | None = None
-
-
-@dataclass(eq=False, slots=True)
-class _Task:
-    client: Client
-    id: int
-    job: Job
-    queued_at: float
-    started_at: float = 0.0
-    steps: Generator[Step, None, None] | None = None
-    first_token_at: float | None = None
-    tokens: int = 0
+    bloated_bytes: int | None = None
 
 
 class Serving:
@@ -65,6 +62,9 @@ class Serving:
     Args:
         engine: Or why there is none: every client is told so and sent away.
         starter_lives: Whether the process that started this one is still there.
+        learned: What is known of the model's speed already.
+        keep: Puts away what was learned.
+        weigh: Resident memory now, in bytes. None: not readable here.
     """
 
     def __init__(
@@ -74,16 +74,34 @@ class Serving:
         limits: Limits,
         clock: Clock,
         starter_lives: Callable[[], bool],
+        *,
+        at_once: int = 1,
+        learned: Learned | None = None,
+        keep: Callable[[Kept], None] = lambda kept: None,
+        weigh: Callable[[], int | None] = resident_bytes,
     ) -> None:
         self._listener = listener
         self._engine = engine
         self._limits = limits
         self._clock = clock
         self._starter_lives = starter_lives
-        self._mail = Mail(listener, limits.unread_bytes)
-        self._queue: deque[_Task] = deque()
-        self._running: _Task | None = None
-        self._jobs_done = 0
+        self._learned = learned or Learned()
+        self._keep = keep
+        self._weigh = weigh
+        self._mail = Mail(listener, limits.unread_bytes, self._gone)
+        self._jobs: Jobs | None = None
+        if not isinstance(engine, HopError):
+            self._jobs = Jobs(
+                engine,
+                self._learned,
+                clock,
+                self._mail.post,
+                room=limits.queue,
+                at_once=at_once,
+            )
+        self._weighed_at = self._kept_at = 0
+        self._leaving = ""
+        self._retired = False
         self._ready_at = clock.now()
         self._idle = Idle(limits.idle_s, self._ready_at)
         self._alone_since: float | None = self._ready_at
@@ -93,19 +111,28 @@ class Serving:
         """Hear the mail, then do one step of work. False: nobody is left, the place is closed."""
         for client, message in self._mail.hear(self._patience_s()):
             self._answer(client, message)
-        self._work()
+        worked = self._jobs is not None and self._jobs.any
+        if self._jobs is not None:
+            self._work(self._jobs)
+        if self._leaving:
+            return not self._left(self._jobs)
         if self._mail.clients:
             self._alone_since, self._met_somebody = None, True
-            if self._running or self._queue:
+            if worked:
                 self._idle.saw_work(self._clock.now())
-            return self._idle.left_s(self._clock.now()) != 0 or not self._say_goodbye()
+            if self._idle.left_s(self._clock.now()) != 0:
+                return True
+            self.leave(GOODBYE)
+            return not self._left(self._jobs)
         if self._alone_since is None:
             self._alone_since = self._clock.now()
         return self._left_s() > 0 or not self._leave()
 
     def _patience_s(self) -> float | None:
-        if self._running or self._queue:
+        if self._jobs is not None and self._jobs.any:
             return 0.0
+        if self._leaving:
+            return _LOOK_AT_STARTER_S
         if self._mail.clients:
             return self._idle.left_s(self._clock.now())
         left = self._left_s()
@@ -123,136 +150,125 @@ class Serving:
         if not self._listener.retire():  # somebody is looking for a worker just now: wait for them
             self._alone_since = self._clock.now()
             return False
-        self._mail.close()
+        self._end()
         return True
 
-    def _say_goodbye(self) -> bool:
-        """Leave those who are there but want nothing; their next request starts another worker."""
-        if not self._listener.retire():
-            self._idle.saw_work(self._clock.now())
-            return False
-        for client in tuple(self._mail.clients):
-            if client.greeted:
-                self._mail.post(client, wire.Failed(0, Unavailable.kind, GOODBYE, True))
+    def _end(self) -> None:
+        self._put_away()
         self._mail.close()
+
+    def leave(self, why: str) -> None:
+        """Take no new jobs, and leave when those that are there are done. Clients are told."""
+        if not self._leaving:
+            self._leaving = why
+            for client in tuple(self._mail.clients):
+                if client.greeted:
+                    self._mail.post(client, wire.Goodbye(why))
+
+    def _left(self, jobs: Jobs | None) -> bool:
+        """Whether a worker that leaves has left."""
+        if not self._retired:
+            self._retired = self._mail.retire()
+        if not self._retired or (jobs is not None and jobs.any):
+            return False
+        if any(client.outbox for client in self._mail.clients):
+            return False
+        self._end()
         return True
 
     def _answer(self, client: Client, message: wire.ToWorker) -> None:
         if isinstance(message, wire.Hello):
             self._greet(client, message)
-        elif not client.greeted or isinstance(self._engine, HopError):
+        elif not client.greeted or self._jobs is None or isinstance(self._engine, HopError):
             self._mail.drop(client)
         elif isinstance(message, wire.Run):
-            self._enqueue(client, message)
+            self._enqueue(client, message, self._jobs)
         elif isinstance(message, wire.Cancel):
-            self._cancel(client, message.id)
+            self._jobs.cancel(client, message.id)
         elif isinstance(message, wire.Count):
             self._count(client, message, self._engine)
+        elif isinstance(message, wire.Watch):
+            client.watches = True
+            self._show(client, self._jobs)
         else:
-            self._mail.post(client, self._health(message.id))
+            self._mail.post(client, self._health(message.id, self._jobs))
 
     def _greet(self, client: Client, hello: wire.Hello) -> None:
         if not self._listener.knows(hello.key) or hello.version != wire.VERSION:
             self._mail.drop(client)
         elif isinstance(self._engine, HopError):
-            self._mail.post(client, _failed(0, self._engine))
+            self._mail.post(client, failed(0, self._engine))
             self._mail.part(client)
         else:
             client.greeted = True
             card = self._listener.card
             proof = card.proof if card else None
             self._mail.post(client, wire.Ready(self._engine.info, os.getpid(), proof))
+            if self._leaving:
+                self._mail.post(client, wire.Goodbye(self._leaving))
 
-    def _enqueue(self, client: Client, message: wire.Run) -> None:
-        if len(self._queue) >= self._limits.queue:
-            full = Unavailable(f"{len(self._queue)} requests wait for the device model already")
-            self._mail.post(client, _failed(message.id, full))
-            return
-        self._queue.append(_Task(client, message.id, message.job, self._clock.now()))
-
-    def _cancel(self, client: Client, number: int) -> None:
-        task = self._running
-        if task and task.client is client and task.id == number:
-            self._stop()
-        self._queue = deque(t for t in self._queue if t.client is not client or t.id != number)
+    def _enqueue(self, client: Client, message: wire.Run, jobs: Jobs) -> None:
+        if self._leaving:
+            error = Unavailable(f"the device worker is being replaced: {self._leaving}")
+            error.code = REPLACED
+            self._mail.post(client, failed(message.id, error))
+        else:
+            jobs.add(client, message)
 
     def _count(self, client: Client, message: wire.Count, engine: Engine) -> None:
         reply: wire.ToClient
         try:
             reply = wire.Counted(message.id, engine.count_tokens(message.messages))
         except Exception as exc:  # a door: it becomes a message
-            reply = _failed(message.id, exc)
+            reply = failed(message.id, exc)
         self._mail.post(client, reply)
 
-    def _health(self, number: int) -> wire.Healthy:
+    def _health(self, number: int, jobs: Jobs) -> wire.Healthy:
         return wire.Healthy(
             id=number,
             pid=os.getpid(),
             clients=len(self._mail.clients),
-            running=self._running is not None,
-            queued=len(self._queue),
-            jobs_done=self._jobs_done,
+            running=bool(jobs.running),
+            queued=len(jobs.waiting),
+            jobs_done=jobs.done,
             up_s=self._clock.now() - self._ready_at,
-            memory_bytes=resident_bytes(),
+            memory_bytes=self._weigh(),
+            active=len(jobs.running),
+            turned_away=jobs.turned_away,
         )
 
-    def _work(self) -> None:
-        if self._running and self._running.client.gone:
-            self._stop()
-        while self._running is None and self._queue:
-            task = self._queue.popleft()
-            if not task.client.gone:
-                task.started_at = self._clock.now()
-                self._running = task
-        if self._running is None or isinstance(self._engine, HopError):
-            return
-        task = self._running
-        try:
-            if task.steps is None:
-                task.steps = self._engine.run(task.job)
-            step = next(task.steps)
-        except Exception as exc:  # a door: it becomes a message, and the worker lives on
-            self._stop()
-            self._mail.post(task.client, _failed(task.id, exc))
-        else:
-            self._report(task, step)
+    def _gone(self, client: Client) -> None:
+        if self._jobs is not None:
+            self._jobs.gone(client)
 
-    def _report(self, task: _Task, step: Step) -> None:
-        stat = step.token
-        if stat is None:
-            return
-        now = self._clock.now()
-        if task.first_token_at is None:
-            task.first_token_at = now
-        task.tokens += 1
-        token = wire.Token(task.id, step.text, stat.logprob, stat.entropy, stat.margin)
-        if step.finish is None:
-            self._mail.post(task.client, token)
-            return
-        done = wire.Done(
-            id=task.id,
-            finish=step.finish,
-            input_tokens=step.read,
-            output_tokens=task.tokens,
-            queued_s=task.started_at - task.queued_at,
-            prefill_s=task.first_token_at - task.started_at,
-            decode_s=now - task.first_token_at,
-        )
-        self._stop()
-        self._idle.saw_work(now)
-        self._jobs_done += 1
-        self._mail.post(task.client, token, done)
+    def _work(self, jobs: Jobs) -> None:
+        jobs.work()
+        changed, jobs.changed = jobs.changed, False
+        for client in tuple(self._mail.clients):
+            client.behind = client.watches and (changed or client.behind)
+            if client.behind and not client.outbox:  # who hasn't read the last one yet gets none
+                client.behind = False
+                self._show(client, jobs)
+        if jobs.done >= self._weighed_at + _WEIGHED_EVERY:
+            self._weighed_at = jobs.done
+            self._look_at_memory()
+        if jobs.done >= self._kept_at + _KEPT_EVERY:
+            self._put_away()
 
-    def _stop(self) -> None:
-        """Let go of the running job and what the engine holds for it."""
-        task, self._running = self._running, None
-        if task and task.steps:
-            task.steps.close()
+    def _show(self, client: Client, jobs: Jobs) -> None:
+        outlook = replace(jobs.outlook(self._clock.now()), you=client.number)
+        self._mail.post(client, wire.Ahead(outlook))
 
+    def _look_at_memory(self) -> None:
+        size, most = self._weigh(), self._limits.bloated_bytes
+        loaded = None if isinstance(self._engine, HopError) else self._engine.info.memory_bytes
+        if most is None and loaded is not None:
+            most = 2 * loaded + _ROOM_BYTES
+        if size is not None and most is not None and size > most:
+            self.leave(f"it holds {size / 1e9:.2f} GB of memory, and may hold {most / 1e9:.2f}")
 
-def _failed(number: int, exc: Exception) -> wire.Failed:
-    if isinstance(exc, HopError):
-        return wire.Failed(number, exc.kind, exc.message, exc.retryable, exc.code)
-    traceback.print_exc()
-    message = f"the engine failed: {type(exc).__name__}: {exc}"
-    return wire.Failed(number, Unavailable.kind, message, True)
+    def _put_away(self) -> None:
+        """Keep what was learned, if anything was."""
+        if self._jobs is not None and self._jobs.done > self._kept_at:
+            self._kept_at = self._jobs.done
+            self._keep(self._learned.keep())

@@ -21,6 +21,7 @@ from ..errors import Unavailable
 from .engine import EngineOptions
 from .place import Place
 from .serving import Limits
+from .speed_file import file_for
 from .worker import Orders
 
 _HOME = Path(__file__).resolve().parents[2]
@@ -96,7 +97,13 @@ def spawn(place: Place, options: EngineOptions, limits: Limits) -> Child:
             "(sys.executable is empty, as in some embedded interpreters)",
             retryable=False,
         )
-    orders = Orders(options=options, place=place, limits=limits, starter=os.getpid())
+    orders = Orders(
+        options=options,
+        place=place,
+        limits=limits,
+        starter=os.getpid(),
+        speeds=str(file_for(place.name)),
+    )
     command = [sys.executable, "-P", "-m", "firsthop.device.worker"]
     command.append(msgspec.json.encode(orders).decode())
     try:

@@ -14,8 +14,9 @@ import msgspec
 
 from ..types import Finish, Message
 from .engine import EngineInfo, Job
+from .predict import Outlook
 
-VERSION = 2
+VERSION = 3
 """Raised whenever a message changes. It is part of the meeting place's name, so that a client
 never meets a worker that speaks otherwise; `Hello` still says it."""
 
@@ -42,10 +43,15 @@ class Hello(_Frame, frozen=True, tag="hello"):
 
 
 class Run(_Frame, frozen=True, tag="run"):
-    """Answer this. The client chooses `id`, unique among its own."""
+    """Answer this. The client chooses `id`, unique among its own.
+
+    Attributes:
+        within_s: Seconds in which the answer has to be whole to be worth anything. None: any time.
+    """
 
     id: int
     job: Job
+    within_s: float | None = None
 
 
 class Cancel(_Frame, frozen=True, tag="cancel"):
@@ -65,6 +71,10 @@ class Health(_Frame, frozen=True, tag="health"):
     """How are you?"""
 
     id: int
+
+
+class Watch(_Frame, frozen=True, tag="watch"):
+    """Tell me what is ahead, now and whenever it changes. The reply is `Ahead`, many times."""
 
 
 class Ready(_Frame, frozen=True, tag="ready"):
@@ -147,6 +157,9 @@ class Healthy(_Frame, frozen=True, tag="healthy"):
         jobs_done: Jobs that ended well since the start.
         up_s: Seconds since the model was ready.
         memory_bytes: Resident memory now. None: not readable here.
+        active: Jobs that are being worked on by turns.
+        turned_away: Jobs that were told at once that they would be too late, or that there is no
+            room in line.
     """
 
     id: int
@@ -157,10 +170,24 @@ class Healthy(_Frame, frozen=True, tag="healthy"):
     jobs_done: int
     up_s: float
     memory_bytes: int | None
+    active: int = 0
+    turned_away: int = 0
 
 
-ToWorker = Hello | Run | Cancel | Count | Health
-ToClient = Ready | Token | Done | Failed | Counted | Healthy
+class Ahead(_Frame, frozen=True, tag="ahead"):
+    """What is ahead, for a client that watches. Sent when a job comes, begins, speaks or ends."""
+
+    outlook: Outlook
+
+
+class Goodbye(_Frame, frozen=True, tag="goodbye"):
+    """The worker will leave when the jobs it has are done. New ones need another worker."""
+
+    why: str
+
+
+ToWorker = Hello | Run | Cancel | Count | Health | Watch
+ToClient = Ready | Token | Done | Failed | Counted | Healthy | Ahead | Goodbye
 
 _encoder = msgspec.msgpack.Encoder()
 _to_worker = msgspec.msgpack.Decoder(ToWorker)

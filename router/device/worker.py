@@ -13,12 +13,16 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 
 from ..clock import SystemClock
 from ..errors import HopError
+from . import speed_file
 from .engine import Engine, EngineOptions
+from .identity import sign, unsign
+from .learned import Learned
 from .meeting import AlreadyServed, listen
 from .place import Place
 from .serving import Limits, Serving
@@ -29,16 +33,20 @@ class Orders(msgspec.Struct, frozen=True, kw_only=True):
 
     Attributes:
         starter: Process id of who started it.
+        speeds: File for what is learned of the model's speed.
     """
 
     options: EngineOptions
     place: Place
     limits: Limits
     starter: int
+    speeds: str
 
 
 def main(arguments: list[str]) -> None:
     """Serve until nobody is left."""
+    clock = SystemClock()
+    began = clock.now()
     orders = msgspec.json.decode(arguments[0], type=Orders)
     starter_lives = _watch(orders.starter)
     _be_modest(orders.options)
@@ -49,9 +57,21 @@ def main(arguments: list[str]) -> None:
         listener = listen(orders.place)
     except AlreadyServed:
         return
-    serving = Serving(listener, engine, orders.limits, SystemClock(), starter_lives)
+    file = Path(orders.speeds)
+    sign(orders.place)
+    serving = Serving(
+        listener,
+        engine,
+        orders.limits,
+        clock,
+        starter_lives,
+        at_once=orders.options.at_once,
+        learned=Learned(speed_file.load(file), start_s=clock.now() - began),
+        keep=lambda kept: speed_file.save(file, kept),
+    )
     while serving.turn():
         pass
+    unsign(orders.place)
 
 
 def _engine(options: EngineOptions, limits: Limits) -> Engine | HopError:

@@ -26,6 +26,9 @@ FIRST_OPEN_S = 30.0
 LONGEST_OPEN_S = 300.0
 AUTH_OPEN_S = 300.0
 """A key that was turned away is turned away again until somebody changes something."""
+LEFT_ALONE = "left_alone"
+"""Code of an error that says: whoever runs the target has given up starting it for a while."""
+LEFT_ALONE_OPEN_S = 60.0
 NOTHING_AGAINST = frozenset(
     ("aborted", "cancelled", "filtered", "incapable", "not_sent", "refused")
 )
@@ -73,14 +76,15 @@ class Breakers:
         """Whether calls are let through. Asking changes nothing."""
         return self.state(target) != "open"
 
-    def saw(self, target: str, error_kind: str | None) -> None:
+    def saw(self, target: str, error_kind: str | None, code: str | None = None) -> None:
         """Learn how a call ended.
 
-        A success closes at any time. `auth_failed` opens at once; `gone` opens until a call that
-        was already under way succeeds, which is as good as for ever.
+        A success closes at any time. `auth_failed` and the code `left_alone` open at once; `gone`
+        opens until a call that was already under way succeeds, which is as good as for ever.
 
         Args:
             error_kind: A `HopError.kind`, "cancelled" or "aborted". None: it ended well.
+            code: The error's own.
         """
         if error_kind is None:
             self._breakers.pop(target, None)
@@ -93,6 +97,8 @@ class Breakers:
             self._open(breaker, math.inf)
         elif error_kind == "auth_failed":
             self._open(breaker, AUTH_OPEN_S)
+        elif code == LEFT_ALONE:
+            self._open(breaker, LEFT_ALONE_OPEN_S)
         elif state == "half_open":
             self._open(breaker, min(LONGEST_OPEN_S, 2 * (breaker.open_s or FIRST_OPEN_S)))
         elif state == "closed":

@@ -31,6 +31,7 @@ from .speeds import Speeds
 from .toolloops import ToolLoops
 
 if TYPE_CHECKING:
+    from ..device.predict import Forecast
     from ..device.wire import Healthy
 
 LEAST_ANSWER = 128
@@ -51,6 +52,9 @@ class DeviceSense:
         live: Its target.
         count: Its own count of a prompt. Gives None while its tokenizer is not loaded.
         health: How its worker is. Gives None while none is up.
+        forecast: When an answer would begin and end, for a prompt of so many tokens (None: not
+            counted), an answer of so many at most, a tenant, and the seconds there are (None: any
+            time). Gives None where there is no model.
         context_limit: Tokens its model takes. Gives None while that is not known.
     """
 
@@ -58,6 +62,7 @@ class DeviceSense:
     count: Callable[[tuple[Message, ...]], Awaitable[int | None]]
     health: Callable[[], Awaitable[Healthy | None]]
     context_limit: Callable[[], Awaitable[int | None]]
+    forecast: Callable[[int | None, int, str, float | None], Awaitable[Forecast | None]]
 
 
 @dataclass(slots=True)
@@ -135,7 +140,7 @@ class Senses:
             if last and overtaken and hedged and attempt.reached and attempt.ttft_s is None:
                 self.breakers.saw(target, "timed_out")
             elif not (out_of_time and last) or (not cold and self._silent(target, attempt)):
-                self.breakers.saw(target, attempt.error_kind)
+                self.breakers.saw(target, attempt.error_kind, attempt.error_code)
 
     def _silent(self, target: str, attempt: Attempt) -> bool:
         """Whether it said nothing for so long that the target, not the deadline, is to blame."""
@@ -240,28 +245,18 @@ class Senses:
 
     async def _health(self, request: Request, policy: Policy, tokens: Value) -> dict[str, Value]:
         assert self.device is not None
-        live = self.device.live
-        try:
-            health = await self.device.health()
-        except HopError:
-            health = None
-        queue: int | None = None  # of a worker that is up and silent, most likely busy
-        if health is not None:
-            queue = health.queued + int(health.running)
-        elif live.cold or not live.here:
-            queue = 0
-        name = live.target.name
+        deadline = policy.limits.tightened(request.deadline_s, None).deadline_s
         known = tokens if isinstance(tokens, int) else None
-        first, end = self.speeds.first_token_s(name, known), self.speeds.end_s(name, known)
-        usual = self.speeds.end_s(name, None)
-        wait = None if queue is None or (queue and usual is None) else queue * (usual or 0.0)
-        end_s = None if end is None or wait is None else end + wait
-        limits = policy.limits.tightened(request.deadline_s, None)
-        deadline = limits.deadline_s
+        cap = self._cap(request) or self.device.live.target.max_output_tokens
+        try:
+            found = await self.device.forecast(known, cap, request.tenant, deadline)
+        except HopError:
+            found = None
+        end_s = None if found is None else found.end_s
         return {
-            "device.loaded": health is not None,
-            "device.queue": queue,
-            "device.first_token_s": None if first is None or wait is None else first + wait,
+            "device.loaded": found is not None and found.loaded,
+            "device.queue": 0 if found is None else found.queue,
+            "device.first_token_s": None if found is None else found.first_token_s,
             "device.end_s": end_s,
             "device.in_time": True
             if deadline is None

@@ -1,8 +1,9 @@
 """The device: a small model on the user's own machine, in a worker process of its own.
 
 `target.model` is a model of the store or a folder with a `genai_config.json`. Nothing is loaded
-before the first request. Options, all optional: ``threads``, ``spinning``, ``accelerator``,
-``context_limit``, ``nice``, see `EngineOptions`; ``memory_limit``, ``idle_unload_s``, see `Limits`.
+before the first request. Options, all optional: ``at_once``, ``threads``, ``spinning``,
+``accelerator``, ``context_limit``, ``nice``, see `EngineOptions`; ``memory_limit``,
+``idle_unload_s``, see `Limits`.
 """
 
 from __future__ import annotations
@@ -17,10 +18,13 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ..clock import SystemClock
 from ..device import wire
-from ..device.engine import EngineInfo, EngineOptions, Job
+from ..device.engine import AT_ONCE, EngineInfo, EngineOptions, Job
+from ..device.expected import Expected, tenant_mark
 from ..device.folder import ModelFolder, read_folder
 from ..device.link import DeviceLink
+from ..device.predict import Forecast
 from ..device.serving import Limits
 from ..errors import ConfigError, ModelError, Unavailable
 from ..types import Ask, Chunk, Message, TokenStat, Usage
@@ -30,6 +34,7 @@ from .options import check_options, flag
 
 _OPTIONS = (
     "accelerator",
+    "at_once",
     "context_limit",
     "idle_unload_s",
     "memory_limit",
@@ -40,6 +45,7 @@ _OPTIONS = (
 _BYTES = {"MB": 10**6, "GB": 10**9, "MiB": 2**20, "GiB": 2**30}
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(MB|GB|MiB|GiB)")
 _NICEST = 19
+_MOST_AT_ONCE = 64
 
 
 def build(target: Target) -> Provider:
@@ -59,6 +65,7 @@ def build(target: Target) -> Provider:
         threads=_whole(target, "threads", at_least=1),
         spinning=flag(target, "spinning"),
         nice=_whole(target, "nice", at_least=0, at_most=_NICEST) or 0,
+        at_once=_whole(target, "at_once", at_least=1, at_most=_MOST_AT_ONCE) or AT_ONCE,
     )
     limits = Limits(idle_s=_seconds(target, "idle_unload_s"), memory_bytes=_size(target))
     return Device(target, options, limits)
@@ -105,12 +112,16 @@ class Device:
 
         Raises:
             HopError: `Unavailable` when there is no such model, no worker can be had or it died;
+                `NotSent` when the answer can't be whole within `timeout_s`, or too many wait;
                 `Incapable` when the prompt is too long; `Refused` when the ask is wrong.
         """
+        clock = SystemClock()
+        began = clock.now()
         link = await self._linked()
         self._info = await link.start()
         model = self._info.model
-        async with aclosing(link.run(_job(ask))) as replies:
+        left_s = None if ask.timeout_s is None else ask.timeout_s - (clock.now() - began)
+        async with aclosing(link.run(_job(ask), left_s)) as replies:
             async for reply in replies:
                 if isinstance(reply, wire.Token):
                     stat = TokenStat(reply.logprob, reply.entropy, reply.margin)
@@ -132,6 +143,37 @@ class Device:
         except Unavailable:
             return None
         return await link.health()
+
+    async def forecast(
+        self,
+        *,
+        input_tokens: int | None,
+        cap: int,
+        output_tokens: int | None = None,
+        tenant: str = "",
+        within_s: float | None = None,
+    ) -> Forecast | None:
+        """When an answer would begin and end. None: there is no such model. It starts no worker and
+        waits for none that is busy.
+
+        Args:
+            input_tokens: Of the prompt. None: as many as usual.
+            cap: Most tokens of the answer.
+            output_tokens: What the answer will have. None: as long as answers get.
+            within_s: Seconds that the request has. None: any time will do.
+        """
+        try:
+            link = await self._linked()
+        except Unavailable:
+            return None
+        expected = Expected(
+            input_tokens=input_tokens,
+            cap=cap,
+            output_tokens=output_tokens,
+            tenant=tenant_mark(tenant or None),
+            within_s=within_s,
+        )
+        return await link.forecast(expected)
 
     async def check(self) -> Check:
         """Look at the model's folder. See `Checkable`. No worker is started."""

@@ -83,24 +83,6 @@ async def test_two_clients_are_both_told_and_share_the_next_worker(
 
 
 @in_loop
-async def test_a_request_that_meets_the_goodbye_is_answered_by_the_next_worker(
-    tiny: Path, runtime: Path
-) -> None:
-    async with linked(tiny, runtime, Limits(linger_s=0.3, idle_s=1.0)) as link:
-        await link.start()
-        connection = link._connection
-        assert connection is not None
-        asked = asyncio.create_task(tokens(link))
-        while not connection._calls:
-            await asyncio.sleep(0)
-        connection._take(wire.Failed(0, "unavailable", "it leaves", True))
-
-        assert connection.parted
-        assert await asked == 5
-        assert link._connection is not connection
-
-
-@in_loop
 async def test_a_model_that_finds_no_room_is_refused_before_it_loads(
     tiny: Path, runtime: Path
 ) -> None:

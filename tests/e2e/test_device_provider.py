@@ -12,7 +12,7 @@ from support.loops import in_loop
 from support.tiny_phi3 import build_tiny_phi3
 
 from router import providers
-from router.errors import ConfigError, Incapable, Unavailable
+from router.errors import ConfigError, Incapable, NotSent, Unavailable
 from router.providers.base import Target
 from router.types import Ask, Message
 
@@ -101,6 +101,22 @@ async def test_leaving_an_answer_early_leaves_the_worker_free(tiny):
 
 
 @in_loop
+async def test_an_ask_without_the_time_for_it_is_told_so_and_not_begun(tiny):
+    provider = device(tiny, threads=1)
+    try:
+        for n in range(6):
+            await collect(provider, ask(f"Number {n}. " * (5 + 20 * n), tokens=40))
+        with pytest.raises(NotSent, match="turned it away") as caught:
+            await collect(provider, ask(tokens=3000, timeout_s=0.004))
+        assert caught.value.code == "too_late"
+        assert (await provider.health()).turned_away == 1
+        found = await provider.forecast(input_tokens=100, cap=40)
+        assert 0 < found.first_token_s < found.end_s
+    finally:
+        await provider.aclose()
+
+
+@in_loop
 async def test_a_prompt_too_long_is_incapable(tiny):
     provider = device(tiny, threads=1)
     try:
@@ -133,6 +149,8 @@ def test_building_one_touches_no_model():
         ({"threads": "two"}, "threads", "whole number"),
         ({"context_limit": 0}, "context_limit", "at least 1"),
         ({"nice": 20}, "nice", "at most 19"),
+        ({"at_once": 0}, "at_once", "at least 1"),
+        ({"at_once": 65}, "at_once", "at most 64"),
         ({"nice": -5}, "nice", "at least 0"),
         ({"spinning": "yes"}, "spinning", "true or false"),
         ({"accelerator": 1}, "accelerator", "execution provider"),

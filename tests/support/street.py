@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Final
 
 from router.clock import Clock, ManualClock
+from router.device.predict import Forecast
 from router.device.wire import Healthy
 from router.drive.breaker import Breakers
 from router.drive.chances import Chances
@@ -38,6 +39,8 @@ Step = Chunk | BaseException | float | Stall
 """A chunk to yield, an error to raise, seconds that pass, or nothing at all for ever."""
 
 Play = list[Step]
+
+NOTHING_FORESEEN = Forecast(loaded=False, queue=0, first_token_s=None, end_s=None)
 
 
 @dataclass
@@ -191,6 +194,8 @@ class Street:
     lives: dict[str, Live] = field(default_factory=dict)
     players: dict[str, Player] = field(default_factory=dict)
     counted: int | None = 20
+    foreseen: Forecast | None = NOTHING_FORESEEN
+    forecasts: list[tuple[int | None, int, str, float | None]] = field(default_factory=list)
     keep_text: bool = False
     senses: Senses | None = None
     transforms: Sequence[Transform] = ()
@@ -226,11 +231,20 @@ class Street:
     async def context_limit(self) -> int | None:
         return 4096
 
+    async def forecast(
+        self, tokens: int | None, cap: int, tenant: str, within_s: float | None
+    ) -> Forecast | None:
+        """Nothing is known yet, unless a test says otherwise."""
+        self.forecasts.append((tokens, cap, tenant, within_s))
+        return self.foreseen
+
     @property
     def home(self) -> Home:
         if self.senses is None:
             first = next(iter(self.lives.values()))
-            device = DeviceSense(first, self.count_tokens, self.health, self.context_limit)
+            device = DeviceSense(
+                first, self.count_tokens, self.health, self.context_limit, self.forecast
+            )
             self.senses = Senses(
                 clock=self.clock,
                 targets=self.lives,

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from .signal import Signal
 
-_SPEED = "this process's own measurements of the device; unknown until it has answered once"
+_SPEED = (
+    "the speeds that the worker has measured, for all apps that share it and kept over its starts, "
+    "and the jobs it has just now; with no worker up its start is in front; unknown until it has "
+    "read and written a little"
+)
 _ABILITY = "what the device's target is able to do; unknown without one"
 
 DEVICE = (
@@ -14,7 +18,7 @@ DEVICE = (
         known="request",
         may_be_unknown=False,
         absent=False,
-        cost_us=200,
+        cost_us=150,
         source="the worker; false when there is no device target",
         summary="Whether the model is in memory and answering.",
     ),
@@ -29,7 +33,7 @@ DEVICE = (
         absent=0,
         cost_us=200,
         source="the worker, over all apps that share it; 0 while none is up",
-        summary="Requests before this one, the running one included.",
+        summary="Requests that are there already, the running ones included.",
     ),
     Signal(
         name="device.first_token_s",
@@ -50,7 +54,7 @@ DEVICE = (
         known="request",
         may_be_unknown=True,
         cost_us=250,
-        source=f"{_SPEED}; for an answer as long as its answers have been",
+        source=f"{_SPEED}; for an answer as long as its answers get, within its cap",
         summary="Predicted time to the answer's end, queue included.",
     ),
     Signal(

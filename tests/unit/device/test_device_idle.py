@@ -100,7 +100,7 @@ def test_after_its_idle_time_it_says_goodbye_and_takes_its_place_away(folder: Pa
     assert not worker.turn()
     ready, goodbye = worker.said()
     assert isinstance(ready, wire.Ready)
-    assert goodbye == wire.Failed(0, "unavailable", GOODBYE, True)
+    assert goodbye == wire.Goodbye(GOODBYE)
     assert worker.sock.recv(1) == b""
     assert not worker.listener.place.socket.exists()
     worker.sock.close()

@@ -105,7 +105,9 @@ class Client:
 
 
 class Worker:
-    def __init__(self, folder, engine=None, limits=LIMITS, transport=None, starter_lives=True):
+    def __init__(
+        self, folder, engine=None, limits=LIMITS, transport=None, starter_lives=True, **options
+    ):
         transport = transport or ("tcp" if sys.platform == "win32" else "unix")
         self.place = Place(folder=str(folder), name="w", transport=transport)
         self.engine = engine or Scripted()
@@ -113,7 +115,12 @@ class Worker:
         self.listener = listen(self.place)
         self.starter_lives = starter_lives
         self.serving = Serving(
-            self.listener, self.engine, limits, self.clock, lambda: self.starter_lives
+            self.listener,
+            self.engine,
+            limits,
+            self.clock,
+            lambda: self.starter_lives,
+            **options,
         )
         self.alive = True
         self.sockets = []
@@ -132,7 +139,7 @@ class Worker:
             self.alive = self.alive and self.serving.turn()
 
     def until_idle(self, *clients):
-        while self.serving._running or self.serving._queue:
+        while self.serving._jobs is not None and self.serving._jobs.any:
             self.turn()
         for client in clients:
             client.read()
@@ -328,9 +335,9 @@ def test_too_many_jobs_are_refused_at_once(start):
     worker.until_idle(client)
 
     assert {m.id for m in client.of(wire.Done)} == {1}
-    assert {(m.id, m.kind, m.retryable) for m in client.of(wire.Failed)} == {
-        (2, "unavailable", True),
-        (3, "unavailable", True),
+    assert {(m.id, m.kind, m.code) for m in client.of(wire.Failed)} == {
+        (2, "not_sent", "queue_full"),
+        (3, "not_sent", "queue_full"),
     }
 
 
@@ -420,3 +427,139 @@ def test_the_card_is_for_its_owner_s_eyes(start):
     worker = start(transport="tcp")
 
     assert worker.place.card.stat().st_mode & 0o777 == 0o600
+
+
+# Several at once
+
+
+def test_jobs_take_turns_and_a_prompt_that_is_read_stops_nobody(start):
+    worker = start(at_once=3)
+    client = Client(worker).hello()
+    client.run(1, "a b c d e f")
+    worker.turn(8)
+    client.run(2, "word " * 30)
+    worker.turn(9)
+    client.read()
+
+    assert client.text(1) == "a b c d e f"
+    worker.until_idle(client)
+    assert len(client.text(2).split()) == 30
+
+
+def test_no_more_run_than_may(start):
+    worker = start(at_once=2)
+    client = Client(worker).hello()
+    for number in range(1, 5):
+        client.run(number, "a b c d")
+    client.send(wire.Health(9))
+    worker.turn(3)
+    client.send(wire.Health(10))
+    worker.turn()
+    client.read()
+
+    health = client.of(wire.Healthy)[-1]
+    assert (health.active, health.queued) == (2, 2)
+
+
+def test_a_job_whose_time_is_over_in_line_is_told(start):
+    worker = start(at_once=1)
+    client = Client(worker).hello()
+    client.run(1, "a b c d e f")
+    worker.turn()
+    job = Job(messages=(Message(role="user", content="late"),), max_output_tokens=5)
+    client.send(wire.Run(2, job, 1.0))
+    worker.turn(2)
+    assert client.of(wire.Failed) == []
+    worker.clock.advance(1.1)
+    worker.turn()
+    client.read()
+
+    [failed] = client.of(wire.Failed)
+    assert (failed.id, failed.kind, failed.code, failed.retryable) == (
+        2,
+        "not_sent",
+        "too_late",
+        False,
+    )
+    assert "did not come in time" in failed.message
+    worker.until_idle(client)
+    assert client.text(1) == "a b c d e f"
+
+
+def test_who_watches_is_told_of_every_change_and_who_does_not_is_not(start):
+    worker = start(at_once=1)
+    watcher, other = Client(worker).hello(), Client(worker).hello()
+    watcher.send(wire.Watch())
+    worker.turn()
+    watcher.read()
+    [first] = watcher.of(wire.Ahead)
+    assert (first.outlook.running, first.outlook.waiting) == ((), ())
+
+    other.run(1, "a b c")
+    other.run(2, "d")
+    worker.turn(2)
+    watcher.read()
+    outlook = watcher.of(wire.Ahead)[-1].outlook
+    assert (len(outlook.running), len(outlook.waiting)) == (1, 1)
+    assert outlook.running[0].client != outlook.you
+
+    worker.until_idle(watcher, other)
+    last = watcher.of(wire.Ahead)[-1].outlook
+    assert (last.running, last.waiting) == ((), ())
+    assert other.of(wire.Ahead) == []
+
+
+def test_what_is_learned_is_put_away_now_and_then_and_in_the_end(start):
+    kept = []
+    worker = start(keep=kept.append)
+    client = Client(worker).hello()
+    for number in range(1, 23):
+        client.run(number, "a b")
+        worker.turn()
+        worker.until_idle(client)
+    assert len(kept) == 1
+
+    worker.close()
+    assert len(kept) == 2
+    assert len(kept[-1].lengths) == 22
+
+
+# Leaving
+
+
+def test_a_worker_that_grew_too_large_says_goodbye_ends_its_jobs_and_takes_no_new_ones(start):
+    sizes = iter([50, 200])
+    worker = start(limits=Limits(linger_s=0.05, bloated_bytes=100), weigh=lambda: next(sizes, 200))
+    client = Client(worker).hello()
+    for number in range(1, 32):
+        client.run(number, "a")
+        worker.turn()
+        worker.until_idle(client)
+    client.run(32, "a")
+    client.run(99, "a tall story")
+    while not client.of(wire.Goodbye):
+        assert client.text(99) != "a tall story"
+        worker.turn()
+        client.read()
+    client.run(100, "too much")
+    worker.turn(20)
+    client.read()
+
+    [goodbye] = client.of(wire.Goodbye)
+    assert "memory" in goodbye.why
+    assert client.text(99) == "a tall story"
+    [failed] = client.of(wire.Failed)
+    assert (failed.id, failed.code, failed.retryable) == (100, "replaced", True)
+    assert not client.read()
+    assert not worker.alive
+
+
+def test_memory_that_can_not_be_read_is_no_reason_to_leave(start):
+    worker = start(limits=Limits(linger_s=0.05, bloated_bytes=1), weigh=lambda: None)
+    client = Client(worker).hello()
+    for number in range(1, 40):
+        client.run(number, "a")
+        worker.turn()
+        worker.until_idle(client)
+
+    assert client.of(wire.Goodbye) == []

@@ -4,6 +4,7 @@ import pytest
 
 from router.device import wire
 from router.device.engine import EngineInfo, Job
+from router.device.predict import Load, Outlook
 from router.types import Message
 
 INFO = EngineInfo(
@@ -29,6 +30,8 @@ TO_WORKER = [
     wire.Cancel(7),
     wire.Count(3, JOB.messages),
     wire.Health(4),
+    wire.Run(5, JOB, 2.5),
+    wire.Watch(),
 ]
 TO_CLIENT = [
     wire.Ready(INFO, 42),
@@ -37,6 +40,8 @@ TO_CLIENT = [
     wire.Failed(0, "unavailable", "no", False, None),
     wire.Counted(3, 12),
     wire.Healthy(4, 42, 1, True, 0, 3, 1.5, None),
+    wire.Ahead(Outlook(running=(Load(tenant="t", unread=1, left=float("inf")),), usual=None)),
+    wire.Goodbye("it is full"),
 ]
 
 

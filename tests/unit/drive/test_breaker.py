@@ -9,6 +9,7 @@ from router.drive.breaker import (
     AUTH_OPEN_S,
     FAILURES,
     FIRST_OPEN_S,
+    LEFT_ALONE_OPEN_S,
     LONGEST_OPEN_S,
     NOTHING_AGAINST,
     Breakers,
@@ -175,3 +176,13 @@ def test_what_is_gone_stays_open() -> None:
     breakers.saw("cloud", "auth_failed")
     clock.advance(10 * AUTH_OPEN_S)
     assert not breakers.lets("cloud")
+
+
+def test_a_target_that_its_own_host_left_alone_is_left_alone_at_once() -> None:
+    clock = ManualClock()
+    breakers = Breakers(clock)
+    breakers.saw("device", "unavailable", "left_alone")
+    assert breakers.state("device") == "open"
+
+    clock.advance(LEFT_ALONE_OPEN_S)
+    assert breakers.state("device") == "half_open"

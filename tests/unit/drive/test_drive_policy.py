@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from decimal import Context, Decimal, Inexact, localcontext
 
 import pytest
-from support.street import Fixed, Player, Street, ask, says
+from support.street import Fixed, Street, ask, says
 
+from router.device.predict import Forecast
 from router.errors import Forbidden, NoAnswer, Unavailable
-from router.hops import Attempt
 from router.policy import predicates
 from router.policy.rules import Early, Guard, Limits, Policy, Race, Requirement, Route, Sample
 from router.providers.base import Target
@@ -360,38 +360,47 @@ def test_the_apps_own_decimal_context_changes_no_share_of_the_budget() -> None:
 # The device
 
 
-@dataclass
-class OnDevice(Player):
-    """A player with a worker, which is up or not."""
+def foresaw(
+    *,
+    loaded: bool = True,
+    queue: int | None,
+    first_token_s: float | None = None,
+    end_s: float | None = None,
+) -> Forecast:
+    return Forecast(loaded=loaded, queue=queue, first_token_s=first_token_s, end_s=end_s)
 
-    is_up: bool = True
 
-    def up(self) -> bool:
-        return self.is_up
-
-
-@pytest.mark.parametrize(("is_up", "queue", "in_time"), [(False, 0, True), (True, None, None)])
-def test_the_queue_of_a_worker_that_is_up_and_silent_is_unknown(
-    is_up: bool, queue: int | None, in_time: bool | None
+@pytest.mark.parametrize(
+    ("foreseen", "signals"),
+    [
+        (None, (False, 0, None, None, None)),
+        (foresaw(loaded=False, queue=0), (False, 0, None, None, None)),
+        (foresaw(queue=None), (True, None, None, None, None)),
+        (foresaw(queue=3, first_token_s=2.0, end_s=61.0), (True, 3, 2.0, 61.0, False)),
+        (foresaw(queue=3, first_token_s=2.0, end_s=59.0), (True, 3, 2.0, 59.0, True)),
+    ],
+)
+def test_what_the_device_foresees_is_what_the_signals_say(
+    foreseen: Forecast | None, signals: tuple[object, ...]
 ) -> None:
+    names = ("loaded", "queue", "first_token_s", "end_s", "in_time")
     quick = replace(
         POLICY,
-        route=(
-            Route("late", predicates.Test("device.in_time", "is", False), "cloud"),
-            Route("busy", predicates.Test("device.queue", "gt", 3), "cloud"),
+        route=tuple(
+            Route(name, predicates.Test(f"device.{name}", "is", True), "cloud")
+            if name in ("loaded", "in_time")
+            else Route(name, predicates.Test(f"device.{name}", "gt", 1e9), "cloud")
+            for name in names
         ),
         limits=Limits(deadline_s=60.0),
     )
     found = street(SURE)
-    player = OnDevice([SURE], found.clock, is_up=is_up)
-    found.lives["device"] = replace(found.lives["device"], provider=player, here=True)
-    assert found.home.senses is found.senses
-    assert found.senses is not None
-    found.senses.speeds.saw("device", Attempt(attempt_id="a", number=1, started_at=0, total_s=2))
+    found.foreseen = foreseen
 
-    signals = found.run(quick).answer.signals
+    ended = found.run(quick)
 
-    assert (signals["device.queue"], signals["device.in_time"]) == (queue, in_time)
+    assert tuple(ended.answer.signals[f"device.{name}"] for name in names) == signals
+    assert found.forecasts == [(20, 100, "", 60.0)]
 
 
 # The rest

@@ -17,6 +17,7 @@ from router.errors import (
     LedgerError,
     LimitReached,
     NoAnswer,
+    NotSent,
     RateLimited,
     Unavailable,
 )
@@ -146,6 +147,22 @@ def test_a_failed_device_is_followed_by_the_cloud() -> None:
         ("device", "start"),
         ("cloud-0", "fallback"),
     ]
+
+
+def test_a_device_that_would_be_too_late_is_followed_by_the_cloud_and_not_held_guilty() -> None:
+    late = NotSent("the device turned it away: 9 s, and 3 s are left", code="too_late")
+    late.reached = False
+    found = street([late], CLOUD)
+    for _ in range(6):
+        ended = found.run(policy())
+
+        assert [h.target for h in ended.answer.hops] == ["device", "cloud-0"]
+        attempt = ended.answer.hops[0].attempts[0]
+        assert (attempt.error_kind, attempt.error_code) == ("not_sent", "too_late")
+        assert attempt.cost_usd == 0
+        assert not attempt.reached
+    assert found.senses is not None
+    assert found.senses.breakers.state("device") == "closed"
 
 
 def test_when_nothing_better_comes_the_draft_is_shown_flagged() -> None:

@@ -1,0 +1,118 @@
+"""Who is next: which waiting job gets a place, and whose step is the next one. Pure.
+
+In go jobs as values, out comes an order; nothing is kept but the round that is under way. The
+worker works by it and the prediction looks ahead with it, so that both speak of the same line.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Sequence
+from typing import Generic, Protocol, TypeVar
+
+PATIENCE_S = 60.0
+"""A job without a deadline stands in line as if it had one of so many seconds: behind urgent ones,
+but not for ever."""
+
+
+class Placed(Protocol):
+    """What an order depends on.
+
+    Attributes:
+        tenant: Whose it is.
+        client: Through whom it came.
+        due_s: When it is due, in seconds from any moment that is the same for all.
+    """
+
+    @property
+    def tenant(self) -> Hashable: ...
+    @property
+    def client(self) -> Hashable: ...
+    @property
+    def due_s(self) -> float: ...
+
+
+Who = tuple[Hashable, Hashable]
+"""A tenant and a client."""
+
+J = TypeVar("J", bound=Placed)
+T = TypeVar("T")
+
+
+def line(waiting: Iterable[J], served: Iterable[Who]) -> list[J]:
+    """The waiting jobs in the order in which they get places.
+
+    Each place goes to the tenant that has been without one longest, there to the client that has,
+    and of its jobs to the one that is due first; of equals to the one that came first. So tenants
+    take turns however many jobs one of them sends.
+
+    Args:
+        served: Tenants with clients, in the order in which they last were given a place.
+    """
+    last: dict[Hashable, int] = {}
+    turn = 0
+    for turn, (tenant, client) in enumerate(served, 1):
+        last[tenant] = last[tenant, client] = turn
+    shelves: dict[Hashable, dict[Hashable, deque[J]]] = {}
+    for job in sorted(waiting, key=lambda job: job.due_s):
+        shelves.setdefault(job.tenant, {}).setdefault(job.client, deque()).append(job)
+    # Heaps of when last served, when due, and a number that keeps what is equal in order.
+    tenants: list[tuple[int, float, int, list[tuple[int, float, int, deque[J]]]]] = []
+    for tenant, of_tenant in shelves.items():
+        clients = [
+            (last.get((tenant, client), 0), jobs[0].due_s, number, jobs)
+            for number, (client, jobs) in enumerate(of_tenant.items())
+        ]
+        heapq.heapify(clients)
+        due_s = min(jobs[0].due_s for jobs in of_tenant.values())
+        tenants.append((last.get(tenant, 0), due_s, len(tenants), clients))
+    heapq.heapify(tenants)
+    found: list[J] = []
+    while tenants:
+        turn += 1
+        _, due_s, number, clients = tenants[0]
+        _, _, place, jobs = clients[0]
+        found.append(jobs.popleft())
+        if jobs:
+            heapq.heapreplace(clients, (turn, jobs[0].due_s, place, jobs))
+        else:
+            heapq.heappop(clients)
+        if clients:
+            heapq.heapreplace(tenants, (turn, due_s, number, clients))
+        else:
+            heapq.heappop(tenants)
+    return found
+
+
+def greediest(waiting: Sequence[J]) -> J:
+    """Who gives up a place in a full line: the last job of the tenant that has most there."""
+    tenants: dict[Hashable, int] = {}
+    for job in waiting:
+        tenants[job.tenant] = tenants.get(job.tenant, 0) + 1
+    return max(enumerate(waiting), key=lambda at: (tenants[at[1].tenant], at[0]))[1]
+
+
+class Rota(Generic[T]):
+    """Whose step is next among the jobs that run.
+
+    Those that write take turns, a token each. Between two rounds one chunk of a prompt is read,
+    of the job that has its place longest: so nobody's answer stands still while a long prompt is
+    read, and prompts are read one after the other, as the first is then ready sooner and the last
+    no later.
+    """
+
+    def __init__(self) -> None:
+        self._round: deque[T] = deque()
+
+    def next(self, running: Sequence[T], reads: Callable[[T], bool]) -> T:
+        """One of `running`, which is in order of admission and not empty."""
+        while self._round:
+            job = self._round.popleft()
+            if job in running:
+                return job
+        self._round.extend(job for job in running if not reads(job))
+        for job in running:
+            if reads(job):
+                return job
+        return self._round.popleft()
