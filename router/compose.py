@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import datetime
 import logging
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
@@ -222,7 +222,7 @@ def _senses(targets: dict[str, Live], clock: Clock, machine: Machine, network: N
         here = live.provider
         if device is None and isinstance(here, OnDevice):
             device = DeviceSense(
-                live, here.count_tokens, here.health, here.context_limit, _forecast(here)
+                live, here.count_tokens, here.health, here.context_limit, here.forecast
             )
     return Senses(
         clock=clock,
@@ -236,19 +236,6 @@ def _senses(targets: dict[str, Live], clock: Clock, machine: Machine, network: N
         loops=ToolLoops(),
         network=network,
     )
-
-
-def _forecast(
-    here: OnDevice,
-) -> Callable[[int | None, int, str, float | None], Awaitable[Forecast | None]]:
-    """The provider's forecast, as the senses ask for it."""
-
-    async def ask(
-        tokens: int | None, cap: int, tenant: str, within_s: float | None
-    ) -> Forecast | None:
-        return await here.forecast(input_tokens=tokens, cap=cap, tenant=tenant, within_s=within_s)
-
-    return ask
 
 
 def price_lists(config: Config) -> Prices:

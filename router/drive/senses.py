@@ -9,7 +9,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 from ..clock import Clock
 from ..errors import HopError
@@ -44,6 +44,15 @@ _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 _STATES = ("closed", "half_open", "open")
 
 
+class Foresees(Protocol):
+    """Asks a device for its forecast: a prompt of so many tokens (None: not counted), an answer of
+    `cap` at most, whose request it is, and the seconds there are (None: any time will do)."""
+
+    async def __call__(
+        self, *, input_tokens: int | None, cap: int, tenant: str, within_s: float | None
+    ) -> Forecast | None: ...
+
+
 @dataclass(frozen=True, slots=True)
 class DeviceSense:
     """What can be asked of the device without a call.
@@ -52,9 +61,7 @@ class DeviceSense:
         live: Its target.
         count: Its own count of a prompt. Gives None while its tokenizer is not loaded.
         health: How its worker is. Gives None while none is up.
-        forecast: When an answer would begin and end, for a prompt of so many tokens (None: not
-            counted), an answer of so many at most, a tenant, and the seconds there are (None: any
-            time). Gives None where there is no model.
+        forecast: When an answer would begin and end. Gives None where there is no model.
         context_limit: Tokens its model takes. Gives None while that is not known.
     """
 
@@ -62,7 +69,7 @@ class DeviceSense:
     count: Callable[[tuple[Message, ...]], Awaitable[int | None]]
     health: Callable[[], Awaitable[Healthy | None]]
     context_limit: Callable[[], Awaitable[int | None]]
-    forecast: Callable[[int | None, int, str, float | None], Awaitable[Forecast | None]]
+    forecast: Foresees
 
 
 @dataclass(slots=True)
@@ -249,7 +256,9 @@ class Senses:
         known = tokens if isinstance(tokens, int) else None
         cap = self._cap(request) or self.device.live.target.max_output_tokens
         try:
-            found = await self.device.forecast(known, cap, request.tenant, deadline)
+            found = await self.device.forecast(
+                input_tokens=known, cap=cap, tenant=request.tenant, within_s=deadline
+            )
         except HopError:
             found = None
         end_s = None if found is None else found.end_s

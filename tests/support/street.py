@@ -232,10 +232,10 @@ class Street:
         return 4096
 
     async def forecast(
-        self, tokens: int | None, cap: int, tenant: str, within_s: float | None
+        self, *, input_tokens: int | None, cap: int, tenant: str, within_s: float | None
     ) -> Forecast | None:
         """Nothing is known yet, unless a test says otherwise."""
-        self.forecasts.append((tokens, cap, tenant, within_s))
+        self.forecasts.append((input_tokens, cap, tenant, within_s))
         return self.foreseen
 
     @property
