@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ class Runner:
             ) from exc
         self.hidden: Array | None = None
         self._bindings: dict[tuple[int, int], Any] = {}
-        self._bound_to: Array | None = None
+        self._bound_to: weakref.ref[Array] | None = None
         self._buffers: dict[str, Array] = {}
 
     def run(self, arena: Arena, first: int, ids: Array, lengths: Array) -> Array:
@@ -133,9 +134,10 @@ class Runner:
 
     def _binding(self, arena: Arena, first: int, rows: int) -> Any:
         """Past and present of these rows, bound to the same memory; made once an arena's shape."""
-        if self._bound_to is not arena.sides[0]:
+        bound_to = None if self._bound_to is None else self._bound_to()
+        if bound_to is not arena.sides[0]:
             self._bindings.clear()
-            self._bound_to = arena.sides[0]
+            self._bound_to = weakref.ref(arena.sides[0])  # memory that is given up is not held
         found = self._bindings.get((first, rows))
         if found is None:
             found = self._bindings[first, rows] = self._session.io_binding()

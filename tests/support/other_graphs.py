@@ -95,3 +95,28 @@ def mixes_its_rows(graph: onnx.GraphProto) -> None:
             for number, new in enumerate((most, spread, longest)):
                 graph.node.insert(at + number, new)
             return
+
+
+def half_precision(graph: onnx.GraphProto) -> None:
+    """Attention with its caches, and the logits, in float16."""
+    half, whole = TensorProto.FLOAT16, TensorProto.FLOAT
+    nodes: list[onnx.NodeProto] = []
+    for name in ("rope.cos", "rope.sin"):
+        nodes.append(helper.make_node("Cast", [name], [f"{name}.half"], to=half))
+    for node in graph.node:
+        if "logits" in node.output:
+            node.output[0] = "logits.whole"
+            nodes += [node, helper.make_node("Cast", ["logits.whole"], ["logits"], to=half)]
+        elif node.op_type == "GroupQueryAttention":
+            qkv, out = node.input[0], node.output[0]
+            node.input[0], node.output[0] = f"{qkv}.half", f"{out}.half"
+            node.input[7], node.input[8] = "rope.cos.half", "rope.sin.half"
+            nodes.append(helper.make_node("Cast", [qkv], [f"{qkv}.half"], to=half))
+            nodes += [node, helper.make_node("Cast", [f"{out}.half"], [out], to=whole)]
+        else:
+            nodes.append(node)
+    del graph.node[:]
+    graph.node.extend(nodes)
+    for port in (*graph.input, *graph.output):
+        if port.name == "logits" or port.name.startswith(("past", "present")):
+            port.type.tensor_type.elem_type = half

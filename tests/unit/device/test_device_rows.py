@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from support.other_graphs import (
     SWITCH,
     edited,
     gives_the_last_logits,
+    half_precision,
     mixes_its_rows,
     shows_a_middle_layer,
     shows_its_positions,
@@ -294,6 +296,17 @@ def test_memory_is_what_the_rows_need_and_goes_with_the_last(rows):
     assert rows.kv_bytes == 0
 
 
+def test_memory_that_was_given_up_is_held_by_nobody(tiny):
+    rows = opened(tiny)
+    slot = rows.take(10)
+    rows.prefill(slot, [5])
+    rows.step([(slot, 6)])
+    buffers = [weakref.ref(side) for side in rows._arena.sides]
+    rows.give_back(slot)
+
+    assert [buffer() for buffer in buffers] == [None] * len(buffers)
+
+
 def test_nobody_is_let_in_past_the_ceiling(tiny):
     rows = opened(tiny, ceiling_bytes=3 * STEP * 1024)
     assert rows.token_bytes == 1024
@@ -426,6 +439,32 @@ def test_a_graph_with_the_last_logits_alone_gives_the_same(tiny, tmp_path):
 
     assert last._runner.graph.last_only
     assert [same(a, b) for a, b in zip(*found, strict=True)] == [True] * 3
+
+
+def test_a_graph_in_half_precision_takes_half_the_memory_and_is_as_right(tiny, tmp_path):
+    folder = edited(tiny, tmp_path / "half", half_precision)
+    alone = [Reference(folder).rows(prompt, [7]) for prompt in ([5, 6, 7, 8], [9])]
+    rows = opened(folder)
+    one, two = rows.take(10), rows.take(10)
+    read(rows, one, [5, 6, 7, 8])
+    read(rows, two, [9])
+    logits = rows.step([(one, 7), (two, 7)])
+
+    assert rows.token_bytes == opened(tiny).token_bytes / 2
+    assert logits.dtype == np.float32
+    assert [same(row, found[1]) for row, found in zip(logits, alone, strict=True)] == [True] * 2
+
+
+def test_eight_rows_together_have_the_logits_of_each_alone(rows, model):
+    slots = [rows.take(100) for _ in range(8)]
+    for n, slot in enumerate(slots):
+        read(rows, slot, model.prompts[n % 3])
+    logits = rows.step([(slot, model.then[n % 3][0]) for n, slot in enumerate(slots)])
+    found = [same(logits[n], model.alone[n % 3][1]) for n in range(8)]
+    for slot in slots:
+        rows.give_back(slot)
+
+    assert found == [True] * 8
 
 
 def test_a_graph_that_does_not_keep_rows_apart_is_found_out_at_load(tiny, tmp_path):
