@@ -215,6 +215,17 @@ def test_a_new_row_joins_between_two_steps(rows, model, taken):
     assert [same(logits[n + 1], model.alone[n][2]) for n in range(4)] == [True] * 4
 
 
+def test_rows_are_moved_up_when_the_memory_grows_after_one_has_left(rows, model, taken):
+    rows.give_back(taken[0])
+    new = rows.take(400)
+    poison(rows, taken[1:])
+    logits = rows.step([(taken[n], model.then[n][0]) for n in (1, 2, 3)]).copy()
+    rows.give_back(new)
+
+    assert [slot.place for slot in taken[1:]] == [0, 1, 2]
+    assert [same(logits[n - 1], model.alone[n][1]) for n in (1, 2, 3)] == [True] * 3
+
+
 def test_a_rewound_row_goes_on_as_if_the_rest_had_never_been(rows, model, taken):
     rows.step([(taken[3], 5)])
     rows.rewind(taken[3], 64)
