@@ -6,8 +6,8 @@ Both are in this process and take turns, in an order that alternates; every toke
 and has its statistics. Tokens are counted by second and by second of CPU time: the latter survives
 a busy machine, with one thread at least. Whether one answer alone is as quick is told by tokens in
 turn; the other ratios are taken round by round, and their median is shown.
-Rows are loaded both before and after the generator's model: which comes first in a process is the
-slower one, by up to a tenth, whichever it is.
+Rows are loaded both before and after the generator's model: loaded before it they were a tenth
+slower in one run of this, loaded after it equal; why is not known.
 
 With n rows in flight each has a prompt of another length. The generators in flight are stepped in
 turn, which is what can be done with them: they never share a product.
@@ -277,7 +277,7 @@ def _text(figures: dict[str, Any]) -> str:
     for when in ("before", "after"):
         found = alone[when]
         lines.append(
-            f"one answer, token by token in turn, rows loaded {when}: {found['rows_cpu_ms']:.2f} ms "
+            f"one answer, in turns, rows loaded {when}: {found['rows_cpu_ms']:.2f} ms "
             f"of CPU, generator {found['generator_cpu_ms']:.2f} ms, ratio {found['ratio']:.3f}"
         )
     lines.append(
