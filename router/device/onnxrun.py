@@ -1,0 +1,163 @@
+"""One run of a graph over rows of an arena. The one file that imports ONNX Runtime itself.
+
+In go token ids and the rows' lengths, out come logits; keys and values are written into the arena
+in place. No row is padded: rows of unequal length differ in their mask alone.
+
+The runtime lets go of the interpreter's lock while it computes, so another thread of the process
+hears its mail meanwhile. A `Runner` itself belongs to one thread at a time.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import weakref
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+# Read by the runtime as it is imported: otherwise it reports usage to its maker.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+
+import onnxruntime
+from onnxruntime.capi import onnxruntime_pybind11_state as _state
+
+from ..errors import Unavailable
+from .folder import CONFIG_FILE
+from .graph import Port, model_file, read_graph
+from .slots import Arena, Array
+
+NAME = f"onnxruntime {onnxruntime.__version__}"
+
+FAILURES: tuple[type[Exception], ...] = (
+    RuntimeError,
+    *(k for k in vars(_state).values() if isinstance(k, type) and issubclass(k, Exception)),
+)
+"""What the runtime raises; its own kinds share no root but `Exception`."""
+
+_LOADING: tuple[type[Exception], ...] = (*FAILURES, OSError, ValueError, msgspec.DecodeError)
+
+
+class Runner:
+    """A loaded graph.
+
+    Attributes:
+        hidden: The graph's extra state of the tokens of the last run, shape (rows, tokens, size);
+            a view until the next run. None: there is no such output, or nothing has run.
+
+    Raises, when it is made:
+        Incapable: This kind of graph can't be driven.
+        Unavailable: Not retryable. It can't be loaded.
+    """
+
+    def __init__(
+        self, folder: Path, *, threads: int | None, spinning: bool, hidden: str | None
+    ) -> None:
+        onnxruntime.disable_telemetry_events()
+        settings = onnxruntime.SessionOptions()
+        settings.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
+        settings.log_severity_level = 3
+        if threads is not None:
+            settings.intra_op_num_threads = threads
+        try:
+            config = msgspec.json.decode((folder / CONFIG_FILE).read_bytes(), type=dict[str, Any])
+            file = folder / model_file(config)
+            self._session = onnxruntime.InferenceSession(
+                str(file), settings, providers=["CPUExecutionProvider"]
+            )
+            with file.open("rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as text:
+                self.graph = read_graph(
+                    config,
+                    _ports(self._session.get_inputs()),
+                    _ports(self._session.get_outputs()),
+                    lambda operator: _count(text, operator),
+                    hidden,
+                )
+        except _LOADING as exc:
+            raise Unavailable(
+                f"the model in {folder} can't be loaded: {exc}. "
+                "Its files may be damaged or made for another runtime",
+                retryable=False,
+            ) from exc
+        self.hidden: Array | None = None
+        self._bindings: dict[tuple[int, int], Any] = {}
+        self._bound_to: weakref.ref[Array] | None = None
+        self._buffers: dict[str, Array] = {}
+
+    def run(self, arena: Arena, first: int, ids: Array, lengths: Array) -> Array:
+        """Append tokens to rows that lie side by side.
+
+        Args:
+            first: The place of the first of them.
+            ids: int64, shape (rows, tokens). More than one token: of one row only.
+            lengths: int64, shape (rows,): what each row holds when these are appended.
+
+        Returns:
+            Logits of each row's last token, float32, shape (rows, vocab): a view of a buffer that
+            the next run writes to again.
+
+        Raises:
+            Unavailable: The runtime failed. Rows are as long as before, and whole.
+        """
+        graph = self.graph
+        rows, tokens = ids.shape
+        binding = self._binding(arena, first, rows)
+        mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
+        inputs = {graph.ids: np.ascontiguousarray(ids), graph.mask: mask}
+        if graph.positions is not None:
+            inputs[graph.positions] = lengths[:, None] - tokens + np.arange(tokens)
+        for name, value in inputs.items():
+            binding.bind_input(name, "cpu", 0, np.int64, value.shape, value.ctypes.data)
+        shape = (rows, 1 if graph.last_only else tokens, graph.vocab)
+        logits = self._output(binding, graph.logits, graph.logits_number, shape)
+        if graph.hidden is not None:
+            shape = (rows, tokens, graph.hidden_size)
+            self.hidden = self._output(binding, graph.hidden, "float32", shape)
+        try:
+            self._session.run_with_iobinding(binding)
+        except FAILURES as exc:
+            raise Unavailable(f"the runtime failed: {exc}", retryable=False) from exc
+        last: Array = logits[:, -1]
+        return last if graph.logits_number == "float32" else last.astype(np.float32)
+
+    def _output(self, binding: Any, name: str, number: str, shape: tuple[int, int, int]) -> Array:
+        """A buffer for an output: kept, and as large as the largest run needed."""
+        size = shape[0] * shape[1] * shape[2]
+        flat = self._buffers.get(name)
+        if flat is None or flat.size < size:
+            flat = self._buffers[name] = np.empty(size, number)
+        buffer = flat[:size].reshape(shape)
+        binding.bind_output(name, "cpu", 0, buffer.dtype.type, shape, buffer.ctypes.data)
+        return buffer
+
+    def _binding(self, arena: Arena, first: int, rows: int) -> Any:
+        """Past and present of these rows, bound to the same memory; made once an arena's shape."""
+        bound_to = None if self._bound_to is None else self._bound_to()
+        if bound_to is not arena.sides[0]:
+            self._bindings.clear()
+            self._bound_to = weakref.ref(arena.sides[0])  # memory that is given up is not held
+        found = self._bindings.get((first, rows))
+        if found is None:
+            found = self._bindings[first, rows] = self._session.io_binding()
+            names = zip(self.graph.past, self.graph.present, arena.sides, strict=True)
+            for past, present, side in names:
+                part = side[first : first + rows]
+                kind, at = part.dtype.type, part.ctypes.data
+                found.bind_input(past, "cpu", 0, kind, part.shape, at)
+                found.bind_output(present, "cpu", 0, kind, part.shape, at)
+        return found
+
+
+def _ports(listed: Any) -> list[Port]:
+    return [Port(name=p.name, type=p.type, shape=tuple(p.shape)) for p in listed]
+
+
+def _count(model: mmap.mmap, operator: str) -> int:
+    """How many nodes have it: `op_type` is field 4 of a node, a tag, a length and the name."""
+    name = operator.encode()
+    node, found, at = bytes((4 << 3 | 2, len(name))) + name, 0, -1
+    while (at := model.find(node, at + 1)) >= 0:
+        found += 1
+    return found
