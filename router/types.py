@@ -10,7 +10,7 @@ from typing import Any, Literal
 Role = Literal["system", "user", "assistant", "tool"]
 Label = Literal["public", "internal", "pii", "secret"]
 Finish = Literal["stop", "length", "tool_calls", "content_filter", "cancelled"]
-Ability = Literal["images", "tools", "json"]
+Ability = Literal["images", "tools", "json", "grammar"]
 """What a request may need of a target beside text. See `Request.needs`."""
 
 ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
@@ -87,6 +87,18 @@ class Request:
         tools: What the model may ask to be called.
         json: The answer has to be a JSON object.
         json_schema: The answer has to be JSON that fits this schema. None: none is asked for.
+        top_p: Tokens are drawn from the likeliest that have this much probability together.
+        top_k: Tokens are drawn from the likeliest so many.
+        min_p: Tokens are drawn from those at least this likely, as a share of the likeliest.
+        frequency_penalty: Taken off a token's logit for each time the answer has it, OpenAI's way.
+        presence_penalty: Taken off a token's logit once the answer has it.
+        logit_bias: Added to the logits of these token ids, which are one model's own.
+        logprobs: How many of the likeliest tokens are told for each one of the answer; 0: only the
+            chosen one. None: none are told.
+        tool_choice: ``"required"``: a tool has to be called; ``"none"``: none may be; another word:
+            the tool of that name has to be called. None: as the model likes.
+        regex: The answer has to match this regular expression.
+        grammar: The answer has to be of this grammar, in Lark's notation.
         label: How private the text is, as the caller says. None: as the policy's `default_label`.
         tenant: Whose request it is, where an app serves several. Empty: nobody was named.
         tags: The caller's own words for the ledger and the policy, such as ``{"team": "x"}``.
@@ -105,6 +117,16 @@ class Request:
     tools: tuple[Tool, ...] = ()
     json: bool = False
     json_schema: Mapping[str, Any] | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    logprobs: int | None = None
+    tool_choice: str | None = None
+    regex: str | None = None
+    grammar: str | None = None
     label: Label | None = None
     tenant: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -116,7 +138,12 @@ class Request:
     @property
     def needs(self) -> frozenset[Ability]:
         """What a target has to be able to do for this request, beside text."""
-        return _needs(self.messages, self.tools, json=self.json or self.json_schema is not None)
+        return _needs(
+            self.messages,
+            self.tools,
+            json=self.json or self.json_schema is not None,
+            grammar=self.regex is not None or self.grammar is not None,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +154,7 @@ class Ask:
         attempt_id: Unique for this call on the wire; sent along where a target takes such an id.
         messages: The conversation, oldest first.
         max_output_tokens: Cap for this target, already resolved: never absent.
+        tenant: Whose request it is. What a provider keeps of one is never used for another.
         timeout_s: Seconds left. The drive cancels the call when they are over;
             a provider may use it to refuse at once.
     """
@@ -140,16 +168,32 @@ class Ask:
     tools: tuple[Tool, ...] = ()
     json: bool = False
     json_schema: Mapping[str, Any] | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    logprobs: int | None = None
+    tool_choice: str | None = None
+    regex: str | None = None
+    grammar: str | None = None
+    tenant: str = ""
     timeout_s: float | None = None
 
     @property
     def needs(self) -> frozenset[Ability]:
         """As `Request.needs`."""
-        return _needs(self.messages, self.tools, json=self.json or self.json_schema is not None)
+        return _needs(
+            self.messages,
+            self.tools,
+            json=self.json or self.json_schema is not None,
+            grammar=self.regex is not None or self.grammar is not None,
+        )
 
 
 def _needs(
-    messages: tuple[Message, ...], tools: tuple[Tool, ...], *, json: bool
+    messages: tuple[Message, ...], tools: tuple[Tool, ...], *, json: bool, grammar: bool
 ) -> frozenset[Ability]:
     found: set[Ability] = set()
     if any(message.images for message in messages):
@@ -158,6 +202,8 @@ def _needs(
         found.add("tools")
     if json:
         found.add("json")
+    if grammar:
+        found.add("grammar")
     return frozenset(found)
 
 
@@ -175,6 +221,24 @@ class TokenStat:
     logprob: float
     entropy: float | None = None
     margin: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenLogprob:
+    """One token of an answer, spelled out, as OpenAI's `logprobs` have it.
+
+    Attributes:
+        token: Its text. Bytes that are no whole character show as U+FFFD.
+        logprob: Natural log of its probability, <= 0, before temperature, penalties and guidance.
+        bytes: Its bytes. None: not known.
+        top: The likeliest tokens in its place, likeliest first; the chosen one may not be among
+            them.
+    """
+
+    token: str
+    logprob: float
+    bytes: bytes | None = None
+    top: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +311,7 @@ class Chunk:
     Attributes:
         text: Whole characters only; may be empty.
         tokens: Statistics of the tokens behind `text`; empty where a target gives none.
+        logprobs: The tokens spelled out, if the ask wanted them.
         tool_calls: Calls that are complete with this chunk.
         finish: Set once, on the chunk that ends the answer.
         filtered: What a content filter cut the answer for, in the target's words; set with or
@@ -259,6 +324,7 @@ class Chunk:
 
     text: str = ""
     tokens: tuple[TokenStat, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     finish: Finish | None = None
     filtered: tuple[str, ...] = ()
@@ -279,6 +345,7 @@ class Completion:
 
     text: str
     tokens: tuple[TokenStat, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     finish: Finish | None = None
     filtered: tuple[str, ...] = ()

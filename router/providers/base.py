@@ -106,6 +106,19 @@ def honours(ask: Ask, abilities: Set[Ability]) -> None:
         raise Incapable(f"it takes {takes}; this needs: {', '.join(missing)}", reached=False)
 
 
+def no_field(ask: Ask, *names: str) -> None:
+    """Refuse an ask that wishes what a wire has no field for.
+
+    Args:
+        names: Fields of `Ask` that are empty unless they are wished for.
+
+    Raises: Incapable: nothing of an ask is silently dropped.
+    """
+    missing = [name for name in names if getattr(ask, name) not in (None, {})]
+    if missing:
+        raise Incapable(f"it has no way to be told: {', '.join(missing)}", reached=False)
+
+
 def text_only(ask: Ask) -> None:
     """`honours` for a provider without abilities."""
     honours(ask, frozenset())

@@ -20,7 +20,7 @@ from ..types import Chunk, Finish, TokenStat, ToolCall, Usage
 from .openai_calls import CallPiece, Calls, Function
 from .openai_errors import read_fault, stopped_for, stream_error
 from .sse import Event
-from .token_stats import Token, token_stats
+from .token_stats import Token, spelled, token_stats
 
 T = TypeVar("T")
 
@@ -74,8 +74,14 @@ class ChunkReader:
         done: The end mark has come: there is nothing more to read.
     """
 
-    def __init__(self, request_id: str | None = None) -> None:
-        """`request_id`: from the answer's headers; None: the body's own id is taken."""
+    def __init__(self, request_id: str | None = None, spell: int | None = None) -> None:
+        """Ready for the first event.
+
+        Args:
+            request_id: From the answer's headers; None: the body's own id is taken.
+            spell: How many likeliest tokens to hand on with each one. None: no tokens.
+        """
+        self._spell = spell
         self.finished = False
         self.done = False
         self._request_id = request_id
@@ -129,7 +135,8 @@ class ChunkReader:
         if choice and choice.content_filter_results:
             self._filtered |= stopped_for(choice.content_filter_results)
         text = _text(choice.delta) if choice and choice.delta else ""
-        tokens = _tokens(choice.logprobs) if choice and choice.logprobs else ()
+        told = _tokens(choice.logprobs) if choice and choice.logprobs else ()
+        tokens = token_stats(told)
         if choice and choice.delta and not self.finished:
             self._collect(choice.delta)
         finish: Finish | None = None
@@ -145,6 +152,7 @@ class ChunkReader:
         return Chunk(
             text=text,
             tokens=tokens,
+            logprobs=spelled(told, self._spell),
             tool_calls=calls,
             finish=finish,
             filtered=self._cut_for() if finish == "content_filter" else (),
@@ -232,8 +240,8 @@ def _text(delta: _Delta) -> str:
     return (delta.content or "") + (delta.refusal or "")
 
 
-def _tokens(logprobs: _Logprobs) -> tuple[TokenStat, ...]:
-    return token_stats([*(logprobs.content or ()), *(logprobs.refusal or ())])
+def _tokens(logprobs: _Logprobs) -> tuple[Token, ...]:
+    return (*(logprobs.content or ()), *(logprobs.refusal or ()))
 
 
 def _decode(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:

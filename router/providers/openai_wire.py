@@ -106,7 +106,7 @@ class OpenAIWire:
                 answer = await as_stream(sent, deadline, self._target.timeout_s)
                 await self._check(answer)
                 yield Chunk(transit=answer.transit)
-                async with aclosing(self._read(answer)) as chunks:
+                async with aclosing(self._read(answer, ask.logprobs)) as chunks:
                     async for chunk in chunks:
                         yield chunk
         except HopError as error:
@@ -135,14 +135,14 @@ class OpenAIWire:
         """The answer to one body; for services where more than one exchange leads to it."""
         return self._caller.call(lambda way: self._post(way, body, headers), deadline)
 
-    async def _read(self, answer: Answer) -> AsyncGenerator[Chunk, None]:
+    async def _read(self, answer: Answer, spell: int | None) -> AsyncGenerator[Chunk, None]:
         """The chunks of an answer that began well."""
         from .openai_chunks import ChunkReader
 
         request_id = next(
             (answer.headers[n] for n in _REQUEST_ID_HEADERS if n in answer.headers), None
         )
-        reader, parser = ChunkReader(request_id), Parser()
+        reader, parser = ChunkReader(request_id, spell), Parser()
         ended = False
         while not (ended or reader.done):
             try:
