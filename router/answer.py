@@ -96,7 +96,7 @@ def _spelled(token: TokenLogprob) -> dict[str, Any]:
 
 
 def _alone(token: TokenLogprob) -> dict[str, Any]:
-    known = None if token.bytes is None else list(token.bytes)
+    known = None if token.raw is None else list(token.raw)
     return {"token": token.token, "logprob": token.logprob, "bytes": known}
 
 

@@ -11,8 +11,8 @@ from . import arguments
 from .arguments import text, wrong
 from .document import nearest
 from .errors import ConfigError
-from .wishes import wishes
 from .types import ROLES, Image, Label, Message, Request, Role, Tool, ToolCall
+from .wishes import wishes
 
 Conversation = str | Sequence[Message | Mapping[str, Any]]
 """A prompt, or the turns of a conversation, oldest first."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
@@ -10,7 +10,9 @@ from typing import Any, Literal
 Role = Literal["system", "user", "assistant", "tool"]
 Label = Literal["public", "internal", "pii", "secret"]
 Finish = Literal["stop", "length", "tool_calls", "content_filter", "cancelled"]
-Ability = Literal["images", "tools", "json", "grammar"]
+Ability = Literal["images", "tools", "json"]
+"""What a config may say that a target takes beside text."""
+Need = Literal["images", "tools", "forced_tools", "json", "grammar"]
 """What a request may need of a target beside text. See `Request.needs`."""
 
 ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
@@ -136,11 +138,12 @@ class Request:
     whole: bool = False
 
     @property
-    def needs(self) -> frozenset[Ability]:
+    def needs(self) -> frozenset[Need]:
         """What a target has to be able to do for this request, beside text."""
         return _needs(
             self.messages,
             self.tools,
+            forced=self.tool_choice not in (None, "none"),
             json=self.json or self.json_schema is not None,
             grammar=self.regex is not None or self.grammar is not None,
         )
@@ -182,24 +185,37 @@ class Ask:
     timeout_s: float | None = None
 
     @property
-    def needs(self) -> frozenset[Ability]:
+    def needs(self) -> frozenset[Need]:
         """As `Request.needs`."""
         return _needs(
             self.messages,
             self.tools,
+            forced=self.tool_choice not in (None, "none"),
             json=self.json or self.json_schema is not None,
             grammar=self.regex is not None or self.grammar is not None,
         )
 
 
+def served_by(abilities: Set[Need]) -> frozenset[Need]:
+    """Every need that a target with these abilities serves: who may call tools can be made to."""
+    return frozenset(abilities) | ({"forced_tools"} if "tools" in abilities else frozenset())
+
+
 def _needs(
-    messages: tuple[Message, ...], tools: tuple[Tool, ...], *, json: bool, grammar: bool
-) -> frozenset[Ability]:
-    found: set[Ability] = set()
+    messages: tuple[Message, ...],
+    tools: tuple[Tool, ...],
+    *,
+    forced: bool,
+    json: bool,
+    grammar: bool,
+) -> frozenset[Need]:
+    found: set[Need] = set()
     if any(message.images for message in messages):
         found.add("images")
-    if tools or any(m.tool_calls or m.role == "tool" for m in messages):
+    if any(m.tool_calls or m.role == "tool" for m in messages) or (tools and not forced):
         found.add("tools")
+    elif tools:
+        found.add("forced_tools")
     if json:
         found.add("json")
     if grammar:
@@ -230,14 +246,14 @@ class TokenLogprob:
     Attributes:
         token: Its text. Bytes that are no whole character show as U+FFFD.
         logprob: Natural log of its probability, <= 0, before temperature, penalties and guidance.
-        bytes: Its bytes. None: not known.
+        raw: Its bytes. None: not known.
         top: The likeliest tokens in its place, likeliest first; the chosen one may not be among
             them.
     """
 
     token: str
     logprob: float
-    bytes: bytes | None = None
+    raw: bytes | None = None
     top: tuple[TokenLogprob, ...] = ()
 
 

@@ -1,8 +1,8 @@
 """Generators that have read something before, kept for whoever asks the same again.
 
 In goes a prompt, out comes a generator and how much of the prompt it has read already. What is
-reused is the key-value cache of a common beginning, token for token. Three rules keep an answer from
-depending on what was asked before:
+reused is the key-value cache of a common beginning, token for token. Three rules keep an answer
+from depending on what was asked before:
 
 - Only tokens that were read in chunks count. Those an answer was made of went through the model one
   at a time, by other kernels, whose sums are rounded otherwise.

@@ -1,10 +1,10 @@
-"""Which token is chosen from a row of logits, where that is more than the likeliest one. Pure.
+"""Which token is chosen from a row of logits, where that is more than the likeliest one.
 
 In go the wishes of a job and one row after the other, out come scores whose largest names the
 choice. Every wish is a change of the row: biases and penalties are added, temperature divides, what
 lies outside `top_k`, `top_p` and `min_p` is set far below all else, and a draw is noise on top:
-``argmax(logit - log(E))`` with E exponential is a draw from the softmax (the Gumbel-max trick). So a
-grammar may still strike tokens out afterwards, and the draw is one from what it leaves.
+``argmax(logit - log(E))`` with E exponential is a draw from the softmax (the Gumbel-max trick). So
+a grammar may still strike tokens out afterwards, and the draw is one from what it leaves.
 
 The order is that of Hugging Face's processors: penalties, temperature, top_k, top_p, min_p.
 Penalties are OpenAI's: a token that the answer has `c` times loses ``c * frequency_penalty``, and
@@ -156,7 +156,7 @@ def _kept(scores: FloatArray, wanted: Sampling) -> npt.NDArray[np.int64] | None:
 
 
 def _edge_of_mass(scores: FloatArray, top: float, least: float, share: float) -> float:
-    """The score of the last token that is needed to have `share` of the mass at or above `least`."""
+    """The score of the last token needed for `share` of the mass that lies at or above `least`."""
     weights = np.exp(scores - np.float32(top))
     if least > -math.inf:
         weights[scores < np.float32(least)] = 0.0

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from ..clock import Clock
 from ..errors import HopError, Unavailable
 from . import wire
-from .engine import Engine, Job, Step
+from .engine import Engine, Job, Reuse, Step
 from .mail import Client, Mail
 from .meeting import Listener
 from .memory import resident_bytes
@@ -175,6 +175,7 @@ class Serving:
             jobs_done=self._jobs_done,
             up_s=self._clock.now() - self._ready_at,
             memory_bytes=resident_bytes(),
+            reuse=Reuse() if isinstance(self._engine, HopError) else self._engine.reuse(),
         )
 
     def _work(self) -> None:
@@ -206,7 +207,9 @@ class Serving:
         if task.first_token_at is None:
             task.first_token_at = now
         task.tokens += 1
-        token = wire.Token(task.id, step.text, stat.logprob, stat.entropy, stat.margin)
+        token = wire.Token(
+            task.id, step.text, stat.logprob, stat.entropy, stat.margin, step.spelled
+        )
         if step.finish is None:
             self._mail.post(task.client, token)
             return
@@ -218,6 +221,7 @@ class Serving:
             queued_s=task.started_at - task.queued_at,
             prefill_s=task.first_token_at - task.started_at,
             decode_s=now - task.first_token_at,
+            reused_tokens=step.reused,
         )
         self._stop()
         self._jobs_done += 1

@@ -12,10 +12,10 @@ from typing import TypeVar
 
 import msgspec
 
-from ..types import Finish, Message
-from .engine import EngineInfo, Job
+from ..types import Finish, Message, TokenLogprob
+from .engine import EngineInfo, Job, Reuse
 
-VERSION = 2
+VERSION = 3
 """Raised whenever a message changes. It is part of the meeting place's name, so that a client
 never meets a worker that speaks otherwise; `Hello` still says it."""
 
@@ -86,6 +86,7 @@ class Token(_Frame, frozen=True, tag="token"):
     Attributes:
         text: Whole characters that are new; may be empty.
         logprob, entropy, margin: As in `TokenStat`.
+        spelled: The token itself, if the job asks for log-probabilities; never the end token.
     """
 
     id: int
@@ -93,6 +94,7 @@ class Token(_Frame, frozen=True, tag="token"):
     logprob: float
     entropy: float | None
     margin: float | None
+    spelled: TokenLogprob | None = None
 
 
 class Done(_Frame, frozen=True, tag="done"):
@@ -104,6 +106,7 @@ class Done(_Frame, frozen=True, tag="done"):
         queued_s: Seconds spent waiting for other jobs.
         prefill_s: Seconds from the job's start to its first token.
         decode_s: Seconds from the first token to the last.
+        reused_tokens: Those of `input_tokens` that had been read for an earlier job.
     """
 
     id: int
@@ -113,6 +116,7 @@ class Done(_Frame, frozen=True, tag="done"):
     queued_s: float
     prefill_s: float
     decode_s: float
+    reused_tokens: int = 0
 
 
 class Failed(_Frame, frozen=True, tag="failed"):
@@ -147,6 +151,7 @@ class Healthy(_Frame, frozen=True, tag="healthy"):
         jobs_done: Jobs that ended well since the start.
         up_s: Seconds since the model was ready.
         memory_bytes: Resident memory now. None: not readable here.
+        reuse: What had not to be read again.
     """
 
     id: int
@@ -157,6 +162,7 @@ class Healthy(_Frame, frozen=True, tag="healthy"):
     jobs_done: int
     up_s: float
     memory_bytes: int | None
+    reuse: Reuse = Reuse()
 
 
 ToWorker = Hello | Run | Cancel | Count | Health

@@ -2,7 +2,7 @@
 
 `target.model` is a model of the store or a folder with a `genai_config.json`. Nothing is loaded
 before the first request. Options, all optional: ``threads``, ``spinning``, ``accelerator``,
-``context_limit``, ``nice``; see `EngineOptions`.
+``context_limit``, ``nice``, ``keep_mb``; see `EngineOptions`.
 """
 
 from __future__ import annotations
@@ -16,16 +16,18 @@ from pathlib import Path
 from typing import Any
 
 from ..device import wire
-from ..device.engine import EngineInfo, EngineOptions, Job
+from ..device.engine import EngineInfo, EngineOptions
 from ..device.folder import ModelFolder, read_folder
 from ..device.link import DeviceLink
 from ..errors import ConfigError, ModelError, Unavailable
-from ..types import Ask, Chunk, Message, TokenStat, Usage
-from .base import Provider, Target, text_only
+from ..types import Ask, Chunk, Message, Need, TokenStat, Usage
+from .base import Provider, Target
 from .check import Check
+from .device_job import ABLE, as_job, forces_a_call, read_call
 from .options import check_options, flag
 
-_OPTIONS = ("accelerator", "context_limit", "nice", "spinning", "threads")
+_OPTIONS = ("accelerator", "context_limit", "keep_mb", "nice", "spinning", "threads")
+_MB = 1 << 20
 _NICEST = 19
 
 
@@ -47,6 +49,9 @@ def build(target: Target) -> Provider:
         spinning=flag(target, "spinning"),
         nice=_whole(target, "nice", at_least=0, at_most=_NICEST) or 0,
     )
+    keep_mb = _whole(target, "keep_mb", at_least=0)
+    if keep_mb is not None:
+        options = replace(options, keep_bytes=keep_mb * _MB)
     return Device(target, options)
 
 
@@ -54,6 +59,7 @@ class Device:
     """Answers with the model of one worker. See `Provider`."""
 
     here = True
+    abilities: frozenset[Need] = ABLE
 
     def __init__(self, target: Target, options: EngineOptions) -> None:
         self._target = target
@@ -90,19 +96,30 @@ class Device:
             HopError: `Unavailable` when there is no such model, no worker can be had or it died;
                 `Incapable` when the prompt is too long; `Refused` when the ask is wrong.
         """
+        job = as_job(ask)
+        forced = forces_a_call(ask)
         link = await self._linked()
         self._info = await link.start()
         model = self._info.model
-        async with aclosing(link.run(_job(ask))) as replies:
+        said: list[str] = []
+        async with aclosing(link.run(job)) as replies:
             async for reply in replies:
                 if isinstance(reply, wire.Token):
-                    stat = TokenStat(reply.logprob, reply.entropy, reply.margin)
-                    yield Chunk(text=reply.text, tokens=(stat,), model=model)
-                else:
-                    usage = Usage(
-                        input_tokens=reply.input_tokens, output_tokens=reply.output_tokens
+                    said.append(reply.text if forced else "")
+                    yield Chunk(
+                        text="" if forced else reply.text,
+                        tokens=(TokenStat(reply.logprob, reply.entropy, reply.margin),),
+                        logprobs=() if reply.spelled is None else (reply.spelled,),
+                        model=model,
                     )
-                    yield Chunk(finish=reply.finish, usage=usage, model=model)
+                else:
+                    calls = read_call("".join(said), reply.finish, ask) if forced else ()
+                    yield Chunk(
+                        tool_calls=calls,
+                        finish="tool_calls" if calls else reply.finish,
+                        usage=_usage(reply),
+                        model=model,
+                    )
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int | None:
         """Tokens of the prompt these messages make. None: not known, as no worker is up."""
@@ -147,14 +164,11 @@ class Device:
         return link
 
 
-def _job(ask: Ask) -> Job:
-    text_only(ask)
-    return Job(
-        messages=ask.messages,
-        max_output_tokens=ask.max_output_tokens,
-        temperature=ask.temperature,
-        seed=ask.seed,
-        stop=ask.stop,
+def _usage(done: wire.Done) -> Usage:
+    return Usage(
+        input_tokens=done.input_tokens,
+        output_tokens=done.output_tokens,
+        cached_input_tokens=done.reused_tokens,
     )
 
 

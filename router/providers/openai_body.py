@@ -69,7 +69,7 @@ def _wishes(ask: Ask) -> dict[str, Any]:
 
     Raises: Incapable for what this wire has no field for.
     """
-    no_field(ask, "top_k", "min_p")
+    no_field(ask, "top_k", "min_p", "regex", "grammar")
     body: dict[str, Any] = {
         name: value
         for name in ("top_p", "frequency_penalty", "presence_penalty")

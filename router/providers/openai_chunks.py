@@ -16,7 +16,7 @@ import msgspec
 
 from ..errors import BadWire, HopError
 from ..redaction import redact
-from ..types import Chunk, Finish, TokenStat, ToolCall, Usage
+from ..types import Chunk, Finish, ToolCall, Usage
 from .openai_calls import CallPiece, Calls, Function
 from .openai_errors import read_fault, stopped_for, stream_error
 from .sse import Event

@@ -63,7 +63,7 @@ def _spelled(one: Token | Alternative, top: tuple[TokenLogprob, ...] = ()) -> To
     except (TypeError, ValueError):  # a list of something else
         known = None
     text = one.token if isinstance(one.token, str) else ""
-    return TokenLogprob(token=text, logprob=logprob, bytes=known, top=top)
+    return TokenLogprob(token=text, logprob=logprob, raw=known, top=top)
 
 
 def margin(alternatives: list[Alternative] | None) -> float | None:
