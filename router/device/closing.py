@@ -1,8 +1,9 @@
 """How an answer that has been begun can be brought to its end. Pure.
 
-In go a `Form` and the text so far, out comes the shortest text that makes it whole. A form may be
-met in several ways at once ("is this `1` the number, or the beginning of `12`?"), so each part is
-followed on all its ways.
+In go a `Form` and the bytes so far, out come the fewest that make it whole. A form may be met in
+several ways at once ("is this `1` the number, or the beginning of `12`?"), so each part is followed
+on all its ways. A token may end within a character, so it is bytes that are followed: as text in
+which each character stands for a byte.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ _BODY = re.compile(r'(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*')
 _ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _BROKEN_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z")
 _PADDING = "."
+_CONTINUING = dict.fromkeys(range(128, 192))
+_NEXT = (b"\x80", b"\x90", b"\xa0")  # each byte that begins a character takes one of them next
 
 Found = tuple[frozenset[int], str | None]
 """Where a part that began somewhere may have ended, and the shortest text that ends it where the
@@ -24,16 +27,23 @@ whole text stops in the middle of it. None: it doesn't."""
 _NOTHING: Found = (frozenset(), None)
 
 
-def closing(form: Form, text: str) -> str | None:
-    """The shortest text that makes an answer of the form out of `text`.
+def closing(form: Form, said: bytes) -> bytes | None:
+    """The fewest bytes that make an answer of the form out of `said`.
 
     None: no answer of the form begins so, or it is nested too deeply to be followed.
     """
     try:
-        ends, tail = _Walk(form, text).part(form.root, 0)
+        ends, tail = _Walk(form, _raw(said)).part(form.root, 0)
     except RecursionError:
         return None
-    return "" if len(text) in ends else tail
+    if len(said) in ends:
+        return b""
+    return None if tail is None else tail.encode("latin-1")
+
+
+def _raw(said: bytes | str) -> str:
+    """Text in which each character is a byte."""
+    return (said.encode() if isinstance(said, str) else said).decode("latin-1")
 
 
 class _Walk:
@@ -51,12 +61,12 @@ class _Walk:
 
     def _follow(self, part: Part, start: int) -> Found:
         if start == len(self._text):
-            return frozenset(), self._form.least(part)
+            return frozenset(), self._least(part)
         match part:
             case Named(name):
                 return self.part(self._form.parts[name], start)
             case Choice(texts):
-                return _merged([self._literal(text, start) for text in texts])
+                return _merged([self._literal(_raw(text), start) for text in texts])
             case Either(parts):
                 return _merged([self.part(one, start) for one in parts])
             case Number():
@@ -89,10 +99,12 @@ class _Walk:
         found = _BODY.match(text, start + 1)
         assert found is not None
         body, end = found[0], found.end()
-        length = len(_ESCAPE.sub("x", body)) if "\\" in body else len(body)
+        length = len((_ESCAPE.sub("x", body) if "\\" in body else body).translate(_CONTINUING))
         if end < len(text) and text[end] == '"':
             return (frozenset({end + 1}), None) if part.low <= length <= part.high else _NOTHING
-        mended = ""
+        mended: str | None = _missing(body)
+        if mended is None:
+            return _NOTHING
         if end < len(text):
             broken = text[end:]
             if not _BROKEN_ESCAPE.match(broken):
@@ -126,7 +138,7 @@ class _Walk:
         return frozenset(ends), _shortest(tails)
 
     def _items_rest(self, part: Items, count: int) -> str | None:
-        one = self._form.least(part.item)
+        one = self._least(part.item)
         if count < part.low and one is None:
             return None
         return f",{one}" * max(0, part.low - count) + "]"
@@ -137,7 +149,7 @@ class _Walk:
         tails: list[str | None] = []
         here: dict[bool, set[int]] = {False: {start + 1}, True: set()}  # by: a field has come
         for i, field in enumerate(part.fields):
-            rest = self._form.rest(part.fields[i + 1 :], begun=True)
+            rest = self._rest(part, i + 1)
             there: dict[bool, set[int]] = {False: set(), True: set()}
             for begun, places in here.items():
                 if not field.required:
@@ -157,7 +169,7 @@ class _Walk:
         return frozenset(ends), _shortest(tails)
 
     def _field(self, field: Field, place: int, comma: str) -> Found:
-        return self._next(field.part, place, f"{comma}{field.key}:")
+        return self._next(field.part, place, f"{comma}{_raw(field.key)}:")
 
     def _extras(self, extra: Part, here: dict[bool, set[int]], tails: list[str | None]) -> None:
         """Any number of fields of other names; adds where they may end."""
@@ -166,7 +178,7 @@ class _Walk:
         while waiting:
             place, begun = waiting.pop()
             names, tail = self._next(key, place, "," if begun else "")
-            tails.append(self._and(tail, self._and(":", self._and(self._form.least(extra), "}"))))
+            tails.append(self._and(tail, self._and(":", self._and(self._least(extra), "}"))))
             for end in names:
                 found, tail = self._next(extra, end, ":")
                 tails.append(self._and(tail, "}"))
@@ -178,8 +190,16 @@ class _Walk:
         """A part that comes after a literal."""
         places, rest = self._literal(before, place) if before else (frozenset({place}), None)
         if not places:
-            return frozenset(), self._and(rest, self._form.least(part))
+            return frozenset(), self._and(rest, self._least(part))
         return self.part(part, place + len(before))
+
+    def _least(self, part: Part) -> str | None:
+        least = self._form.least(part)
+        return None if least is None else _raw(least)
+
+    def _rest(self, part: Record, start: int) -> str | None:
+        rest = self._form.rest(part.fields[start:], begun=True)
+        return None if rest is None else _raw(rest)
 
     @staticmethod
     def _and(one: str | None, more: str | None) -> str | None:
@@ -193,3 +213,26 @@ def _merged(ways: list[Found]) -> Found:
 
 def _shortest(tails: list[str | None]) -> str | None:
     return min((tail for tail in tails if tail is not None), key=len, default=None)
+
+
+def _missing(body: str) -> str | None:
+    """The bytes that the last character of a string lacks. None: they are no text."""
+    said = body.encode("latin-1")
+    try:
+        said.decode()
+    except UnicodeDecodeError as exc:
+        if exc.reason != "unexpected end of data":
+            return None
+        said = said[exc.start :]
+    else:
+        return ""
+    ways = [b""]
+    for _ in range(3):
+        ways = [more + byte for more in ways for byte in _NEXT]
+        for more in ways:
+            try:
+                (said + more).decode()
+            except UnicodeDecodeError:
+                continue
+            return more.decode("latin-1")
+    return None

@@ -106,15 +106,22 @@ class Form:
         while shorter:  # a form may contain itself, so once around is not enough
             shorter = False
             for name, part in parts.items():
+                self._known: dict[int, str | None] = {}  # true until a name gets shorter
                 least = self.least(part)
                 known = self._least.get(name)
                 if least is not None and (known is None or len(least) < len(known)):
                     self._least[name] = least
                     shorter = True
+        self._known = {}
 
     def least(self, part: Part | None = None) -> str | None:
         """The shortest JSON that is such a part, by default the whole. None: there is none."""
         part = self.root if part is None else part
+        if id(part) not in self._known:
+            self._known[id(part)] = self._shortest(part)
+        return self._known[id(part)]
+
+    def _shortest(self, part: Part) -> str | None:
         match part:
             case Named(name):
                 return self._least.get(name)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from .closing import closing
 from .form import Form
 
-_CONTINUES = (b"\x80", b"\x90", b"\xa0")  # each lead byte takes one of them next
+_CONTINUING = bytes(range(0x80, 0xC0))  # within a character
 _MOST_KNOWN = 4096
 
 
@@ -89,27 +89,10 @@ class Guard:
         return True
 
     def _way_out(self, said: bytes) -> list[int] | None:
-        whole, missing = _whole_characters(said)
-        if whole is None:
+        rest = closing(self._form, said)
+        if rest is None:
             return None
-        first = self._shortest.raw(missing)
-        rest = closing(self._form, whole)
-        then = None if rest is None else self._shortest.ids(rest)
-        return None if first is None or then is None else first + then
-
-
-def _whole_characters(said: bytes) -> tuple[str | None, bytes]:
-    """The text, with its last character made whole, and the bytes that were added for that.
-
-    None: it is no text.
-    """
-    ways = [b""]
-    for _ in range(4):
-        for more in ways:
-            try:
-                return (said + more).decode(), more
-            except UnicodeDecodeError as exc:
-                if exc.reason != "unexpected end of data" and not more:
-                    return None, b""
-        ways = [more + byte for more in ways for byte in _CONTINUES]
-    return None, b""
+        text = rest.lstrip(_CONTINUING)
+        within = self._shortest.raw(rest[: len(rest) - len(text)])
+        then = self._shortest.ids(text.decode())
+        return None if within is None or then is None else within + then

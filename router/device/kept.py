@@ -108,7 +108,7 @@ class KeptGenerators:
     def give_back(self, held: Held) -> None:
         """The job is over, however it ended; what was read is still true."""
         self._lent_bytes -= self._bytes(held)
-        if self._bytes(held) <= self._most_bytes:
+        if self._most_bytes and self._bytes(held) <= self._most_bytes:
             self._make_room(held.length)
             self._kept.append(held)
 
