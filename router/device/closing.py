@@ -99,21 +99,21 @@ class _Walk:
         found = _BODY.match(text, start + 1)
         assert found is not None
         body, end = found[0], found.end()
+        missing = _missing(body)
+        if missing is None or (missing and end < len(text)):
+            return _NOTHING
         length = len((_ESCAPE.sub("x", body) if "\\" in body else body).translate(_CONTINUING))
         if end < len(text) and text[end] == '"':
             return (frozenset({end + 1}), None) if part.low <= length <= part.high else _NOTHING
-        mended: str | None = _missing(body)
-        if mended is None:
-            return _NOTHING
         if end < len(text):
             broken = text[end:]
             if not _BROKEN_ESCAPE.match(broken):
                 return _NOTHING
-            mended = '"' if broken == "\\" else "0" * (6 - len(broken))
+            missing = '"' if broken == "\\" else "0" * (6 - len(broken))
             length += 1
         if length > part.high:
             return _NOTHING
-        return frozenset(), mended + _PADDING * (part.low - length) + '"'
+        return frozenset(), missing + _PADDING * (part.low - length) + '"'
 
     def _items(self, part: Items, start: int) -> Found:
         if self._text[start] != "[":

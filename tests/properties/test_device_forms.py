@@ -59,7 +59,6 @@ def held(engine, seed):
         assert error.code == "max_output_tokens"
         text, steps = answer(engine, schema, cap := 600, **wishes)
     assert len(steps) <= cap
-    assert len(steps) == cap or steps[-1].finish == "stop" or len(steps) > cap // 2
     jsonschema.Draft202012Validator(schema).validate(json.loads(text))
 
 

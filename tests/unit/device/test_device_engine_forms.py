@@ -1,4 +1,4 @@
-"""The engine held to a form: JSON that ends in time, expressions, grammars, and their statistics."""
+"""The engine held to a form: JSON that ends in time, expressions, grammars, statistics."""
 
 from __future__ import annotations
 
