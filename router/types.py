@@ -77,12 +77,11 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What a caller asks.
+class Asked:
+    """What is asked of a model, and how it is to answer; the same for a caller and for a target.
 
     Attributes:
         messages: The conversation, oldest first; at least one.
-        max_output_tokens: Most tokens the answer may have. None: the target's own cap.
         temperature: None: the target's default. On the device that is greedy.
         seed: For targets that sample with one.
         stop: Strings that end the answer; they are not part of it.
@@ -101,6 +100,50 @@ class Request:
             the tool of that name has to be called. None: as the model likes.
         regex: The answer has to match this regular expression.
         grammar: The answer has to be of this grammar, in Lark's notation.
+    """
+
+    messages: tuple[Message, ...]
+    temperature: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    json: bool = False
+    json_schema: Mapping[str, Any] | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    logprobs: int | None = None
+    tool_choice: str | None = None
+    regex: str | None = None
+    grammar: str | None = None
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """What a target has to be able to do for this request, beside text."""
+        found: set[Need] = set()
+        forced = self.tool_choice not in (None, "none")
+        if any(message.images for message in self.messages):
+            found.add("images")
+        if any(m.tool_calls or m.role == "tool" for m in self.messages):
+            found.add("tools")
+        elif self.tools:
+            found.add("forced_tools" if forced else "tools")
+        if self.json or self.json_schema is not None:
+            found.add("json")
+        if self.regex is not None or self.grammar is not None:
+            found.add("grammar")
+        return frozenset(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request(Asked):
+    """What a caller asks: `Asked`, and what only the walk needs.
+
+    Attributes:
+        max_output_tokens: Most tokens the answer may have. None: the target's own cap.
         label: How private the text is, as the caller says. None: as the policy's `default_label`.
         tenant: Whose request it is, where an app serves several. Empty: nobody was named.
         tags: The caller's own words for the ledger and the policy, such as ``{"team": "x"}``.
@@ -111,24 +154,7 @@ class Request:
             middle is no answer yet, and another call or target may still give one.
     """
 
-    messages: tuple[Message, ...]
     max_output_tokens: int | None = None
-    temperature: float | None = None
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
-    tools: tuple[Tool, ...] = ()
-    json: bool = False
-    json_schema: Mapping[str, Any] | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    min_p: float | None = None
-    frequency_penalty: float | None = None
-    presence_penalty: float | None = None
-    logit_bias: Mapping[int, float] = field(default_factory=dict)
-    logprobs: int | None = None
-    tool_choice: str | None = None
-    regex: str | None = None
-    grammar: str | None = None
     label: Label | None = None
     tenant: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -137,25 +163,13 @@ class Request:
     target: str | None = None
     whole: bool = False
 
-    @property
-    def needs(self) -> frozenset[Need]:
-        """What a target has to be able to do for this request, beside text."""
-        return _needs(
-            self.messages,
-            self.tools,
-            forced=self.tool_choice not in (None, "none"),
-            json=self.json or self.json_schema is not None,
-            grammar=self.regex is not None or self.grammar is not None,
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class Ask(Asked):
     """What one provider is given: the request as it goes to one target, once.
 
     Attributes:
         attempt_id: Unique for this call on the wire; sent along where a target takes such an id.
-        messages: The conversation, oldest first.
         max_output_tokens: Cap for this target, already resolved: never absent.
         tenant: Whose request it is. What a provider keeps of one is never used for another.
         timeout_s: Seconds left. The drive cancels the call when they are over;
@@ -163,64 +177,14 @@ class Ask:
     """
 
     attempt_id: str
-    messages: tuple[Message, ...]
     max_output_tokens: int
-    temperature: float | None = None
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
-    tools: tuple[Tool, ...] = ()
-    json: bool = False
-    json_schema: Mapping[str, Any] | None = None
-    top_p: float | None = None
-    top_k: int | None = None
-    min_p: float | None = None
-    frequency_penalty: float | None = None
-    presence_penalty: float | None = None
-    logit_bias: Mapping[int, float] = field(default_factory=dict)
-    logprobs: int | None = None
-    tool_choice: str | None = None
-    regex: str | None = None
-    grammar: str | None = None
     tenant: str = ""
     timeout_s: float | None = None
-
-    @property
-    def needs(self) -> frozenset[Need]:
-        """As `Request.needs`."""
-        return _needs(
-            self.messages,
-            self.tools,
-            forced=self.tool_choice not in (None, "none"),
-            json=self.json or self.json_schema is not None,
-            grammar=self.regex is not None or self.grammar is not None,
-        )
 
 
 def served_by(abilities: Set[Need]) -> frozenset[Need]:
     """Every need that a target with these abilities serves: who may call tools can be made to."""
     return frozenset(abilities) | ({"forced_tools"} if "tools" in abilities else frozenset())
-
-
-def _needs(
-    messages: tuple[Message, ...],
-    tools: tuple[Tool, ...],
-    *,
-    forced: bool,
-    json: bool,
-    grammar: bool,
-) -> frozenset[Need]:
-    found: set[Need] = set()
-    if any(message.images for message in messages):
-        found.add("images")
-    if any(m.tool_calls or m.role == "tool" for m in messages) or (tools and not forced):
-        found.add("tools")
-    elif tools:
-        found.add("forced_tools")
-    if json:
-        found.add("json")
-    if grammar:
-        found.add("grammar")
-    return frozenset(found)
 
 
 @dataclass(frozen=True, slots=True)
