@@ -99,7 +99,7 @@ def _bare_run(model: Any, tokenizer: Any, reader: Any, prompt: str, tokens: int,
     began = time.perf_counter()
     messages = json.dumps([{"role": "user", "content": prompt}])
     ids = tokenizer.encode(tokenizer.apply_chat_template(messages, add_generation_prompt=True))
-    generator = make_generator(model, len(ids) + tokens, None, None)
+    generator = make_generator(model, len(ids) + tokens)
     stream = tokenizer.create_stream()
     for start in range(0, len(ids), chunk):
         generator.append_tokens(ids[start : start + chunk])

@@ -53,7 +53,7 @@ def _times(model: Any, ids: Any, rounds: int) -> dict[int, list[float]]:
     for _ in range(rounds):
         for size in random.sample(SIZES, len(SIZES)):
             read = len(ids) // size * size
-            generator = make_generator(model, len(ids) + 1, None, None)
+            generator = make_generator(model, len(ids) + 1)
             began = time.perf_counter()
             for start in range(0, read, size):
                 generator.append_tokens(ids[start : start + size])

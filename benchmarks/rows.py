@@ -124,7 +124,7 @@ def _alone(rows: Rows, model: Any, tokens: int) -> dict[str, float]:
     (prompt,) = _prompts(1, rows.vocab)
     slot = rows.take(len(prompt) + tokens)
     token = int(_read(rows, slot, prompt).argmax())
-    generator = make_generator(model, len(prompt) + tokens, None, None)
+    generator = make_generator(model, len(prompt) + tokens)
     generator.append_tokens(np.array(prompt, np.int32))
     generator.get_logits()
     reader = RowReader()
@@ -173,7 +173,7 @@ def _rows_run(rows: Rows, prompts: list[list[int]], tokens: int) -> tuple[Span, 
 
 
 def _og_run(model: Any, prompts: list[list[int]], tokens: int) -> tuple[Span, Span]:
-    generators = [make_generator(model, len(p) + tokens + 1, None, None) for p in prompts]
+    generators = [make_generator(model, len(p) + tokens + 1) for p in prompts]
     reader = RowReader()
 
     def prefill() -> None:

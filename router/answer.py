@@ -8,7 +8,7 @@ from typing import Any
 
 from .hops import Hop, Outcome
 from .policy.explain import plain, seconds, usd
-from .types import Finish, ToolCall
+from .types import Finish, TokenLogprob, ToolCall
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +19,14 @@ class Answer:
         text: The whole answer.
         outcome: What was decided and what happened.
         tool_calls: What the model asks to be called.
+        logprobs: The tokens of the text with their log-probabilities, where they were asked for
+            and the target tells them.
     """
 
     text: str
     outcome: Outcome
     tool_calls: tuple[ToolCall, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
 
     @property
     def decision_id(self) -> str:
@@ -78,10 +81,23 @@ class Answer:
             {"id": call.id, "name": call.name, "arguments": call.arguments}
             for call in self.tool_calls
         ]
-        return {"text": self.text, "tool_calls": calls, **outcome_json(self.outcome)}
+        said: dict[str, Any] = {"text": self.text, "tool_calls": calls}
+        if self.logprobs:
+            said["logprobs"] = {"content": [_spelled(one) for one in self.logprobs]}
+        return {**said, **outcome_json(self.outcome)}
 
     def __str__(self) -> str:
         return self.text
+
+
+def _spelled(token: TokenLogprob) -> dict[str, Any]:
+    """One token in OpenAI's shape."""
+    return {**_alone(token), "top_logprobs": [_alone(one) for one in token.top]}
+
+
+def _alone(token: TokenLogprob) -> dict[str, Any]:
+    known = None if token.raw is None else list(token.raw)
+    return {"token": token.token, "logprob": token.logprob, "bytes": known}
 
 
 def explain(outcome: Outcome) -> str:

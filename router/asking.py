@@ -12,6 +12,7 @@ from .arguments import text, wrong
 from .document import nearest
 from .errors import ConfigError
 from .types import ROLES, Image, Label, Message, Request, Role, Tool, ToolCall
+from .wishes import wishes
 
 Conversation = str | Sequence[Message | Mapping[str, Any]]
 """A prompt, or the turns of a conversation, oldest first."""
@@ -31,8 +32,18 @@ class Options(TypedDict, total=False):
         max_output_tokens: Cap on the answer.
         temperature: None: the target's default; on the device greedy.
         seed: For targets that sample with one.
+        top_p, top_k, min_p: Cut what is drawn from; see `Request`.
+        frequency_penalty, presence_penalty: -2 to 2, OpenAI's definition.
+        logit_bias: Token id to a number from -100 to 100. Ids are one model's own, so it goes with
+            `target`.
+        logprobs: Whether `Answer.logprobs` is wanted.
+        top_logprobs: How many likeliest tokens in each place, 0 to 20; implies `logprobs`.
+        n: 1, or nothing: a request has one answer.
         stop: String, or strings, that end the answer.
         tools: What the model may ask to be called: `Tool`, or OpenAI's shape.
+        tool_choice: ``"auto"``, ``"none"``, ``"required"``, a tool's name, or OpenAI's shape.
+        regex: The answer has to match this regular expression. Of the device only.
+        grammar: The answer has to be of this Lark grammar. Of the device only.
         response_format: ``"json"`` for a JSON object, or a JSON Schema, or OpenAI's shape.
     """
 
@@ -46,8 +57,20 @@ class Options(TypedDict, total=False):
     max_output_tokens: int | None
     temperature: float | None
     seed: int | None
+    top_p: float | None
+    top_k: int | None
+    min_p: float | None
+    frequency_penalty: float | None
+    presence_penalty: float | None
+    logit_bias: Mapping[int | str, float] | None
+    logprobs: bool | None
+    top_logprobs: int | None
+    n: int | None
     stop: str | Sequence[str]
     tools: Sequence[Tool | Mapping[str, Any]]
+    tool_choice: str | Mapping[str, Any] | None
+    regex: str | None
+    grammar: str | None
     response_format: Literal["json"] | Mapping[str, Any] | None
 
 
@@ -64,6 +87,7 @@ def request(
         )
     wants_json, schema = _response_format(options.get("response_format"))
     label = options.get("label")
+    tools = _tools(options.get("tools", ()))
     return Request(
         messages=messages(conversation),
         max_output_tokens=arguments.whole(
@@ -72,9 +96,10 @@ def request(
         temperature=arguments.number("temperature", options.get("temperature")),
         seed=arguments.whole("seed", options.get("seed")),
         stop=arguments.stops(options.get("stop", ())),
-        tools=_tools(options.get("tools", ())),
+        tools=tools,
         json=wants_json,
         json_schema=schema,
+        **wishes(options, tools, shaped=wants_json),
         label=None if label is None else arguments.label(label),
         tenant=text("tenant", options.get("tenant", "")),
         tags=arguments.tags(options.get("tags")),

@@ -14,7 +14,7 @@ from .asking import Conversation, Options
 from .config import Config
 from .hops import Outcome
 from .policy.rules import Policy
-from .types import Chunk, ToolCall
+from .types import Chunk, TokenLogprob, ToolCall
 
 if TYPE_CHECKING:
     from .device.wire import Healthy
@@ -200,6 +200,7 @@ class Stream(AsyncIterator[str]):
         self._enter = enter
         self._text: list[str] = []
         self._tool_calls: list[ToolCall] = []
+        self._logprobs: list[TokenLogprob] = []
         self._outcome: Outcome | None = None
 
     def __aiter__(self) -> Self:
@@ -212,6 +213,7 @@ class Stream(AsyncIterator[str]):
                 self._outcome = item
             elif isinstance(item, Chunk):
                 self._tool_calls.extend(item.tool_calls)
+                self._logprobs.extend(item.logprobs)
                 if item.text:
                     self._text.append(item.text)
                     return item.text
@@ -222,7 +224,8 @@ class Stream(AsyncIterator[str]):
         """The whole answer. Raises RuntimeError before the stream has ended well."""
         if self._outcome is None:
             raise RuntimeError("the stream has not ended well; read it to its end first")
-        return Answer("".join(self._text), self._outcome, tuple(self._tool_calls))
+        calls, logprobs = tuple(self._tool_calls), tuple(self._logprobs)
+        return Answer("".join(self._text), self._outcome, calls, logprobs)
 
     async def aclose(self) -> None:
         """Stop here; the work behind it stops too, and is booked as cancelled."""

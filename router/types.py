@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
@@ -11,6 +11,8 @@ Role = Literal["system", "user", "assistant", "tool"]
 Label = Literal["public", "internal", "pii", "secret"]
 Finish = Literal["stop", "length", "tool_calls", "content_filter", "cancelled"]
 Ability = Literal["images", "tools", "json"]
+"""What a config may say that a target takes beside text."""
+Need = Literal["images", "tools", "forced_tools", "json", "grammar"]
 """What a request may need of a target beside text. See `Request.needs`."""
 
 ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
@@ -75,18 +77,73 @@ class Message:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Request:
-    """What a caller asks.
+class Asked:
+    """What is asked of a model, and how it is to answer; the same for a caller and for a target.
 
     Attributes:
         messages: The conversation, oldest first; at least one.
-        max_output_tokens: Most tokens the answer may have. None: the target's own cap.
         temperature: None: the target's default. On the device that is greedy.
         seed: For targets that sample with one.
         stop: Strings that end the answer; they are not part of it.
         tools: What the model may ask to be called.
         json: The answer has to be a JSON object.
         json_schema: The answer has to be JSON that fits this schema. None: none is asked for.
+        top_p: Tokens are drawn from the likeliest that have this much probability together.
+        top_k: Tokens are drawn from the likeliest so many.
+        min_p: Tokens are drawn from those at least this likely, as a share of the likeliest.
+        frequency_penalty: Taken off a token's logit for each time the answer has it, OpenAI's way.
+        presence_penalty: Taken off a token's logit once the answer has it.
+        logit_bias: Added to the logits of these token ids, which are one model's own.
+        logprobs: How many of the likeliest tokens are told for each one of the answer; 0: only the
+            chosen one. None: none are told.
+        tool_choice: ``"required"``: a tool has to be called; ``"none"``: none may be; another word:
+            the tool of that name has to be called. None: as the model likes.
+        regex: The answer has to match this regular expression.
+        grammar: The answer has to be of this grammar, in Lark's notation.
+    """
+
+    messages: tuple[Message, ...]
+    temperature: float | None = None
+    seed: int | None = None
+    stop: tuple[str, ...] = ()
+    tools: tuple[Tool, ...] = ()
+    json: bool = False
+    json_schema: Mapping[str, Any] | None = None
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    logit_bias: Mapping[int, float] = field(default_factory=dict)
+    logprobs: int | None = None
+    tool_choice: str | None = None
+    regex: str | None = None
+    grammar: str | None = None
+
+    @property
+    def needs(self) -> frozenset[Need]:
+        """What a target has to be able to do for this request, beside text."""
+        found: set[Need] = set()
+        for message in self.messages:
+            if message.images:
+                found.add("images")
+            if message.tool_calls or message.role == "tool":
+                found.add("tools")
+        if self.tools and "tools" not in found:
+            found.add("tools" if self.tool_choice in (None, "none") else "forced_tools")
+        if self.json or self.json_schema is not None:
+            found.add("json")
+        if self.regex is not None or self.grammar is not None:
+            found.add("grammar")
+        return frozenset(found)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request(Asked):
+    """What a caller asks: `Asked`, and what only the walk needs.
+
+    Attributes:
+        max_output_tokens: Most tokens the answer may have. None: the target's own cap.
         label: How private the text is, as the caller says. None: as the policy's `default_label`.
         tenant: Whose request it is, where an app serves several. Empty: nobody was named.
         tags: The caller's own words for the ledger and the policy, such as ``{"team": "x"}``.
@@ -97,14 +154,7 @@ class Request:
             middle is no answer yet, and another call or target may still give one.
     """
 
-    messages: tuple[Message, ...]
     max_output_tokens: int | None = None
-    temperature: float | None = None
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
-    tools: tuple[Tool, ...] = ()
-    json: bool = False
-    json_schema: Mapping[str, Any] | None = None
     label: Label | None = None
     tenant: str = ""
     tags: Mapping[str, str] = field(default_factory=dict)
@@ -113,55 +163,28 @@ class Request:
     target: str | None = None
     whole: bool = False
 
-    @property
-    def needs(self) -> frozenset[Ability]:
-        """What a target has to be able to do for this request, beside text."""
-        return _needs(self.messages, self.tools, json=self.json or self.json_schema is not None)
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
+class Ask(Asked):
     """What one provider is given: the request as it goes to one target, once.
 
     Attributes:
         attempt_id: Unique for this call on the wire; sent along where a target takes such an id.
-        messages: The conversation, oldest first.
         max_output_tokens: Cap for this target, already resolved: never absent.
+        tenant: Whose request it is. What a provider keeps of one is never used for another.
         timeout_s: Seconds left. The drive cancels the call when they are over;
             a provider may use it to refuse at once.
     """
 
     attempt_id: str
-    messages: tuple[Message, ...]
     max_output_tokens: int
-    temperature: float | None = None
-    seed: int | None = None
-    stop: tuple[str, ...] = ()
-    tools: tuple[Tool, ...] = ()
-    json: bool = False
-    json_schema: Mapping[str, Any] | None = None
+    tenant: str = ""
     timeout_s: float | None = None
 
-    @property
-    def needs(self) -> frozenset[Ability]:
-        """As `Request.needs`."""
-        return _needs(self.messages, self.tools, json=self.json or self.json_schema is not None)
 
-
-def _needs(
-    messages: tuple[Message, ...], tools: tuple[Tool, ...], *, json: bool
-) -> frozenset[Ability]:
-    found: set[Ability] = set()
-    if tools:
-        found.add("tools")
-    if json:
-        found.add("json")
-    for message in messages:
-        if message.images:
-            found.add("images")
-        if message.tool_calls or message.role == "tool":
-            found.add("tools")
-    return frozenset(found)
+def served_by(abilities: Set[Need]) -> frozenset[Need]:
+    """Every need that a target with these abilities serves: who may call tools can be made to."""
+    return frozenset(abilities) | ({"forced_tools"} if "tools" in abilities else frozenset())
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,6 +201,24 @@ class TokenStat:
     logprob: float
     entropy: float | None = None
     margin: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TokenLogprob:
+    """One token of an answer, spelled out, as OpenAI's `logprobs` have it.
+
+    Attributes:
+        token: Its text. Bytes that are no whole character show as U+FFFD.
+        logprob: Natural log of its probability, <= 0, before temperature, penalties and guidance.
+        raw: Its bytes. None: not known.
+        top: The likeliest tokens in its place, likeliest first; the chosen one may not be among
+            them.
+    """
+
+    token: str
+    logprob: float
+    raw: bytes | None = None
+    top: tuple[TokenLogprob, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -250,6 +291,7 @@ class Chunk:
     Attributes:
         text: Whole characters only; may be empty.
         tokens: Statistics of the tokens behind `text`; empty where a target gives none.
+        logprobs: The tokens spelled out, if the ask wanted them.
         tool_calls: Calls that are complete with this chunk.
         finish: Set once, on the chunk that ends the answer.
         filtered: What a content filter cut the answer for, in the target's words; set with or
@@ -262,6 +304,7 @@ class Chunk:
 
     text: str = ""
     tokens: tuple[TokenStat, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     finish: Finish | None = None
     filtered: tuple[str, ...] = ()
@@ -282,6 +325,7 @@ class Completion:
 
     text: str
     tokens: tuple[TokenStat, ...] = ()
+    logprobs: tuple[TokenLogprob, ...] = ()
     tool_calls: tuple[ToolCall, ...] = ()
     finish: Finish | None = None
     filtered: tuple[str, ...] = ()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Literal, Protocol
 
-from ..types import Finish, Message, TokenStat
+from ..types import Finish, Message, TokenLogprob, TokenStat
 
 AT_ONCE = 4
 """Requests that are worked on by turns, unless somebody says otherwise."""
@@ -25,6 +25,8 @@ class EngineOptions:
         spinning: Whether idle threads spin; quick on an idle machine, bad manners on a busy one.
         nice: Added to the worker's niceness where the platform has one.
         at_once: Most requests that are worked on by turns; the others wait.
+        keep_bytes: Most bytes of key-value caches that are kept for prompts seen before, those in
+            use counted. 0: none are.
     """
 
     folder: str
@@ -34,6 +36,7 @@ class EngineOptions:
     spinning: bool = False
     nice: int = 0
     at_once: int = AT_ONCE
+    keep_bytes: int = 1536 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +62,42 @@ class EngineInfo:
     memory_bytes: int | None
 
 
+GuideKind = Literal["json", "regex", "lark"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guide:
+    """The form an answer is held to, token by token.
+
+    Attributes:
+        kind: ``"json"``: JSON of a JSON Schema; ``"regex"``; ``"lark"``: a grammar.
+        text: The schema as JSON, the expression, or the grammar.
+    """
+
+    kind: GuideKind
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reuse:
+    """What an engine has not had to read again, since it was loaded.
+
+    Attributes:
+        jobs: Jobs whose prompt was read.
+        hits: Those of them whose prompt began with something read before.
+        tokens_read, tokens_reused: Their prompt tokens, by whether the model had to read them.
+        kept: Prompts kept now.
+        kept_bytes: Bytes of their key-value caches.
+    """
+
+    jobs: int = 0
+    hits: int = 0
+    tokens_read: int = 0
+    tokens_reused: int = 0
+    kept: int = 0
+    kept_bytes: int = 0
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """One request to an engine.
@@ -66,9 +105,12 @@ class Job:
     Attributes:
         max_output_tokens: Cap on the answer; the engine lowers it to what the context leaves.
         temperature: None or 0: greedy.
-        seed: For sampling. None: the runtime's own.
+        seed: For sampling; the same seed draws the same text. None: different each time.
         stop: Strings that end the answer and are not part of it, also across token borders.
-        tenant: Whose request it is. None: nobody was named, which is a tenant of its own.
+        top_p, top_k, min_p, frequency_penalty, presence_penalty, logit_bias: See `sampling.py`.
+        logprobs: How many likeliest tokens to tell in each place. None: no token is spelled out.
+        guide: The form the answer is held to. None: it is free.
+        tenant: Whose it is; what is kept of one tenant's prompt is never used for another's.
     """
 
     messages: tuple[Message, ...]
@@ -76,6 +118,14 @@ class Job:
     temperature: float | None = None
     seed: int | None = None
     stop: tuple[str, ...] = ()
+    top_p: float | None = None
+    top_k: int | None = None
+    min_p: float | None = None
+    frequency_penalty: float | None = None
+    presence_penalty: float | None = None
+    logit_bias: tuple[tuple[int, float], ...] = ()
+    logprobs: int | None = None
+    guide: Guide | None = None
     tenant: str | None = None
 
 
@@ -84,11 +134,12 @@ class Step:
     """What an engine did between two looks at its mailbox.
 
     Attributes:
-        read: Prompt tokens read so far.
+        read: Prompt tokens read so far, those included that had been read before.
         text: Whole characters that are new.
         token: Statistics of the token chosen in this step. None: a step of prefill.
         finish: Set on the last step.
         reused: Prompt tokens that had been read for an earlier job.
+        spelled: The token itself, if the job asks for log-probabilities; never the end token.
     """
 
     read: int
@@ -96,6 +147,7 @@ class Step:
     token: TokenStat | None = None
     finish: Finish | None = None
     reused: int = 0
+    spelled: TokenLogprob | None = None
 
 
 class Engine(Protocol):
@@ -104,6 +156,10 @@ class Engine(Protocol):
     @property
     def info(self) -> EngineInfo:
         """What it says about itself."""
+        ...
+
+    def reuse(self) -> Reuse:
+        """What it has not had to read again."""
         ...
 
     def count_tokens(self, messages: tuple[Message, ...]) -> int:
@@ -116,6 +172,7 @@ class Engine(Protocol):
         Closing the generator frees what the job held.
 
         Raises:
-            Incapable: the prompt leaves no room for an answer within the context limit.
+            Incapable: the prompt leaves no room for an answer within the context limit, or the
+                form that is asked can't be held to.
         """
         ...

@@ -280,7 +280,9 @@ class Jobs:
             task.first_token_at = now
             self.changed = True
         task.tokens += 1
-        token = wire.Token(task.id, step.text, stat.logprob, stat.entropy, stat.margin)
+        token = wire.Token(
+            task.id, step.text, stat.logprob, stat.entropy, stat.margin, step.spelled
+        )
         if step.finish is None:
             self._post(task.owner, token)
             return
@@ -292,6 +294,7 @@ class Jobs:
             queued_s=task.started_at - task.queued_at,
             prefill_s=task.first_token_at - task.started_at,
             decode_s=now - task.first_token_at,
+            reused_tokens=step.reused,
         )
         self._drop([task])
         self.done += 1

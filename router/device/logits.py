@@ -18,11 +18,17 @@ FloatArray = npt.NDArray[np.float32]
 
 
 class RowReader:
-    """Kept for the life of a model: its two buffers have the size of the vocabulary."""
+    """Kept for the life of a model: its two buffers have the size of the vocabulary.
+
+    Attributes:
+        log_mass: Log of the sum of the exponentials of the last row: a logit less this is the
+            token's log-probability.
+    """
 
     def __init__(self) -> None:
         self._shifted = np.empty(0, np.float32)
         self._weights = np.empty(0, np.float32)
+        self.log_mass = 0.0
 
     def __call__(self, row: FloatArray, chosen: int) -> TokenStat:
         """Log-probability of `chosen`, entropy (nats) and top-2 margin of the softmax of `row`.
@@ -52,6 +58,7 @@ class RowReader:
         if math.isnan(moment):  # -inf * 0: the model masks a part of its vocabulary
             moment = float(np.dot(np.maximum(shifted, -1e4), weights))
         log_total = math.log(total)
+        self.log_mass = top + log_total
         logprob = float(shifted[chosen]) - log_total
         weights[first] = 0.0
         return TokenStat(
@@ -59,3 +66,13 @@ class RowReader:
             entropy=max(0.0, log_total - moment / total),
             margin=(1.0 - float(weights.max())) / total,
         )
+
+
+def likeliest(row: FloatArray, count: int) -> list[int]:
+    """Ids of the `count` largest logits, largest first; of equal ones the lower id first."""
+    if count < 1:
+        return []
+    count = min(count, row.size)
+    edge = np.partition(row, -count)[-count]
+    ids = np.flatnonzero(row >= edge)
+    return [int(i) for i in ids[np.argsort(-row[ids], kind="stable")][:count]]

@@ -1,11 +1,8 @@
 """The primary engine: ONNX Runtime GenAI's `Generator`, driven token by token.
 
 In goes a model folder, then jobs; out come steps. It blocks, and the runtime holds the
-interpreter's lock while it computes, so only the worker process imports this file.
-
-Log-probability, entropy and margin are of the model's raw distribution: temperature and penalties
-change what is chosen, not what is reported. The end token counts as an output token and has its
-statistics too: they say how sure the model was that it had said everything.
+interpreter's lock while it computes, so only the worker process imports this file. Several jobs may
+be under way at once, a step of one after a step of another: each has a generator of its own.
 """
 
 from __future__ import annotations
@@ -22,18 +19,23 @@ import numpy as np
 from ..errors import Incapable, Refused, Unavailable
 from ..types import Message
 from .detokenize import Detokenizer, FromPieces, FromRuntime, pieces_tell_the_text
-from .engine import EngineInfo, EngineOptions, Job, Step
+from .engine import EngineInfo, EngineOptions, Guide, Job, Reuse, Step
 from .folder import read_folder
+from .guard import Guard, Shortest
+from .kept import Held, KeptGenerators, Tokens
 from .logits import RowReader
 from .memory import resident_bytes
 from .pace import Pace
 from .prompt import PromptWriter
-from .runtime import NAME, load_model, make_generator
-from .stop import StopStrings
+from .runtime import NAME, cache_token_bytes, load_model, make_generator
+from .sampling import Sampler, Sampling
+from .schema import read_schema
 from .vocabulary import read_vocabulary
+from .writing import Tongue, Writing
 
 # They are looked for at every token.
 _MOST_STOP_CHARACTERS = 1000
+_MOST_SPELLED = 20
 _WARM_UP = Job(
     messages=(Message(role="user", content="The first request must not be the slow one. " * 6),),
     max_output_tokens=2,
@@ -52,7 +54,6 @@ class OnnxGenAI:
         self._folder = read_folder(Path(options.folder))
         self._limit = self._folder.limit(options.context_limit)
         self._pace = Pace()
-        self._read_row = RowReader()
         device, fallback = self._open(options)
         self.info = EngineInfo(
             model=self._folder.model,
@@ -63,6 +64,10 @@ class OnnxGenAI:
             load_s=time.perf_counter() - began,
             memory_bytes=resident_bytes(),
         )
+
+    def reuse(self) -> Reuse:
+        """What it has not had to read again."""
+        return self._kept.figures()
 
     def count_tokens(self, messages: tuple[Message, ...]) -> int:
         """Tokens of the prompt these messages make, template included."""
@@ -78,6 +83,7 @@ class OnnxGenAI:
             RuntimeError: The runtime failed.
         """
         _check(job)
+        sampler = Sampler(_sampling(job))
         prompt = self._prompt.ids(job.messages)
         room = self._limit - len(prompt)
         if room < 1:
@@ -87,37 +93,65 @@ class OnnxGenAI:
                 code="context_length_exceeded",
             )
         cap = min(job.max_output_tokens, room)
-        generator = make_generator(self._model, len(prompt) + cap, job.temperature, job.seed)
-        yield from self._read(generator, np.array(prompt, np.int32))
-        yield from self._answer(generator, job, len(prompt), cap)
+        guide, guard = self._hold_to(job.guide, cap)
+        held, reused = self._take(job.tenant, guide, np.array(prompt, np.int32), cap)
+        sound = False
+        try:
+            yield from self._read(held, np.array(prompt, np.int32), reused)
+            yield from Writing(
+                held.generator,
+                job,
+                self._tongue,
+                sampler,
+                prompt_tokens=len(prompt),
+                reused=reused,
+                cap=cap,
+                guard=guard,
+            ).steps()
+            sound = True
+        except GeneratorExit:  # nobody waits for the rest
+            sound = True
+            raise
+        finally:
+            (self._kept.give_back if sound else self._kept.drop)(held)
 
-    def _read(self, generator: Any, prompt: np.ndarray[Any, np.dtype[np.int32]]) -> Iterator[Step]:
-        read = 0
+    def _take(
+        self, tenant: str | None, guide: Guide | None, prompt: Tokens, cap: int
+    ) -> tuple[Held, int]:
+        try:
+            return self._kept.take(tenant, guide, prompt, len(prompt) + cap)
+        except RuntimeError as exc:
+            if guide is None or "grammar" not in str(exc):
+                raise
+            kind = Incapable if guide.kind == "json" else Refused
+            raise kind(f"the model can't be held to this form: {exc}") from exc
+
+    def _hold_to(self, guide: Guide | None, cap: int) -> tuple[Guide | None, Guard | None]:
+        """The guide as the runtime is given it, and who ends a JSON answer in time."""
+        if guide is None or guide.kind != "json":
+            return guide, None
+        if self._shortest is None:
+            raise Incapable("this model's tokens aren't known well enough to hold it to JSON")
+        form = read_schema(_parsed(guide.text), cap)
+        guard = Guard(form, self._shortest, leading_space=self._leading_space)
+        if guard.tail is None or len(guard.tail) > cap:
+            least = "more than there are" if guard.tail is None else f"{len(guard.tail):,}"
+            raise Incapable(
+                f"the shortest answer of this form has {least} tokens; it may have {cap:,}",
+                code="max_output_tokens",
+            )
+        return Guide(kind="json", text=form.as_schema()), guard
+
+    def _read(self, held: Held, prompt: Tokens, read: int) -> Iterator[Step]:
+        reused = read
         while read < len(prompt):
             size = self._pace.chunk(len(prompt) - read)
             began = time.perf_counter()
-            generator.append_tokens(prompt[read : read + size])
+            held.generator.append_tokens(prompt[read : read + size])
             self._pace.saw(size, time.perf_counter() - began)
             read += size
-            yield Step(read=read)
-
-    def _answer(self, generator: Any, job: Job, read: int, cap: int) -> Iterator[Step]:
-        detokenizer = self._detokenizer()
-        stops = StopStrings(job.stop)
-        for number in range(1, cap + 1):
-            row = np.asarray(generator.get_logits(), np.float32).ravel()  # before the choice
-            generator.generate_next_token()
-            token = int(generator.get_next_tokens()[0])
-            stat = self._read_row(row, token)
-            ended = token in self._end_tokens
-            text, stopped = ("", False) if ended else stops.feed(detokenizer.feed(token))
-            if ended or stopped:
-                yield Step(read=read, text=text + stops.flush(), token=stat, finish="stop")
-                return
-            if number == cap:
-                yield Step(read=read, text=text + stops.flush(), token=stat, finish="length")
-                return
-            yield Step(read=read, text=text, token=stat)
+            held.read = prompt[:read]
+            yield Step(read=read, reused=reused)
 
     def _open(self, options: EngineOptions) -> tuple[str, str | None]:
         """Load and warm up; give where it runs, and why not where it was asked to."""
@@ -136,7 +170,6 @@ class OnnxGenAI:
         path = self._folder.path
         try:
             self._model, self._tokenizer = load_model(path, options, accelerator)
-            self._end_tokens = frozenset(map(int, self._tokenizer.eos_token_ids))
             vocabulary = read_vocabulary(path)
             self._pieces = (
                 vocabulary.pieces if pieces_tell_the_text(vocabulary, self._encode) else None
@@ -145,10 +178,25 @@ class OnnxGenAI:
             self._prompt = PromptWriter(
                 self._render, self._encode, self._decode, vocabulary.special
             )
+            self._tongue = Tongue(
+                ends=frozenset(map(int, self._tokenizer.eos_token_ids)),
+                pieces=self._pieces,
+                decode=self._decode,
+                detokenizer=self._detokenizer,
+                read_row=RowReader(),
+            )
+            self._shortest = Shortest(self._prompt.plain, self._pieces) if self._pieces else None
+            self._kept = KeptGenerators(
+                lambda length, guide: make_generator(self._model, length, guide),
+                most_bytes=options.keep_bytes,
+                token_bytes=cache_token_bytes(path),
+                limit=self._limit,
+            )
             # A limit too low for the warm-up is the caller's wish; the first request pays then.
             with contextlib.suppress(Incapable):
                 for _ in self.run(_WARM_UP):
                     pass
+            self._kept.clear()
         except (RuntimeError, OSError, msgspec.DecodeError, Refused) as exc:
             raise Unavailable(
                 f"the model in {path} can't be loaded: {exc}. "
@@ -180,7 +228,30 @@ def _check(job: Job) -> None:
         raise Refused("there is no message to answer")
     if job.max_output_tokens < 1:
         raise Refused(f"max_output_tokens is {job.max_output_tokens}; it has to be at least 1")
-    if job.temperature is not None and not 0 <= job.temperature <= 2:
-        raise Refused(f"temperature is {job.temperature}; it has to be from 0 to 2")
+    if job.logprobs is not None and not 0 <= job.logprobs <= _MOST_SPELLED:
+        raise Refused(f"logprobs is {job.logprobs}; it has to be from 0 to {_MOST_SPELLED}")
     if sum(map(len, job.stop)) > _MOST_STOP_CHARACTERS:
         raise Refused(f"the stop strings have over {_MOST_STOP_CHARACTERS:,} characters together")
+
+
+def _sampling(job: Job) -> Sampling:
+    sampling = Sampling(
+        temperature=job.temperature,
+        top_p=job.top_p,
+        top_k=job.top_k,
+        min_p=job.min_p,
+        frequency_penalty=job.frequency_penalty,
+        presence_penalty=job.presence_penalty,
+        logit_bias=job.logit_bias,
+        seed=job.seed,
+    )
+    sampling.check()
+    return sampling
+
+
+def _parsed(schema: str) -> dict[str, Any]:
+    try:
+        found = msgspec.json.decode(schema, type=dict[str, Any])
+    except msgspec.DecodeError as exc:
+        raise Refused(f"the JSON Schema can't be read: {exc}") from exc
+    return found

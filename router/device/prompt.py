@@ -66,6 +66,10 @@ class PromptWriter:
             ids += self._encode_after(piece)
         return ids
 
+    def plain(self, text: str) -> list[int]:
+        """Ids of `text` as in the middle of an answer. Raises Refused: it can't be said so."""
+        return self._encode_after(text)
+
     def _cut(self, text: str, mark: str) -> str:
         # The runtime takes text as C strings: a NUL would silently end the prompt there.
         text = text.replace("\0", "\ufffd")

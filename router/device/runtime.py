@@ -16,7 +16,12 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime_genai as og
 
-from .engine import EngineOptions
+from .engine import EngineOptions, Guide
+from .folder import CONFIG_FILE
+
+_GUIDES = {"json": "json_schema", "regex": "regex", "lark": "lark_grammar"}
+_KEY_AND_VALUE = 2
+_FLOAT_BYTES = 4  # some builds keep halves; this is the upper bound
 
 NAME = f"onnxruntime-genai {og.__version__}"
 
@@ -55,20 +60,30 @@ def load_model(folder: Path, options: EngineOptions, accelerator: str | None) ->
     return model, og.Tokenizer(model)
 
 
-def make_generator(model: Any, max_length: int, temperature: float | None, seed: int | None) -> Any:
-    """A generator for one answer.
+def make_generator(model: Any, max_length: int, guide: Guide | None = None) -> Any:
+    """A generator that chooses the likeliest token, of those that `guide` allows.
 
     Args:
         max_length: Prompt and answer together; the key-value cache is that long from the start.
-        temperature: None or 0: the likeliest token each time. Else tokens are drawn from the whole
-            distribution at that temperature; cuts the folder's defaults would make are lifted.
-        seed: Any integer; its low 31 bits count. None: different each time.
+
+    Raises:
+        RuntimeError: The guide can't be read, in the runtime's words.
     """
     params = og.GeneratorParams(model)
-    params.set_search_options(max_length=max_length, num_beams=1, num_return_sequences=1)
-    if temperature:
-        params.set_search_options(do_sample=True, temperature=temperature, top_k=0, top_p=1.0)
-        params.set_search_options(random_seed=-1 if seed is None else seed % 2**31)
-    else:
-        params.set_search_options(do_sample=False)
+    params.set_search_options(
+        max_length=max_length, num_beams=1, num_return_sequences=1, do_sample=False
+    )
+    if guide is not None:
+        # Forced tokens go through the model like any other: each has its own row of logits.
+        params.set_guidance(_GUIDES[guide.kind], guide.text, False)
     return og.Generator(model, params)
+
+
+def cache_token_bytes(folder: Path) -> int | None:
+    """Bytes of key-value cache that a token takes, at most. None: the folder doesn't say."""
+    try:
+        decoder = json.loads((folder / CONFIG_FILE).read_bytes())["model"]["decoder"]
+        heads = decoder["num_key_value_heads"] * decoder["head_size"]
+        return int(decoder["num_hidden_layers"] * heads * _KEY_AND_VALUE * _FLOAT_BYTES)
+    except (OSError, ValueError, KeyError, TypeError):
+        return None

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from ..clock import Clock
 from ..errors import HopError, Unavailable
 from . import wire
-from .engine import Engine
+from .engine import Engine, Reuse
 from .idle import GOODBYE, Idle
 from .jobs import Jobs, failed
 from .learned import Kept, Learned
@@ -235,6 +235,7 @@ class Serving:
             memory_bytes=self._weigh(),
             active=len(jobs.running),
             turned_away=jobs.turned_away,
+            reuse=Reuse() if isinstance(self._engine, HopError) else self._engine.reuse(),
         )
 
     def _gone(self, client: Client) -> None:

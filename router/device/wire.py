@@ -12,8 +12,8 @@ from typing import TypeVar
 
 import msgspec
 
-from ..types import Finish, Message
-from .engine import EngineInfo, Job
+from ..types import Finish, Message, TokenLogprob
+from .engine import EngineInfo, Job, Reuse
 from .predict import Outlook
 
 VERSION = 3
@@ -96,6 +96,7 @@ class Token(_Frame, frozen=True, tag="token"):
     Attributes:
         text: Whole characters that are new; may be empty.
         logprob, entropy, margin: As in `TokenStat`.
+        spelled: The token itself, if the job asks for log-probabilities; never the end token.
     """
 
     id: int
@@ -103,6 +104,7 @@ class Token(_Frame, frozen=True, tag="token"):
     logprob: float
     entropy: float | None
     margin: float | None
+    spelled: TokenLogprob | None = None
 
 
 class Done(_Frame, frozen=True, tag="done"):
@@ -114,6 +116,7 @@ class Done(_Frame, frozen=True, tag="done"):
         queued_s: Seconds spent waiting for other jobs.
         prefill_s: Seconds from the job's start to its first token.
         decode_s: Seconds from the first token to the last.
+        reused_tokens: Those of `input_tokens` that had been read for an earlier job.
     """
 
     id: int
@@ -123,6 +126,7 @@ class Done(_Frame, frozen=True, tag="done"):
     queued_s: float
     prefill_s: float
     decode_s: float
+    reused_tokens: int = 0
 
 
 class Failed(_Frame, frozen=True, tag="failed"):
@@ -160,6 +164,7 @@ class Healthy(_Frame, frozen=True, tag="healthy"):
         active: Jobs that are being worked on by turns.
         turned_away: Jobs that were told at once that they would be too late, or that there is no
             room in line.
+        reuse: What had not to be read again.
     """
 
     id: int
@@ -172,6 +177,7 @@ class Healthy(_Frame, frozen=True, tag="healthy"):
     memory_bytes: int | None
     active: int = 0
     turned_away: int = 0
+    reuse: Reuse = Reuse()
 
 
 class Ahead(_Frame, frozen=True, tag="ahead"):

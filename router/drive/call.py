@@ -12,7 +12,17 @@ from ..clock import Clock, Deadline
 from ..errors import BadWire, HopError, TimedOut
 from ..hops import Attempt
 from ..limit import Limit
-from ..types import Ask, Chunk, Completion, Finish, TokenStat, ToolCall, Transit, Usage
+from ..types import (
+    Ask,
+    Chunk,
+    Completion,
+    Finish,
+    TokenLogprob,
+    TokenStat,
+    ToolCall,
+    Transit,
+    Usage,
+)
 from .estimate import estimate
 from .ids import new_id
 from .live import Live
@@ -39,6 +49,7 @@ class Reading:
     last: float | None = None
     text: list[str] = field(default_factory=list)
     tokens: list[TokenStat] = field(default_factory=list)
+    logprobs: list[TokenLogprob] = field(default_factory=list)
     tool_calls: list[ToolCall] = field(default_factory=list)
     finish: Finish | None = None
     filtered: tuple[str, ...] = ()
@@ -55,6 +66,7 @@ class Reading:
             self.last = now
             self.text.append(chunk.text)
             self.tokens.extend(chunk.tokens)
+            self.logprobs.extend(chunk.logprobs)
             self.tool_calls.extend(chunk.tool_calls)
         if chunk.tool_calls or chunk.text.strip():
             self.says_something = True
@@ -70,6 +82,7 @@ class Reading:
         return Completion(
             text="".join(self.text),
             tokens=tuple(self.tokens),
+            logprobs=tuple(self.logprobs),
             tool_calls=tuple(self.tool_calls),
             finish=self.finish,
             filtered=self.filtered,

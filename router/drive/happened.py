@@ -106,6 +106,7 @@ def as_chunk(draft: Completion) -> Chunk:
     return Chunk(
         text=draft.text,
         tokens=draft.tokens,
+        logprobs=draft.logprobs,
         tool_calls=draft.tool_calls,
         finish=draft.finish,
         filtered=draft.filtered,

@@ -11,7 +11,7 @@ from typing import Protocol
 from ..hops import Attempt
 from ..money import EXACT
 from ..providers.base import Provider, Target
-from ..types import Ability, Usage
+from ..types import Need, Usage, served_by
 from .way import Way
 
 
@@ -88,10 +88,10 @@ class Live:
         return self.unknown_price and self.meter.price is None
 
     @property
-    def abilities(self) -> frozenset[Ability]:
+    def abilities(self) -> frozenset[Need]:
         """What it can do beside text."""
-        found: frozenset[Ability] = getattr(self.provider, "abilities", frozenset())
-        return found
+        found: frozenset[Need] = getattr(self.provider, "abilities", frozenset())
+        return served_by(found)
 
 
 @dataclass(frozen=True, slots=True)

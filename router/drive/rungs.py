@@ -9,15 +9,17 @@ from ..ladder import Rung
 from ..policy.rules import Policy
 from ..signals import prompt_bound
 from ..signals.size import PromptSize
-from ..types import Ability, Ask, Message, Request
+from ..types import Ask, Message, Need, Request
 from .live import Live
 from .outgoing import outgoing_bound
 from .senses import Senses
 
-_TAKES_NO: dict[Ability, str] = {
+_TAKES_NO: dict[Need, str] = {
     "images": "it takes no images",
     "tools": "it can't call tools",
+    "forced_tools": "it can't be made to call a tool",
     "json": "it can't be held to JSON",
+    "grammar": "it can't be held to a grammar",
 }
 
 
@@ -97,7 +99,7 @@ def cap(live: Live, request: Request) -> int:
 
 def _unable(
     live: Live,
-    needs: frozenset[Ability],
+    needs: frozenset[Need],
     senses: Senses,
     prompt: PromptSize,
     deadline_s: float | None,

@@ -194,6 +194,17 @@ class UnderWay:
             tools=request.tools,
             json=request.json,
             json_schema=request.json_schema,
+            top_p=request.top_p,
+            top_k=request.top_k,
+            min_p=request.min_p,
+            frequency_penalty=request.frequency_penalty,
+            presence_penalty=request.presence_penalty,
+            logit_bias=request.logit_bias,
+            logprobs=request.logprobs,
+            tool_choice=request.tool_choice,
+            regex=request.regex,
+            grammar=request.grammar,
+            tenant=request.tenant,
         )
 
     def _attached(self) -> str | None:

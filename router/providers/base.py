@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
 from ..errors import Incapable
-from ..types import Ability, Ask, Chunk
+from ..types import Ability, Ask, Chunk, Need, served_by
 
 Transport = Literal["sdk", "lean"]
 JsonFormat = Literal["json_object", "json_schema"]
@@ -95,15 +95,28 @@ class Dialect:
     successors: str | None = None
 
 
-def honours(ask: Ask, abilities: Set[Ability]) -> None:
+def honours(ask: Ask, abilities: Set[Need]) -> None:
     """Let an ask pass that needs no more than text and `abilities`.
 
     Raises: Incapable for any other: nothing of an ask is silently dropped.
     """
-    missing = sorted(ask.needs - abilities)
+    missing = sorted(ask.needs - served_by(abilities))
     if missing:
         takes = ", ".join(("text", *sorted(abilities))) if abilities else "text only"
         raise Incapable(f"it takes {takes}; this needs: {', '.join(missing)}", reached=False)
+
+
+def no_field(ask: Ask, *names: str) -> None:
+    """Refuse an ask that wishes what a wire has no field for.
+
+    Args:
+        names: Fields of `Ask` that are empty unless they are wished for.
+
+    Raises: Incapable: nothing of an ask is silently dropped.
+    """
+    missing = [name for name in names if getattr(ask, name) not in (None, {})]
+    if missing:
+        raise Incapable(f"it has no way to be told: {', '.join(missing)}", reached=False)
 
 
 def text_only(ask: Ask) -> None:
@@ -114,7 +127,7 @@ def text_only(ask: Ask) -> None:
 class Provider(Protocol):
     """A place that can answer. Two methods; the second is housekeeping.
 
-    One that takes more than text says so by `abilities`, a set of `Ability`; without it none of
+    One that takes more than text says so by `abilities`, a set of `Need`; without it none of
     them is asked of it. One for which nothing leaves this machine says so by `here`, a bool. One
     that needs a network says so by `address`, host and port of its connections; without it, or
     with None, it needs none. One that can be looked at is a `Checkable` too; see `check.py`.

@@ -2,7 +2,7 @@
 
 `target.model` is a model of the store or a folder with a `genai_config.json`. Nothing is loaded
 before the first request. Options, all optional: ``at_once``, ``threads``, ``spinning``,
-``accelerator``, ``context_limit``, ``nice``, see `EngineOptions`; ``memory_limit``,
+``accelerator``, ``context_limit``, ``nice``, ``keep_mb``, see `EngineOptions`; ``memory_limit``,
 ``idle_unload_s``, see `Limits`.
 """
 
@@ -20,16 +20,17 @@ from typing import Any
 
 from ..clock import SystemClock
 from ..device import wire
-from ..device.engine import AT_ONCE, EngineInfo, EngineOptions, Job
+from ..device.engine import AT_ONCE, EngineInfo, EngineOptions
 from ..device.expected import Expected, tenant_mark
 from ..device.folder import ModelFolder, read_folder
 from ..device.link import DeviceLink
 from ..device.predict import Forecast
 from ..device.serving import Limits
 from ..errors import ConfigError, ModelError, Unavailable
-from ..types import Ask, Chunk, Message, TokenStat, Usage
-from .base import Provider, Target, text_only
+from ..types import Ask, Chunk, Message, Need, TokenStat, Usage
+from .base import Provider, Target
 from .check import Check
+from .device_job import ABLE, as_job, forces_a_call, read_call
 from .options import check_options, flag
 
 _OPTIONS = (
@@ -37,6 +38,7 @@ _OPTIONS = (
     "at_once",
     "context_limit",
     "idle_unload_s",
+    "keep_mb",
     "memory_limit",
     "nice",
     "spinning",
@@ -44,6 +46,7 @@ _OPTIONS = (
 )
 _BYTES = {"MB": 10**6, "GB": 10**9, "MiB": 2**20, "GiB": 2**30}
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(MB|GB|MiB|GiB)")
+_MB = 1 << 20
 _NICEST = 19
 _MOST_AT_ONCE = 64
 
@@ -67,6 +70,9 @@ def build(target: Target) -> Provider:
         nice=_whole(target, "nice", at_least=0, at_most=_NICEST) or 0,
         at_once=_whole(target, "at_once", at_least=1, at_most=_MOST_AT_ONCE) or AT_ONCE,
     )
+    keep_mb = _whole(target, "keep_mb", at_least=0)
+    if keep_mb is not None:
+        options = replace(options, keep_bytes=keep_mb * _MB)
     limits = Limits(idle_s=_seconds(target, "idle_unload_s"), memory_bytes=_size(target))
     return Device(target, options, limits)
 
@@ -75,6 +81,7 @@ class Device:
     """Answers with the model of one worker. See `Provider`."""
 
     here = True
+    abilities: frozenset[Need] = ABLE
 
     def __init__(
         self, target: Target, options: EngineOptions, limits: Limits | None = None
@@ -115,22 +122,33 @@ class Device:
                 `NotSent` when the answer can't be whole within `timeout_s`, or too many wait;
                 `Incapable` when the prompt is too long; `Refused` when the ask is wrong.
         """
+        job = as_job(ask)
+        forced = forces_a_call(ask)
         clock = SystemClock()
         began = clock.now()
         link = await self._linked()
         self._info = await link.start()
         model = self._info.model
         left_s = None if ask.timeout_s is None else ask.timeout_s - (clock.now() - began)
-        async with aclosing(link.run(_job(ask), left_s)) as replies:
+        said: list[str] = []
+        async with aclosing(link.run(job, left_s)) as replies:
             async for reply in replies:
                 if isinstance(reply, wire.Token):
-                    stat = TokenStat(reply.logprob, reply.entropy, reply.margin)
-                    yield Chunk(text=reply.text, tokens=(stat,), model=model)
-                else:
-                    usage = Usage(
-                        input_tokens=reply.input_tokens, output_tokens=reply.output_tokens
+                    said.append(reply.text if forced else "")
+                    yield Chunk(
+                        text="" if forced else reply.text,
+                        tokens=(TokenStat(reply.logprob, reply.entropy, reply.margin),),
+                        logprobs=() if reply.spelled is None else (reply.spelled,),
+                        model=model,
                     )
-                    yield Chunk(finish=reply.finish, usage=usage, model=model)
+                else:
+                    calls = read_call("".join(said), reply.finish, ask) if forced else ()
+                    yield Chunk(
+                        tool_calls=calls,
+                        finish="tool_calls" if calls else reply.finish,
+                        usage=_usage(reply),
+                        model=model,
+                    )
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int | None:
         """Tokens of the prompt these messages make. None: not known, as no worker is up."""
@@ -206,14 +224,11 @@ class Device:
         return link
 
 
-def _job(ask: Ask) -> Job:
-    text_only(ask)
-    return Job(
-        messages=ask.messages,
-        max_output_tokens=ask.max_output_tokens,
-        temperature=ask.temperature,
-        seed=ask.seed,
-        stop=ask.stop,
+def _usage(done: wire.Done) -> Usage:
+    return Usage(
+        input_tokens=done.input_tokens,
+        output_tokens=done.output_tokens,
+        cached_input_tokens=done.reused_tokens,
     )
 
 

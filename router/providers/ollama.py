@@ -87,7 +87,7 @@ class Ollama:
             async with self._send("POST", "/api/chat", headers, body, deadline) as answer:
                 await self._check(answer)
                 yield Chunk(transit=answer.transit)
-                async with aclosing(self._read(answer)) as chunks:
+                async with aclosing(self._read(answer, ask.logprobs)) as chunks:
                     async for chunk in chunks:
                         yield chunk
         except HopError as error:
@@ -107,11 +107,11 @@ class Ollama:
         """Close the connections. Calls after this one fail."""
         await self._caller.aclose()
 
-    async def _read(self, answer: Answer) -> AsyncGenerator[Chunk, None]:
+    async def _read(self, answer: Answer, spell: int | None) -> AsyncGenerator[Chunk, None]:
         """The chunks of an answer that began well."""
         from .ollama_chunks import LineReader, Lines
 
-        lines, reader = Lines(), LineReader(self._target.model)
+        lines, reader = Lines(), LineReader(self._target.model, spell)
         ended = False
         while not (ended or reader.done):
             piece = await answer.read()

@@ -15,6 +15,7 @@ import msgspec
 
 from ..errors import Incapable, Refused, TimedOut
 from ..types import Ask, Message, Tool
+from .base import no_field
 from .ollama_options import OllamaOptions
 
 _ALTERNATIVES = 2  # the fewest that show a margin
@@ -42,6 +43,7 @@ def chat_body(ask: Ask, model: str, options: OllamaOptions) -> bytes:
         settings["seed"] = ask.seed
     if ask.stop:
         settings["stop"] = list(ask.stop)
+    settings |= _wishes(ask, options)
     body: dict[str, Any] = {
         "model": model,
         "messages": list(_messages(ask)),
@@ -57,12 +59,24 @@ def chat_body(ask: Ask, model: str, options: OllamaOptions) -> bytes:
     elif ask.json:
         body["format"] = "json"
     if options.logprobs:
-        body |= {"logprobs": True, "top_logprobs": _ALTERNATIVES}
+        body |= {"logprobs": True, "top_logprobs": max(_ALTERNATIVES, ask.logprobs or 0)}
     if options.think is not None:
         body["think"] = options.think
     if options.keep_alive is not None:
         body["keep_alive"] = options.keep_alive
     return _encoded(body)
+
+
+def _wishes(ask: Ask, options: OllamaOptions) -> dict[str, Any]:
+    """Settings for what is wished of the choice of tokens.
+
+    Raises: Incapable for what Ollama has no field for.
+    """
+    no_field(ask, "logit_bias", "tool_choice", "regex", "grammar")
+    if ask.logprobs is not None and not options.logprobs:
+        raise Incapable("it isn't asked for log-probabilities (`logprobs`)", reached=False)
+    names = ("top_p", "top_k", "min_p", "frequency_penalty", "presence_penalty")
+    return {name: value for name in names if (value := getattr(ask, name)) is not None}
 
 
 def most_tokens(ask: Ask) -> int:

@@ -17,7 +17,7 @@ from ..redaction import redact
 from ..types import Chunk, Finish, ToolCall, Usage
 from .ollama_errors import line_error
 from .sse import MAX_LINE_BYTES, MAX_TOTAL_BYTES
-from .token_stats import Token, token_stats
+from .token_stats import Token, spelled, token_stats
 
 MAX_CALLS = 128
 
@@ -108,8 +108,14 @@ class LineReader:
             so on the server itself.
     """
 
-    def __init__(self, model: str) -> None:
-        """`model`: as asked for; errors that are about it name it."""
+    def __init__(self, model: str, spell: int | None = None) -> None:
+        """Ready for the first line.
+
+        Args:
+            model: As asked for; errors that are about it name it.
+            spell: How many likeliest tokens to hand on with each one. None: no tokens.
+        """
+        self._spell = spell
         self.done = False
         self.remote_host: str | None = None
         self._asked = model
@@ -135,9 +141,11 @@ class LineReader:
         message = said.message or _Message()
         text, thought = message.content or "", message.thinking
         self._any_output = self._any_output or bool(text or thought or message.tool_calls)
+        told = (said.logprobs or ()) if text and not thought else ()
         chunk = Chunk(
             text=text,
-            tokens=token_stats(said.logprobs or ()) if text and not thought else (),
+            tokens=token_stats(told),
+            logprobs=spelled(told, self._spell),
             tool_calls=self._called(message.tool_calls or ()),
             finish=self._finish(said),
             usage=_usage(said, any_output=self._any_output) if said.done else None,

@@ -12,7 +12,7 @@ from typing import Any
 
 from ..errors import Incapable, Refused, TimedOut
 from ..types import Ask, Message, Tool
-from .base import Dialect, Target, honours
+from .base import Dialect, Target, honours, no_field
 from .options import flag
 
 _ALTERNATIVES = 2  # the fewest that show a margin
@@ -52,15 +52,42 @@ def request_body(ask: Ask, target: Target, dialect: Dialect) -> dict[str, Any]:
         ) from exc
     if dialect.usage_in_stream:
         body["stream_options"] = {"include_usage": True}
-    if flag(target, "logprobs"):
-        body |= {"logprobs": True, "top_logprobs": _ALTERNATIVES}
+    if flag(target, "logprobs") or ask.logprobs is not None:
+        _check_logprobs(ask, dialect)
+        alternatives = max(ask.logprobs or 0, _ALTERNATIVES if flag(target, "logprobs") else 0)
+        body |= {"logprobs": True, "top_logprobs": alternatives}
     if ask.temperature is not None:
         body["temperature"] = ask.temperature
     if ask.seed is not None:
         body["seed"] = ask.seed
     if ask.stop:
         body["stop"] = list(ask.stop)
+    return body | _wishes(ask)
+
+
+def _wishes(ask: Ask) -> dict[str, Any]:
+    """Fields for what is wished of the choice of tokens and tools.
+
+    Raises: Incapable for what this wire has no field for.
+    """
+    no_field(ask, "top_k", "min_p", "regex", "grammar")
+    body: dict[str, Any] = {
+        name: value
+        for name in ("top_p", "frequency_penalty", "presence_penalty")
+        if (value := getattr(ask, name)) is not None
+    }
+    if ask.logit_bias:
+        body["logit_bias"] = {str(token): bias for token, bias in ask.logit_bias.items()}
+    if ask.tool_choice in ("none", "required"):
+        body["tool_choice"] = ask.tool_choice
+    elif ask.tool_choice is not None:
+        body["tool_choice"] = {"type": "function", "function": {"name": ask.tool_choice}}
     return body
+
+
+def _check_logprobs(ask: Ask, dialect: Dialect) -> None:
+    if ask.logprobs is not None and not dialect.logprobs:
+        raise Incapable("it tells no log-probabilities", reached=False)
 
 
 def _check_images(ask: Ask, dialect: Dialect) -> None:

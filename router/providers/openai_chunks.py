@@ -15,11 +15,11 @@ import msgspec
 
 from ..errors import BadWire, HopError
 from ..redaction import redact
-from ..types import Chunk, Finish, TokenStat, ToolCall, Usage
+from ..types import Chunk, Finish, TokenLogprob, TokenStat, ToolCall, Usage
 from .openai_calls import CallPiece, Calls, Function
 from .openai_errors import read_fault, stopped_for, stream_error
 from .sse import Event
-from .token_stats import Token, token_stats
+from .token_stats import Token, spelled, token_stats
 
 T = TypeVar("T")
 
@@ -70,6 +70,7 @@ class _Came:
 
     text: list[str] = field(default_factory=list)
     tokens: list[TokenStat] = field(default_factory=list)
+    logprobs: list[TokenLogprob] = field(default_factory=list)
     calls: tuple[ToolCall, ...] = ()
     finish: Finish | None = None
     filtered: tuple[str, ...] = ()
@@ -84,6 +85,7 @@ class _Came:
         return Chunk(
             text=text,
             tokens=tuple(self.tokens),
+            logprobs=tuple(self.logprobs),
             tool_calls=self.calls,
             finish=self.finish,
             filtered=self.filtered,
@@ -100,8 +102,14 @@ class ChunkReader:
         done: The end mark has come: there is nothing more to read.
     """
 
-    def __init__(self, request_id: str | None = None) -> None:
-        """`request_id`: from the answer's headers; None: the body's own id is taken."""
+    def __init__(self, request_id: str | None = None, spell: int | None = None) -> None:
+        """Ready for the first event.
+
+        Args:
+            request_id: From the answer's headers; None: the body's own id is taken.
+            spell: How many likeliest tokens to hand on with each one. None: no tokens.
+        """
+        self._spell = spell
         self.finished = False
         self.done = False
         self._request_id = request_id
@@ -176,7 +184,9 @@ class ChunkReader:
             if (delta.tool_calls or delta.function_call) and not self.finished:
                 self._collect(delta)
         if choice.logprobs is not None:
-            came.tokens += _tokens(choice.logprobs)
+            told = _tokens(choice.logprobs)
+            came.tokens += token_stats(told)
+            came.logprobs += spelled(told, self._spell)
         if choice.finish_reason and not self.finished:
             came.finish, came.calls = self._ending(choice.finish_reason)
             self.finished = True
@@ -243,8 +253,8 @@ class ChunkReader:
             self._named_request = came.request_id is not None
 
 
-def _tokens(logprobs: _Logprobs) -> tuple[TokenStat, ...]:
-    return token_stats([*(logprobs.content or ()), *(logprobs.refusal or ())])
+def _tokens(logprobs: _Logprobs) -> tuple[Token, ...]:
+    return (*(logprobs.content or ()), *(logprobs.refusal or ()))
 
 
 def _decode(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:

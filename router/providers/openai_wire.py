@@ -111,7 +111,7 @@ class OpenAIWire:
                 if not _is_stream(answer):
                     await self._refuse(answer)
                 yield Chunk(transit=answer.transit)
-                events, parser, ended = self._reader(answer), Parser(), False
+                events, parser, ended = self._reader(answer, ask.logprobs), Parser(), False
                 while not (ended or events.done):
                     try:
                         piece = await answer.read()
@@ -157,13 +157,12 @@ class OpenAIWire:
         """The answer to one body; for services where more than one exchange leads to it."""
         return self._caller.call(lambda way: self._post(way, body, headers), deadline)
 
-    def _reader(self, answer: Answer) -> ChunkReader:
+    def _reader(self, answer: Answer, spell: int | None) -> ChunkReader:
         from .openai_chunks import ChunkReader
 
         headers = answer.headers
-        return ChunkReader(
-            next((headers[name] for name in _REQUEST_ID_HEADERS if name in headers), None)
-        )
+        told = (headers[name] for name in _REQUEST_ID_HEADERS if name in headers)
+        return ChunkReader(next(told, None), spell)
 
     async def _refuse(self, answer: Answer) -> NoReturn:
         """Raise what an answer that is no stream stands for."""

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import msgspec
 
-from ..types import TokenStat
+from ..types import TokenLogprob, TokenStat
 
 
 class Alternative(msgspec.Struct):
     """One of the likeliest tokens in a place."""
 
     logprob: float | None = None
+    token: Any = ""
+    bytes: Any = None
 
 
 class Token(msgspec.Struct):
@@ -25,6 +28,8 @@ class Token(msgspec.Struct):
 
     logprob: float | None = None
     top_logprobs: list[Alternative] | None = None
+    token: Any = ""
+    bytes: Any = None
 
 
 def token_stats(tokens: Iterable[Token]) -> tuple[TokenStat, ...]:
@@ -38,6 +43,27 @@ def token_stats(tokens: Iterable[Token]) -> tuple[TokenStat, ...]:
         for token in tokens
         if token.logprob is not None
     )
+
+
+def spelled(tokens: Iterable[Token], most: int | None) -> tuple[TokenLogprob, ...]:
+    """The tokens themselves, each with at most `most` likeliest; None: they weren't asked for."""
+    if most is None:
+        return ()
+    return tuple(
+        _spelled(token, tuple(_spelled(one) for one in (token.top_logprobs or ())[:most]))
+        for token in tokens
+        if token.logprob is not None
+    )
+
+
+def _spelled(one: Token | Alternative, top: tuple[TokenLogprob, ...] = ()) -> TokenLogprob:
+    logprob = -math.inf if one.logprob is None else min(one.logprob, 0.0)
+    try:
+        known = bytes(one.bytes) if isinstance(one.bytes, list) else None
+    except (TypeError, ValueError):  # a list of something else
+        known = None
+    text = one.token if isinstance(one.token, str) else ""
+    return TokenLogprob(token=text, logprob=logprob, raw=known, top=top)
 
 
 def margin(alternatives: list[Alternative] | None) -> float | None:

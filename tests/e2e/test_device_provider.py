@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import tempfile
-from contextlib import aclosing
+from contextlib import aclosing, asynccontextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -14,7 +16,7 @@ from support.tiny_phi3 import build_tiny_phi3
 from router import providers
 from router.errors import ConfigError, Incapable, NotSent, Unavailable
 from router.providers.base import Target
-from router.types import Ask, Message
+from router.types import Ask, Message, Tool
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +46,15 @@ def ask(text="Tell me.", tokens=12, **rest):
         max_output_tokens=tokens,
         **rest,
     )
+
+
+@asynccontextmanager
+async def open_device(model):
+    provider = device(model, threads=1)
+    try:
+        yield provider
+    finally:
+        await provider.aclose()
 
 
 async def collect(provider, wanted):
@@ -160,3 +171,55 @@ def test_a_wrong_option_is_named_when_the_config_is_read(options, field, said):
     with pytest.raises(ConfigError, match=said) as caught:
         device("smollm2-135m", **options)
     assert caught.value.field == f"targets.home.options.{field}"
+
+
+@in_loop
+async def test_json_is_held_to_and_tokens_are_spelled_out(tiny):
+    schema = {
+        "type": "object",
+        "properties": {"name": {"type": "string"}, "age": {"type": "integer"}},
+        "required": ["name", "age"],
+    }
+    async with open_device(tiny) as provider:
+        wanted = replace(ask(tokens=30), json=True, json_schema=schema, logprobs=2)
+        chunks = await collect(provider, wanted)
+
+    assert set(json.loads("".join(chunk.text for chunk in chunks))) == {"name", "age"}
+    told = [token for chunk in chunks for token in chunk.logprobs]
+    assert told
+    assert all(len(token.top) == 2 for token in told)
+
+
+@in_loop
+async def test_a_forced_tool_is_called_with_arguments_of_its_schema(tiny):
+    tool = Tool(
+        name="look",
+        parameters={
+            "type": "object",
+            "properties": {"page": {"enum": [1, 2]}},
+            "required": ["page"],
+        },
+    )
+    async with open_device(tiny) as provider:
+        chunks = await collect(
+            provider,
+            replace(ask(tokens=60), tools=(tool,), tool_choice="required", temperature=1.0, seed=1),
+        )
+
+    assert "".join(chunk.text for chunk in chunks) == ""
+    (call,) = [call for chunk in chunks for call in chunk.tool_calls]
+    assert call.name == "look"
+    assert json.loads(call.arguments)["page"] in (1, 2)
+    assert chunks[-1].finish == "tool_calls"
+
+
+@in_loop
+async def test_what_was_read_before_is_told_as_cached(tiny):
+    async with open_device(tiny) as provider:
+        first = (await collect(provider, ask(tokens=3)))[-1].usage
+        again = (await collect(provider, ask(tokens=3)))[-1].usage
+        health = await provider.health()
+
+    assert first.cached_input_tokens == 0
+    assert again.cached_input_tokens == again.input_tokens - 2
+    assert health.reuse.hits == 1

@@ -13,6 +13,7 @@ from support.byte_level import build_byte_level
 from router.device.engine import EngineOptions, Job
 from router.device.onnx_genai import OnnxGenAI
 from router.device.runtime import make_generator
+from router.device.sampling import Sampler, Sampling
 from router.errors import Incapable, Refused, Unavailable
 from router.types import Message
 
@@ -64,13 +65,15 @@ def test_the_statistics_are_those_of_the_raw_row_in_float64(engine):
     wanted = job(temperature=0.9, seed=5)
     stats = tokens(run(engine, wanted)[1])
     prompt = np.array(engine._prompt.ids(wanted.messages), np.int32)
-    generator = make_generator(engine._model, len(prompt) + 40, 0.9, 5)
+    generator = make_generator(engine._model, len(prompt) + 40)
     generator.append_tokens(prompt)
 
+    draw = Sampler(Sampling(temperature=0.9, seed=5))
     for stat in stats:
-        row = generator.get_logits().ravel().astype(np.float64)
-        generator.generate_next_token()
-        chosen = int(generator.get_next_tokens()[0])
+        raw = generator.get_logits().ravel()
+        chosen = int(draw.scores(raw).argmax())
+        generator.append_tokens(np.array([chosen], np.int32))
+        row = raw.astype(np.float64)
         logprobs = row - row.max() - np.log(np.exp(row - row.max()).sum())
         second, first = np.sort(np.exp(logprobs))[-2:]
         assert stat.logprob == pytest.approx(logprobs[chosen], abs=1e-5)
@@ -114,7 +117,7 @@ def test_a_limit_below_the_warm_up_is_still_served(tiny):
 def test_a_long_prompt_read_in_chunks_is_read_as_if_at_once(engine):
     wanted = job("The sea and the dog. " * 80, tokens=30)
     prompt = np.array(engine._prompt.ids(wanted.messages), np.int32)
-    generator = make_generator(engine._model, len(prompt) + 30, None, None)
+    generator = make_generator(engine._model, len(prompt) + 30)
     generator.append_tokens(prompt)
     expected = engine._detokenizer()
     text = ""
@@ -147,7 +150,7 @@ def test_a_stop_string_ends_the_answer_and_is_no_part_of_it(engine):
 
 
 def test_an_end_token_ends_the_answer_and_has_its_statistics(engine, tiny, tmp_path):
-    generator = make_generator(engine._model, 500, None, None)
+    generator = make_generator(engine._model, 500)
     generator.append_tokens(np.array(engine._prompt.ids(job().messages), np.int32))
     chosen = []
     for _ in range(10):

@@ -13,7 +13,7 @@ import pytest
 
 from router.clock import ManualClock
 from router.device import wire
-from router.device.engine import EngineInfo, Job, Step
+from router.device.engine import EngineInfo, Job, Reuse, Step
 from router.device.idle import GOODBYE, Idle
 from router.device.meeting import listen
 from router.device.place import Place
@@ -47,6 +47,9 @@ class Slow:
 
     def count_tokens(self, messages: tuple[Message, ...]) -> int:
         return 1
+
+    def reuse(self) -> Reuse:
+        return Reuse()
 
     def run(self, job: Job) -> Iterator[Step]:
         for _ in range(3):

@@ -43,7 +43,7 @@ class Reference:
 
     def rows(self, prompt: list[int], then: list[int], most: int = 512) -> list[Array]:
         """Logits after the prompt, read in chunks of 64, and after each token then."""
-        generator = make_generator(self._model, most, None, None)
+        generator = make_generator(self._model, most)
         for at in range(0, len(prompt), 64):
             generator.append_tokens(np.array(prompt[at : at + 64], np.int32))
         found = [np.array(generator.get_logits(), np.float32).ravel()]

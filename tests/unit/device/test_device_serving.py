@@ -12,7 +12,7 @@ import pytest
 
 from router.clock import ManualClock
 from router.device import wire
-from router.device.engine import EngineInfo, Job, Step
+from router.device.engine import EngineInfo, Job, Reuse, Step
 from router.device.meeting import listen, read_card
 from router.device.place import Place
 from router.device.serving import Limits, Serving
@@ -40,6 +40,9 @@ class Scripted:
     def __init__(self):
         self.closed = 0
         self.steps = 0
+
+    def reuse(self):
+        return Reuse(jobs=3)
 
     def count_tokens(self, messages):
         return len(messages[0].content.split())
