@@ -38,7 +38,7 @@ LIMITS = {
     "decode_over_bare": 0.97,
     "four_over_llama_source": 0.95,
     "second_over_first": 0.15,
-    "decode_ratio": 0.95,
+    "decode_ratio": 0.97,
     "first_token_ms": 15.0,
     "loop_gap_ms": 25.0,
 }
