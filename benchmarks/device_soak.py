@@ -20,7 +20,7 @@ import statistics
 import sys
 import time
 from contextlib import aclosing
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
 
 import psutil
@@ -80,13 +80,22 @@ def _arguments() -> argparse.Namespace:
     made.add_argument("--requests", type=int, default=10_000)
     made.add_argument("--warm-up", type=int, help="requests of it; a tenth, if not said")
     made.add_argument("--tokens", type=int, default=6, help="of each answer, at most")
+    made.add_argument("--keep-mb", type=int, default=64, help="for prompts that are kept")
     made.add_argument("--threads", type=int, default=1, help="inside one operator")
     made.add_argument("--seed", type=int, default=0)
     return made.parse_args()
 
 
-async def _soak(args: argparse.Namespace, folder: str) -> dict[str, Any]:
+def _options(args: argparse.Namespace, folder: str) -> EngineOptions:
+    """What an engine keeps of prompts is bounded; here so low that it is full after the warm-up."""
+    bounds = {"keep_bytes": args.keep_mb << 20}
+    known = {field.name for field in fields(EngineOptions)}  # an engine may keep nothing at all
     options = EngineOptions(folder=folder, threads=args.threads, context_limit=CONTEXT)
+    return replace(options, **{name: value for name, value in bounds.items() if name in known})
+
+
+async def _soak(args: argparse.Namespace, folder: str) -> dict[str, Any]:
+    options = _options(args, folder)
     links = [DeviceLink(options) for _ in range(CLIENTS)]
     shared: set[str] = set()
     counts = dict.fromkeys(KINDS, 0)
