@@ -2,116 +2,97 @@
 
 Run as a process of its own, with the engine's options as JSON. It has the device's session options,
 reads a prompt in chunks of 64 tokens, as anything that can be cancelled has to, and does nothing
-else: a job a line comes in, a result a line goes out.
+else: a job a line comes in, a result a line goes out. Several at once are generators that take
+turns, token by token, on one model.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
+
+from peer import Child, run_of
 
 from router.device.engine import EngineOptions
 
 CHUNK = 64
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Run:
-    """One answer.
-
-    Attributes:
-        ttft_s: From asking to the first token.
-        tokens_per_s: Of the tokens after the first.
-    """
-
-    ttft_s: float
-    tokens_per_s: float
-    tokens: int
-
-
-def run_of(began: float, times: list[float]) -> Run:
-    """What the moments of an answer's tokens say."""
-    return Run(
-        ttft_s=times[0] - began,
-        tokens_per_s=(len(times) - 1) / (times[-1] - times[0]) if len(times) > 1 else 0.0,
-        tokens=len(times),
-    )
-
-
-def peak_bytes(pid: str) -> int | None:
-    """Most resident memory a process ever had. None: the platform doesn't say."""
-    try:
-        status = Path(f"/proc/{pid}/status").read_text(encoding="ascii")
-    except OSError:
-        return None
-    line = next(line for line in status.splitlines() if line.startswith("VmHWM"))
-    return int(line.split()[1]) * 1024
-
-
-class Bare:
+def bare(options: EngineOptions) -> Child:
     """Our end of that process."""
+    return Child([sys.executable, __file__, json.dumps(asdict(options))])
 
+
+class Loop:
     def __init__(self, options: EngineOptions) -> None:
-        command = [sys.executable, __file__, json.dumps(asdict(options))]
-        self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        self.peak_bytes: int | None = None
+        os.environ["ORT_DISABLE_TELEMETRY"] = "1"
+        os.environ["OPENBLAS_NUM_THREADS"] = "1"
+        import onnxruntime_genai as og
 
-    def run(self, prompt: str, tokens: int, chunk: int = CHUNK) -> Run:
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps([prompt, tokens, chunk]) + "\n")
-        self._process.stdin.flush()
-        said = json.loads(self._process.stdout.readline())
-        self.peak_bytes = said.pop("peak_bytes")
-        return Run(**said)
+        from router.device.logits import RowReader
 
-    def close(self) -> None:
-        assert self._process.stdin is not None
-        self._process.stdin.close()
-        self._process.wait()
+        session: dict[str, Any] = {
+            "session.intra_op.allow_spinning": "1" if options.spinning else "0"
+        }
+        if options.threads is not None:
+            session["intra_op_num_threads"] = options.threads
+        config = og.Config(options.folder)
+        config.clear_providers()
+        config.overlay(json.dumps({"model": {"decoder": {"session_options": session}}}))
+        self._og = og
+        self._model = og.Model(config)
+        self._tokenizer = og.Tokenizer(self._model)
+        self._read_row = RowReader()
+
+    def moments(
+        self, messages: list[dict[str, str]], tokens: int, chunk: int = CHUNK
+    ) -> Iterator[float]:
+        """When each token was there."""
+        text = self._tokenizer.apply_chat_template(json.dumps(messages), add_generation_prompt=True)
+        ids = self._tokenizer.encode(text)
+        params = self._og.GeneratorParams(self._model)
+        params.set_search_options(max_length=len(ids) + tokens, do_sample=False)
+        generator = self._og.Generator(self._model, params)
+        stream = self._tokenizer.create_stream()
+        for start in range(0, len(ids), chunk):
+            generator.append_tokens(ids[start : start + chunk])
+        while not generator.is_done():
+            row = generator.get_logits().ravel()
+            generator.generate_next_token()
+            token = int(generator.get_next_tokens()[0])
+            self._read_row(row, token)
+            stream.decode(token)
+            yield time.perf_counter()
 
 
 def main(options: EngineOptions) -> None:
-    os.environ["ORT_DISABLE_TELEMETRY"] = "1"
-    os.environ["OPENBLAS_NUM_THREADS"] = "1"
-    from router.device.logits import RowReader
-    from router.device.runtime import load_model
-
-    model, tokenizer = load_model(Path(options.folder), options, None)
-    reader = RowReader()
+    loop = Loop(options)
+    print("ready", flush=True)
     for line in sys.stdin:
-        prompt, tokens, chunk = json.loads(line)
-        run = _bare_run(model, tokenizer, reader, prompt, tokens, chunk)
-        print(json.dumps({**asdict(run), "peak_bytes": peak_bytes("self")}), flush=True)
+        job = json.loads(line)
+        began = time.perf_counter()
+        if not job.get("burst"):
+            times = list(loop.moments(job["prompts"][0], job["tokens"], job.get("chunk", CHUNK)))
+            print(json.dumps(asdict(run_of(began, times))), flush=True)
+            continue
+        tokens = in_turns([loop.moments(prompt, job["tokens"]) for prompt in job["prompts"]])
+        said = {"tokens": tokens, "seconds": time.perf_counter() - began}
+        print(json.dumps(said), flush=True)
 
 
-def _bare_run(model: Any, tokenizer: Any, reader: Any, prompt: str, tokens: int, chunk: int) -> Run:
-    from router.device.runtime import make_generator
-
-    began = time.perf_counter()
-    messages = json.dumps([{"role": "user", "content": prompt}])
-    ids = tokenizer.encode(tokenizer.apply_chat_template(messages, add_generation_prompt=True))
-    generator = make_generator(model, len(ids) + tokens)
-    stream = tokenizer.create_stream()
-    for start in range(0, len(ids), chunk):
-        generator.append_tokens(ids[start : start + chunk])
-    times: list[float] = []
-    while not generator.is_done():
-        row = generator.get_logits().ravel()
-        generator.generate_next_token()
-        token = int(generator.get_next_tokens()[0])
-        reader(row, token)
-        stream.decode(token)
-        times.append(time.perf_counter())
-    return run_of(began, times)
+def in_turns(rows: list[Iterator[float]]) -> int:
+    """A token from each until none has any; how many there were."""
+    tokens = 0
+    while rows:
+        alive = [row for row in rows if next(row, None) is not None]
+        tokens += len(alive)
+        rows = alive
+    return tokens
 
 
 if __name__ == "__main__":
