@@ -11,14 +11,26 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from benchmarks.quality_sets import Row, Sets, column, names_of, prompts, strong_share, tasks
-from router.confidence.arrays import FloatArray
+from benchmarks.quality_sets import (
+    Row,
+    Sets,
+    column,
+    names_of,
+    prompts,
+    strong_share,
+    tasks,
+)
+from router.confidence.arrays import FloatArray, IntArray
 from router.confidence.fitting import Fitted, Recipe, fit
 from router.confidence.gain import expected_gain
+from router.confidence.shift import settle
 from router.confidence.trees import Growth
 
-BASE = Recipe(growth=Growth(trees=250, rate=0.04))
-SMALL = Recipe(growth=Growth(trees=80), ridge=20.0)
+BASE = Recipe(growth=Growth(trees=200, rate=0.05))
+LINE = Recipe(growth=None)
+FEW = Recipe(growth=Growth(trees=80), ridge=20.0)
+PROMPTS = Recipe(growth=Growth(trees=80), words=4096, pairs=True, words_ridge=10.0)
+SCORES = Recipe(growth=Growth(trees=300, rate=0.08, share=0.6))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,24 +41,17 @@ class Scores:
     escalate: FloatArray
 
 
-def pair(
-    sets: Sets, train: list[Row], judged: list[Row], *kinds: str, recipe: Recipe = BASE
-) -> Scores:
-    """A device draft and a stronger tier: P(good), and the gain expected of escalating."""
-    good = _fit(sets, train, kinds, column(train, "weak_correct"), recipe)
-    wrong = [row for row in train if not row["weak_correct"]]
-    right = [row for row in train if row["weak_correct"]]
-    label = np.array([strong_share(row) for row in wrong])
-    rescue = _fit(sets, wrong, kinds, label, recipe)
-    slips = 1 - column(right, "strong_correct")
-    rows = sets.rows(judged, *kinds)
-    chance = good.estimator.probabilities(rows, tasks(judged))
-    saved = rescue.estimator.probabilities(rows, tasks(judged))
-    slip = np.full(len(judged), float(slips.mean()))
-    return Scores(good=chance, escalate=expected_gain(chance, saved, slip))
+def judged_by(
+    sets: Sets, fitted: Fitted, rows: list[Row], *kinds: str, bucket: str | None = ""
+) -> FloatArray:
+    """P(good) of rows. `bucket` None: as of a task that is not known; else each row's own."""
+    made = fitted.estimator.with_words(sets.rows(rows, *kinds), prompts(rows))
+    return fitted.estimator.probabilities(
+        made, tasks(rows) if bucket is not None else [None] * len(rows)
+    )
 
 
-def _fit(
+def fitted_on(
     sets: Sets, rows: list[Row], kinds: tuple[str, ...], label: FloatArray, recipe: Recipe
 ) -> Fitted:
     return fit(
@@ -54,8 +59,71 @@ def _fit(
     )
 
 
+def pair(
+    sets: Sets, train: list[Row], judged: list[Row], *kinds: str, recipe: Recipe = BASE
+) -> Scores:
+    """A device draft and a stronger tier: P(good), and the gain expected of escalating."""
+    good = fitted_on(sets, train, kinds, column(train, "weak_correct"), recipe)
+    wrong = [row for row in train if not row["weak_correct"]]
+    right = [row for row in train if row["weak_correct"]]
+    label = np.array([strong_share(row) for row in wrong])
+    rescue = fitted_on(sets, wrong, kinds, label, recipe)
+    slips = 1 - column(right, "strong_correct")
+    chance = judged_by(sets, good, judged, *kinds)
+    saved = judged_by(sets, rescue, judged, *kinds)
+    slip = np.full(len(judged), float(slips.mean()))
+    return Scores(good=chance, escalate=expected_gain(chance, saved, slip))
+
+
+def prompt_only(
+    sets: Sets, train: list[Row], judged: list[Row], recipe: Recipe = PROMPTS
+) -> Scores:
+    """Before any model runs: the gain of the strong tier, straight from the prompt."""
+    gain = (column(train, "strong_correct") - column(train, "weak_correct") + 1) / 2
+    fitted = fitted_on(sets, train, ("asked",), gain, recipe)
+    told = judged_by(sets, fitted, judged, "asked")
+    return Scores(good=1 - told, escalate=told)
+
+
+def from_options(sets: Sets, train: list[Row], judged: list[Row]) -> Scores:
+    """From the logits of the options alone."""
+    fitted = fitted_on(sets, train, ("options",), column(train, "weak_agrees"), SCORES)
+    good = judged_by(sets, fitted, judged, "options")
+    return Scores(good=good, escalate=1 - good)
+
+
+def from_samples(
+    sets: Sets, train: list[Row], judged: list[Row], recipe: Recipe = FEW
+) -> Scores:
+    """From ten samples of the device, the first of which is the draft.
+
+    Fitted to the share of the samples that were right: ten noisy labels a row, not one.
+    """
+    label = np.array([float(np.mean(row["weak_samples_correct"])) for row in train])
+    label = (label + column(train, "weak_correct")) / 2
+    fitted = fitted_on(sets, train, ("samples",), label, recipe)
+    good = judged_by(sets, fitted, judged, "samples")
+    return Scores(good=good, escalate=1 - good)
+
+
+def unseen_task(
+    sets: Sets, train: list[Row], judged: list[Row], recipe: Recipe = LINE
+) -> Scores:
+    """Judged as a task that no label was ever seen of, with its own drafts unlabelled beside it.
+
+    Args:
+        train: Labelled rows of other tasks.
+        judged: All of one task.
+    """
+    label = column(train, "weak_correct")
+    fitted = fitted_on(sets, train, ("draft",), label, recipe)
+    seen = judged_by(sets, fitted, judged, "draft", bucket=None)
+    good = settle(seen, float(label.mean()))
+    return Scores(good=good, escalate=1 - good)
+
+
 def inside(
-    rows: list[Row], judge: Callable[[list[Row], list[Row]], Scores], fold: FloatArray
+    rows: list[Row], judge: Callable[[list[Row], list[Row]], Scores], fold: IntArray
 ) -> Scores:
     """The same within one split: each fold judged by a fit on the others."""
     good, escalate = np.zeros(len(rows)), np.zeros(len(rows))

@@ -93,10 +93,15 @@ class Estimator:
         self, signals: Sequence[Mapping[str, float]], prompts: Sequence[str] | None = None
     ) -> FloatArray:
         """Signals as an array; one that is missing is unknown. Shape (n, n_names)."""
-        made = to_rows(signals, self.names)
-        if self.words is not None and prompts is not None:
-            made[:, self.names.index(WORDS)] = self.words.read(list(prompts))
-        return made
+        asked = self.names[:-1] if self.words else self.names
+        made = to_rows(signals, asked)
+        return made if self.words is None else self.with_words(made, prompts or [""] * len(made))
+
+    def with_words(self, rows: FloatArray, prompts: Sequence[str]) -> FloatArray:
+        """Rows of all signals but `WORDS`, which stands last, with it."""
+        if self.words is None:
+            return rows
+        return np.column_stack([rows, self.words.read(list(prompts))])
 
     def logits(self, rows: FloatArray, buckets: Sequence[str | None]) -> FloatArray:
         """Log-odds of being good, before an unknown task's spread is allowed for."""

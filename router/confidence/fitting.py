@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -18,6 +18,8 @@ _SHRINK = 4.0
 _UNMEASURED = 1.5
 """Spread between tasks, in log-odds, where fewer than two tasks leave it unmeasured."""
 _GROUPS = 6
+_TELLS = 0.5
+"""A signal with more of its variance between tasks than this is not read for unknown tasks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +33,6 @@ class Recipe:
         words: Places that a prompt's words are hashed into. 0: words are not read.
         pairs: Whether pairs of words are read too.
         words_ridge: Of the words.
-        general: Whether to fit the readings for unknown tasks; else the known ones without any
-            bucket stand in, with the widest spread.
     """
 
     growth: Growth | None = field(default_factory=Growth)
@@ -41,7 +41,6 @@ class Recipe:
     words: int = 0
     pairs: bool = False
     words_ridge: float = 10.0
-    general: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,15 +157,40 @@ def _general(
     recipe: Recipe,
     load: FloatArray,
 ) -> tuple[Blend, float]:
-    """Readings for unknown tasks, blended on tasks that were left out, and the spread they leave."""
-    if not recipe.general or tasks < 2:
+    """Readings for unknown tasks, blended on tasks that were left out, and the spread they leave.
+
+    A line alone: where a new task lies outside what was seen, it errs less wildly than trees.
+    """
+    recipe = replace(recipe, growth=None)
+    if tasks < 2:
         return _both(rows, target, recipe, load), _UNMEASURED
+    rows = _telling_no_task(rows, place, tasks)
     group = place % min(_GROUPS, tasks)
     unseen = _crossed(rows, target, group, recipe, load)
     own = with_buckets(np.zeros((len(rows), 0)), place, tasks)
     base, slope, offset = _blend(unseen, own, target, load)
     spread = float(np.sqrt(np.mean(offset**2) + 1 / (tasks + 1)))
     return _both(rows, target, recipe, load, base, slope), spread
+
+
+def _telling_no_task(rows: FloatArray, place: IntArray, tasks: int) -> FloatArray:
+    """Rows with those signals unknown that differ more between tasks than within them.
+
+    What such a signal has to do with being right can't be told from what its tasks have to do with
+    it, and on a task nobody has labelled it would speak of a value it never had before.
+    """
+    known = ~np.isnan(rows)
+    counted = np.array([known[place == task].sum(axis=0) for task in range(tasks)])
+    here = np.array([(place == task).sum() for task in range(tasks)])
+    filled = np.where(known, rows, 0.0)
+    total = np.maximum(known.sum(axis=0), 1)
+    centre = filled.sum(axis=0) / total
+    sums = np.array([filled[place == task].sum(axis=0) for task in range(tasks)])
+    means = sums / np.maximum(counted, 1)
+    between = (counted * (means - centre) ** 2).sum(axis=0)
+    whole = (np.where(known, rows - centre, 0.0) ** 2).sum(axis=0)
+    sparse = (counted < here[:, None] / 2).any(axis=0)
+    return np.where(sparse | (between > _TELLS * whole), np.nan, rows)
 
 
 def _words(
