@@ -7,11 +7,10 @@ prompt, draft, and the answers of models it is said to call.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
-
-from benchmarks.quality_sets import (
+from quality_sets import (
     Row,
     Sets,
     column,
@@ -20,17 +19,19 @@ from benchmarks.quality_sets import (
     strong_share,
     tasks,
 )
+
 from router.confidence.arrays import FloatArray, IntArray
 from router.confidence.fitting import Fitted, Recipe, fit
 from router.confidence.gain import expected_gain
 from router.confidence.shift import settle
 from router.confidence.trees import Growth
+from router.confidence.words import fit_words, hashed
 
 BASE = Recipe(growth=Growth(trees=200, rate=0.05))
 LINE = Recipe(growth=None)
+WORDY = replace(BASE, words=2048, words_ridge=30.0)
 FEW = Recipe(growth=Growth(trees=80), ridge=20.0)
-PROMPTS = Recipe(growth=Growth(trees=80), words=4096, pairs=True, words_ridge=10.0)
-SCORES = Recipe(growth=Growth(trees=300, rate=0.08, share=0.6))
+SCORES = Recipe(growth=Growth(trees=200, rate=0.1, share=0.6))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,35 +55,42 @@ def judged_by(
 def fitted_on(
     sets: Sets, rows: list[Row], kinds: tuple[str, ...], label: FloatArray, recipe: Recipe
 ) -> Fitted:
-    return fit(
-        sets.rows(rows, *kinds), names_of(*kinds), label, tasks(rows), prompts(rows), recipe
-    )
+    return fit(sets.rows(rows, *kinds), names_of(*kinds), label, tasks(rows), prompts(rows), recipe)
 
 
 def pair(
-    sets: Sets, train: list[Row], judged: list[Row], *kinds: str, recipe: Recipe = BASE
+    sets: Sets,
+    train: list[Row],
+    judged: list[Row],
+    *kinds: str,
+    recipe: Recipe = BASE,
+    by_gain: bool = True,
 ) -> Scores:
-    """A device draft and a stronger tier: P(good), and the gain expected of escalating."""
+    """A device draft and a stronger tier: P(good), and the gain expected of escalating.
+
+    Args:
+        by_gain: False: escalate by doubt alone, where cross-fitting inside train showed the
+            strong tier's chances too noisy to help.
+    """
     good = fitted_on(sets, train, kinds, column(train, "weak_correct"), recipe)
+    chance = judged_by(sets, good, judged, *kinds)
+    if not by_gain:
+        return Scores(good=chance, escalate=1 - chance)
     wrong = [row for row in train if not row["weak_correct"]]
     right = [row for row in train if row["weak_correct"]]
     label = np.array([strong_share(row) for row in wrong])
     rescue = fitted_on(sets, wrong, kinds, label, recipe)
     slips = 1 - column(right, "strong_correct")
-    chance = judged_by(sets, good, judged, *kinds)
     saved = judged_by(sets, rescue, judged, *kinds)
     slip = np.full(len(judged), float(slips.mean()))
     return Scores(good=chance, escalate=expected_gain(chance, saved, slip))
 
 
-def prompt_only(
-    sets: Sets, train: list[Row], judged: list[Row], recipe: Recipe = PROMPTS
-) -> Scores:
-    """Before any model runs: the gain of the strong tier, straight from the prompt."""
-    gain = (column(train, "strong_correct") - column(train, "weak_correct") + 1) / 2
-    fitted = fitted_on(sets, train, ("asked",), gain, recipe)
-    told = judged_by(sets, fitted, judged, "asked")
-    return Scores(good=1 - told, escalate=told)
+def prompt_only(train: list[Row], judged: list[Row]) -> FloatArray:
+    """Before any model runs: the strong tier's gain, from the prompt's words. Rows of one task."""
+    gain = column(train, "strong_correct") - column(train, "weak_correct")
+    words = fit_words(hashed(prompts(train), 2048, False), gain, 30.0, False)
+    return words.read(prompts(judged))
 
 
 def from_options(sets: Sets, train: list[Row], judged: list[Row]) -> Scores:
@@ -92,9 +100,7 @@ def from_options(sets: Sets, train: list[Row], judged: list[Row]) -> Scores:
     return Scores(good=good, escalate=1 - good)
 
 
-def from_samples(
-    sets: Sets, train: list[Row], judged: list[Row], recipe: Recipe = FEW
-) -> Scores:
+def from_samples(sets: Sets, train: list[Row], judged: list[Row], recipe: Recipe = FEW) -> Scores:
     """From ten samples of the device, the first of which is the draft.
 
     Fitted to the share of the samples that were right: ten noisy labels a row, not one.
@@ -106,9 +112,7 @@ def from_samples(
     return Scores(good=good, escalate=1 - good)
 
 
-def unseen_task(
-    sets: Sets, train: list[Row], judged: list[Row], recipe: Recipe = LINE
-) -> Scores:
+def unseen_task(sets: Sets, train: list[Row], judged: list[Row], recipe: Recipe = LINE) -> Scores:
     """Judged as a task that no label was ever seen of, with its own drafts unlabelled beside it.
 
     Args:
@@ -120,6 +124,26 @@ def unseen_task(
     seen = judged_by(sets, fitted, judged, "draft", bucket=None)
     good = settle(seen, float(label.mean()))
     return Scores(good=good, escalate=1 - good)
+
+
+def same_question(
+    sets: Sets, train: list[Row], english: list[Row], translated: list[Row]
+) -> tuple[FloatArray, FloatArray]:
+    """The pair's gain for English questions, and for translations of them.
+
+    No drafts in other languages are recorded, so each translation is judged with the draft of its
+    English original: what changes is the prompt alone.
+
+    Args:
+        english: Rows of the pair: the originals, with drafts.
+        translated: For each of them a row with another prompt, in the same order.
+    """
+    swapped = [
+        row | {"prompt": other["prompt"], "lang": other["lang"], "id": other["id"]}
+        for row, other in zip(english, translated, strict=True)
+    ]
+    told = pair(sets, train, english + swapped, "draft")
+    return told.escalate[: len(english)], told.escalate[len(english) :]
 
 
 def inside(

@@ -104,11 +104,12 @@ def strong_share(row: Row) -> float:
 
 def _draft(row: Row) -> dict[str, float]:
     form = row.get("weak_well_formed")
-    return asked_features(row["prompt"]) | drafted_features(
+    return asked_features(row["prompt"], row.get("lang")) | drafted_features(
         row["prompt"],
         row.get("weak_output") or "",
         answer_of(row),
         well_formed=None if form is None else bool(form),
+        language=row.get("lang"),
     )
 
 

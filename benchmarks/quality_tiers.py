@@ -11,8 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
-
-from benchmarks.quality_sets import (
+from quality_sets import (
     Row,
     Sets,
     answer_of,
@@ -23,6 +22,7 @@ from benchmarks.quality_sets import (
     strong_share,
     tasks,
 )
+
 from router.confidence.agreement import vote_features
 from router.confidence.arrays import FloatArray
 from router.confidence.estimator import to_rows
@@ -199,7 +199,7 @@ def cost_at(believed: Beliefs, truth: Record, wanted: float) -> tuple[float, flo
 
 
 def least(spend: FloatArray, quality: FloatArray, wanted: float) -> tuple[float, float]:
-    """Cheapest setting that reaches a quality, or mix of two neighbours; and the upper one's dial."""
+    """Cheapest setting, or mix of two neighbours, that reaches a quality; and the upper one's dial."""
     best, dial = math.inf, float(WORTH[-1])
     for at in range(len(WORTH)):
         if quality[at] < wanted:

@@ -15,9 +15,53 @@ from .asked import english_length, options_of
 from .figures import number, numbers, sums
 
 _DOUBT = frozenset(
-    ["however", "but", "mistake", "mistakes", "error", "errors", "incorrect", "incorrectly", "reevaluate", "recheck", "wait", "actually", "assume", "assumes", "assumed", "assuming", "assumption", "approximate", "approximately", "approximation", "maybe", "perhaps", "probably", "seem", "seems", "appear", "appears", "likely", "cannot", "unable", "impossible", "guess", "guessing", "numerical", "numerically", "calculator", "software", "correct", "corrected", "correction", "correctly"]
+    [
+        "however",
+        "but",
+        "mistake",
+        "mistakes",
+        "error",
+        "errors",
+        "incorrect",
+        "incorrectly",
+        "reevaluate",
+        "recheck",
+        "wait",
+        "actually",
+        "assume",
+        "assumes",
+        "assumed",
+        "assuming",
+        "assumption",
+        "approximate",
+        "approximately",
+        "approximation",
+        "maybe",
+        "perhaps",
+        "probably",
+        "seem",
+        "seems",
+        "appear",
+        "appears",
+        "likely",
+        "cannot",
+        "unable",
+        "impossible",
+        "guess",
+        "guessing",
+        "numerical",
+        "numerically",
+        "calculator",
+        "software",
+        "correct",
+        "corrected",
+        "correction",
+        "correctly",
+    ]
 )
-_STEP = frozenset(["first", "next", "then", "now", "finally", "therefore", "thus", "so", "since", "hence"])
+_STEP = frozenset(
+    ["first", "next", "then", "now", "finally", "therefore", "thus", "so", "since", "hence"]
+)
 _SENTENCE = re.compile(r"[.!?。！？।](?=\s|$)|(?<=[。！？])")
 _LONG_DECIMAL = re.compile(r"\d\.\d{3,}")
 _LETTERED = re.compile(r"\(([A-J])\)")
@@ -31,7 +75,7 @@ DRAFTED = (
     "draft.doubts", "draft.doubt_rate", "draft.step_rate", "draft.digits",
     "draft.numbers", "draft.largest", "draft.decimals", "draft.long_decimals",
     "draft.prompt_numbers_used", "draft.prompt_numbers_left", "draft.new_numbers",
-    "draft.sums_right", "draft.sums_wrong", "draft.equals", "draft.latex", "draft.overlap",
+    "draft.sums_right", "draft.sums_wrong", "draft.equals", "draft.latex",
     "draft.answers", "draft.answers_differ", "draft.before_answer", "draft.after_answer",
     "draft.fences", "draft.restarts", "draft.ends_well", "draft.well_formed",
     "answer.known", "answer.raw_length", "answer.clean", "answer.form", "answer.length", "answer.kind",
@@ -50,6 +94,7 @@ def drafted_features(
     answer: str | None = None,
     *,
     well_formed: bool | None = None,
+    language: str | None = None,
     english: bool = True,
 ) -> dict[str, float]:
     """The `DRAFTED` figures; NaN where there is nothing to measure.
@@ -57,13 +102,14 @@ def drafted_features(
     Args:
         answer: The draft's final answer, where the caller has parsed one. None: found here.
         well_formed: Whether the draft keeps to the form that was asked. None: none was, or unknown.
+        language: The prompt's, ISO 639-1. None: not known, and judged by its script.
         english: Whether the draft is English, and its words can be read.
     """
     text = text[:_READ]
     marked = stated(text)
     if answer is None:
         answer = final_answer(text)
-    found = _of_text(prompt, text, english)
+    found = _of_text(english_length(prompt, language), text, english)
     given, said = numbers(prompt), numbers(text)
     found |= _of_numbers(text, given, said)
     found |= _of_form(text, marked, well_formed)
@@ -72,17 +118,16 @@ def drafted_features(
     return found
 
 
-def _of_text(prompt: str, text: str, english: bool) -> dict[str, float]:
+def _of_text(asked: float, text: str, english: bool) -> dict[str, float]:
     length, words = len(text), text.split()
     packed, tail = text.encode(), text[-600:].encode()
     sentences = len(_SENTENCE.findall(text)) + 1
     spoken = _WORD.findall(text.casefold()) if english else []
     doubts = sum(map(_DOUBT.__contains__, spoken)) if english else _NAN
     steps = sum(map(_STEP.__contains__, spoken)) if english else _NAN
-    of_prompt = set(prompt.split())
     return {
         "draft.length": math.log1p(english_length(text)),
-        "draft.to_prompt": math.log1p(length) - math.log1p(len(prompt)) if english else _NAN,
+        "draft.to_prompt": math.log1p(english_length(text)) - math.log1p(asked),
         "draft.lines": math.log1p(text.count("\n")),
         "draft.sentences": math.log1p(sentences),
         "draft.sentence_length": length / sentences,
@@ -94,7 +139,6 @@ def _of_text(prompt: str, text: str, english: bool) -> dict[str, float]:
         "draft.doubt_rate": doubts / (1 + length / 200),
         "draft.step_rate": steps / (1 + length / 200),
         "draft.digits": sum(map(str.isdigit, text)) / (1 + length),
-        "draft.overlap": len(set(words) & of_prompt) / (1 + len(of_prompt)) if english else _NAN,
     }
 
 

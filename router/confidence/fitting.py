@@ -1,4 +1,4 @@
-"""Labelled answers to an `Estimator`: heads, blend and offsets, each judged on rows it never saw."""
+"""Labelled answers to an `Estimator`: readings, blend and offsets, each on rows it never saw."""
 
 from __future__ import annotations
 

@@ -86,7 +86,7 @@ def certify(
     ranked, lost = confidence[order], np.cumsum(loss[order])
     ends = np.flatnonzero(np.r_[ranked[1:] < ranked[:-1], True]) if len(ranked) else np.zeros(0)
     shares = np.linspace(least_kept, 1.0, _STEPS)
-    passed: Certificate | None = None
+    passed: tuple[int, int, int] | None = None
     total = len(ranked)
     for share in shares:
         reach = np.searchsorted(ends, math.ceil(share * total) - 1)
@@ -95,14 +95,19 @@ def certify(
         at = int(ends[reach])
         losses, kept = round(float(lost[at])), at + 1
         trials = total if promise.per == "all" else kept
-        most = upper_bound(losses, trials, promise.confidence)
-        if most > promise.loss:
+        if at_most(losses, trials, promise.loss) > 1 - promise.confidence:
             break
-        passed = Certificate(
-            bar=float(ranked[at]), kept=kept / total, loss=losses / trials, most_loss=most,
-            labels=total,
-        )  # fmt: skip
-    return passed or _refusal(lost, total, promise, least_kept)
+        passed = (at, losses, trials)
+    if passed is None:
+        return _refusal(lost, total, promise, least_kept)
+    at, losses, trials = passed
+    return Certificate(
+        bar=float(ranked[at]),
+        kept=(at + 1) / total,
+        loss=losses / trials,
+        most_loss=upper_bound(losses, trials, promise.confidence),
+        labels=total,
+    )
 
 
 def upper_bound(losses: int, trials: int, confidence: float) -> float:
