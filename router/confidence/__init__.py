@@ -1,1 +1,1 @@
-"""How far a draft can be trusted: signals of its text, P(good), gain, and bars that are certified."""
+"""How far a draft can be trusted: its signals, P(good), the gain of escalating, certified bars."""

@@ -53,7 +53,9 @@ def hashed(texts: list[str], places: int, pairs: bool) -> npt.NDArray[np.float32
     return rows
 
 
-def fit_words(rows: FloatArray, target: FloatArray, ridge: float, pairs: bool) -> Words:
+def fit_words(
+    rows: npt.NDArray[np.float32], target: FloatArray, ridge: float, pairs: bool
+) -> Words:
     """Ridge least squares on hashed rows, in closed form.
 
     Args:
