@@ -125,7 +125,7 @@ def _mixtral(sets: Sets, split: str) -> Iterator[Line]:
     for task, goal in (("mmlu", 0.65), ("gsm8k", 0.64)):
         known = [row for row in train if row["dataset"] == task]
         some = [row for row in judged if row["dataset"] == task]
-        told = scores.prompt_only(known, some)
+        told = scores.prompt_only(sets, known, some)
         length = -np.array([float(len(row["prompt"])) for row in some])
         pair = scores.Scores(good=1 - told, escalate=told)
         yield from _pair_lines(f"{name}/{task}, prompt only", some, pair, length, {"APGR": goal})

@@ -163,12 +163,12 @@ def speed_lines(sets: Sets, split: str) -> Iterator[Line]:
     )
     rows = np.tile(sets.rows(train, "draft"), (1 + 100_000 // len(train), 1))[:100_000]
     kinds = (tasks(train) * (1 + 100_000 // len(train)))[:100_000]
-    began = time.perf_counter()
+    began = time.process_time()
     fitted.probabilities(rows, kinds)
     yield Line(
         set="a million rows scored",
-        metric="s (ten times 100,000)",
-        value=10 * (time.perf_counter() - began),
+        metric="CPU s (10 x 100,000)",
+        value=10 * (time.process_time() - began),
         goal=60.0,
         less=True,
     )

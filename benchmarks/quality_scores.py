@@ -23,8 +23,9 @@ from quality_sets import (
 from router.confidence.arrays import FloatArray, IntArray
 from router.confidence.fitting import Fitted, Recipe, fit
 from router.confidence.gain import expected_gain
+from router.confidence.logistic import fit_line
 from router.confidence.shift import settle
-from router.confidence.trees import Growth
+from router.confidence.trees import Growth, grow
 from router.confidence.words import fit_words, hashed
 
 BASE = Recipe(growth=Growth(trees=200, rate=0.05))
@@ -86,11 +87,18 @@ def pair(
     return Scores(good=chance, escalate=expected_gain(chance, saved, slip))
 
 
-def prompt_only(train: list[Row], judged: list[Row]) -> FloatArray:
-    """Before any model runs: the strong tier's gain, from the prompt's words. Rows of one task."""
+def prompt_only(sets: Sets, train: list[Row], judged: list[Row]) -> FloatArray:
+    """Before any model runs: the strong tier's gain, from the prompt. Rows of one task.
+
+    Half as much is given to the prompt's shape as to its words; found by crossing inside train.
+    """
     gain = column(train, "strong_correct") - column(train, "weak_correct")
     words = fit_words(hashed(prompts(train), 2048, False), gain, 30.0, False)
-    return words.read(prompts(judged))
+    shape = fit_line(sets.rows(train, "asked"), (gain + 1) / 2, 100.0)
+    trees = grow(sets.rows(train, "asked"), (gain + 1) / 2, Growth(trees=40))
+    rows = sets.rows(judged, "asked")
+    spoken, formed = words.read(prompts(judged)), shape.logit(rows) + trees.logit(rows)
+    return spoken / spoken.std() + 0.5 * formed / formed.std()
 
 
 def from_options(sets: Sets, train: list[Row], judged: list[Row]) -> Scores:

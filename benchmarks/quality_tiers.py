@@ -199,7 +199,7 @@ def cost_at(believed: Beliefs, truth: Record, wanted: float) -> tuple[float, flo
 
 
 def least(spend: FloatArray, quality: FloatArray, wanted: float) -> tuple[float, float]:
-    """Cheapest setting, or mix of two neighbours, that reaches a quality; and the upper one's dial."""
+    """Cheapest setting, or mix of two neighbours, that reaches a quality; the upper one's dial."""
     best, dial = math.inf, float(WORTH[-1])
     for at in range(len(WORTH)):
         if quality[at] < wanted:

@@ -59,7 +59,7 @@ def kind_of(answer: str) -> Kind:
         return "number"
     if _BARE_LETTER.fullmatch(text):
         return "choice"
-    if text[:1] in "{[" and _parsed(text) is not None:
+    if text[:1] == "{" and _parsed(text) is not None:
         return "json"
     return "short" if len(text) <= _SHORT else "long"
 

@@ -67,7 +67,7 @@ def asked_features(prompt: str, language: str | None = None) -> dict[str, float]
     unknown = math.nan
     return {
         "asked.length": math.log1p(english_length(prompt, language)),
-        "asked.numbers": float(len(set(figures))),
+        "asked.numbers": float(len(set(figures) - {1.0})),
         "asked.largest": math.log1p(max(figures, default=0.0)),
         "asked.decimals": float(len(_DECIMAL.findall(prompt))),
         "asked.percents": float(prompt.count("%") + prompt.count("％")),

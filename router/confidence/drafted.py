@@ -79,10 +79,11 @@ DRAFTED = (
     "draft.answers", "draft.answers_differ", "draft.before_answer", "draft.after_answer",
     "draft.fences", "draft.restarts", "draft.ends_well", "draft.well_formed",
     "answer.known", "answer.raw_length", "answer.clean", "answer.form", "answer.length",
-    "answer.kind", "answer.size", "answer.whole", "answer.round", "answer.negative", "answer.derived",
-    "answer.is_last_number", "answer.in_prompt", "answer.said", "answer.letters_new",
-    "answer.position", "answer.letters_named", "answer.option_overlap", "answer.option_lead",
-    "answer.option_length", "answer.option_quoted", "answer.rivals", "answer.number_matches",
+    "answer.kind", "answer.size", "answer.whole", "answer.round", "answer.negative",
+    "answer.derived", "answer.is_last_number", "answer.in_prompt", "answer.said",
+    "answer.letters_new", "answer.position", "answer.letters_named", "answer.option_overlap",
+    "answer.option_lead", "answer.option_length", "answer.option_quoted", "answer.rivals",
+    "answer.number_matches",
 )  # fmt: skip
 _KINDS = {"number": 1.0, "choice": 2.0, "json": 3.0, "short": 4.0, "long": 5.0}
 _NAN = math.nan
@@ -143,7 +144,8 @@ def _of_text(asked: float, text: str, english: bool) -> dict[str, float]:
 
 
 def _of_numbers(text: str, asked: list[float], said: list[float]) -> dict[str, float]:
-    given, different = set(asked), set(said)
+    # One is an article in half of the languages: what a prompt says in digits must not hang on it.
+    given, different = set(asked) - {1.0}, set(said)
     right, wrong = sums(text)
     broken = sum(value != int(value) for value in different)
     return {

@@ -21,7 +21,7 @@ from .words import Words
 WORDS = "words.prior"
 """The signal that an estimator with `words` makes itself."""
 _NINETY = 1.645
-_CHUNK = 20_000
+_CHUNK = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,9 @@ _NUMBER = re.compile(r"\d(?:[\d,.]*\d)?")
 _THOUSANDS = re.compile(r"\d{1,3}(?:[.,]\d{3})+")
 _UNIT = re.compile(r"(?<=[\d%])\s*/?\s*(?!x\b)[A-Za-z]+(?:[\s/][A-Za-z]+)?\s*(?=[-+*/=×÷])")
 _SUM = re.compile(
-    r"(?<![\w.)/*+=^-])(\d[\d,]*\.?\d*(?:\s*[-+*/x]\s*\d[\d,]*\.?\d*){1,8})\s*=\s*(-?\d[\d,]*\.?\d*)"
+    r"(?<![\w.)/*+=^-])(\d[\d,]*(?:\.\d*)?(?:\s*[-+*/x]\s*\d[\d,]*(?:\.\d*)?){1,8})\s*=\s*(-?\d[\d,]*(?:\.\d*)?)"
 )
-_PART = re.compile(r"[-+*/x]|\d[\d,]*\.?\d*")
+_PART = re.compile(r"[-+*/x]|\d[\d,]*(?:\.\d*)?")
 _SIGNS = str.maketrans({"×": "*", "÷": "/", "$": None, "\\": None, "\u2212": "-"})
 _LARGEST = 1e15
 _READ = 20_000

@@ -36,9 +36,10 @@ def token_features(
     logprobs = [stat.logprob for stat in stats]
     if not all(map(math.isfinite, logprobs)):
         logprobs = []
+    width = min(_WINDOW, len(logprobs))
     windows = [
-        sum(logprobs[start : start + _WINDOW]) / min(_WINDOW, len(logprobs))
-        for start in range(max(1, len(logprobs) - _WINDOW + 1))
+        sum(logprobs[start : start + width]) / width
+        for start in range(len(logprobs) - width + 1 if width else 0)
     ]
     own = logprobs[slice(*answer)] if answer is not None else []
     first = stats[0] if stats else None
@@ -46,7 +47,7 @@ def token_features(
         "tokens.mean_logprob": _known(mean(logprobs)),
         "tokens.min_logprob": _known(min(logprobs, default=None)),
         "tokens.q10_logprob": _known(quantile(logprobs, 0.1)),
-        "tokens.worst_window": min(windows) if logprobs else math.nan,
+        "tokens.worst_window": _known(min(windows, default=None)),
         "tokens.first_entropy": _known(first.entropy if first else None),
         "tokens.first_margin": _known(first.margin if first else None),
         "tokens.entropy_trend": _trend([stat.entropy for stat in stats]),

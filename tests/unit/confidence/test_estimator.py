@@ -206,7 +206,7 @@ def test_a_broken_calibration_is_refused(fitted: Fitted, broken: object) -> None
 def test_arrays_that_do_not_fit_are_refused_though_the_digest_is_right(fitted: Fitted) -> None:
     wrong = dataclasses.replace(fitted.estimator, names=("plain",))
 
-    with pytest.raises(ConfigError, match="fit each other|does not name"):
+    with pytest.raises(ConfigError, match=r"fit each other|does not name"):
         from_bytes(to_bytes(_calibration(wrong)), BINDING)
 
 
