@@ -83,8 +83,10 @@ class Walk:
         votes: Whether small models on the device may be asked too, at no dollar cost.
     """
 
-    def __init__(self, sets: Sets, train: list[Row], *, votes: bool) -> None:
-        self._sets = sets
+    def __init__(
+        self, sets: Sets, train: list[Row], *, votes: bool, recipe: Recipe = RECIPE
+    ) -> None:
+        self._sets, self._recipe = sets, recipe
         self._kinds = ("draft", "votes") if votes else ("draft",)
         self._votes = votes
         truth = record(train)
@@ -149,7 +151,7 @@ class Walk:
 
     def _fit(self, rows: FloatArray, train: list[Row], label: FloatArray) -> Fitted:
         names = [f"{place}" for place in range(rows.shape[1])]
-        return fit(rows, names, label, tasks(train), prompts(train), RECIPE)
+        return fit(rows, names, label, tasks(train), prompts(train), self._recipe)
 
     def _price(self, train: list[Row], usd: FloatArray) -> FloatArray:
         found: FloatArray = np.linalg.lstsq(self._sizes(train), np.log(usd), rcond=None)[0]

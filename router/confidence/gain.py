@@ -18,23 +18,3 @@ def expected_gain(good: FloatArray, rescue: FloatArray, slip: FloatArray) -> Flo
         slip: P(tier wrong | draft right).
     """
     return (1 - good) * rescue - good * slip
-
-
-def best_tier(
-    chances: list[FloatArray], costs: list[FloatArray], usd_per_answer: float
-) -> list[int]:
-    """For each request the tier with the greatest expected worth less cost; ties to the cheaper.
-
-    Args:
-        chances: For each tier, cheapest first, P(good) of each request.
-        costs: Dollars each would still cost; zero for an answer that is already there.
-        usd_per_answer: What a right answer is worth.
-    """
-    found = []
-    for row in range(len(chances[0])):
-        worth = [
-            usd_per_answer * float(chance[row]) - float(cost[row])
-            for chance, cost in zip(chances, costs, strict=True)
-        ]
-        found.append(max(range(len(worth)), key=lambda tier: (worth[tier], -tier)))
-    return found
