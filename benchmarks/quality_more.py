@@ -104,6 +104,7 @@ def language_lines(sets: Sets, split: str) -> Iterator[Line]:
         goal=0.05,
         less=True,
     )
+    yield Line(set=name, metric="share off, any bar", value=float(np.max(off)), less=True)
 
 
 def guarantee_lines(sets: Sets, split: str) -> Iterator[Line]:

@@ -20,7 +20,7 @@ from quality_sets import (
     tasks,
 )
 
-from router.confidence.arrays import FloatArray, IntArray
+from router.confidence.arrays import FloatArray, IntArray, chance
 from router.confidence.fitting import Fitted, Recipe, fit
 from router.confidence.gain import expected_gain
 from router.confidence.logistic import fit_line
@@ -74,9 +74,9 @@ def pair(
             strong tier's chances too noisy to help.
     """
     good = fitted_on(sets, train, kinds, column(train, "weak_correct"), recipe)
-    chance = judged_by(sets, good, judged, *kinds)
+    told = judged_by(sets, good, judged, *kinds)
     if not by_gain:
-        return Scores(good=chance, escalate=1 - chance)
+        return Scores(good=told, escalate=1 - told)
     wrong = [row for row in train if not row["weak_correct"]]
     right = [row for row in train if row["weak_correct"]]
     label = np.array([strong_share(row) for row in wrong])
@@ -84,21 +84,22 @@ def pair(
     slips = 1 - column(right, "strong_correct")
     saved = judged_by(sets, rescue, judged, *kinds)
     slip = np.full(len(judged), float(slips.mean()))
-    return Scores(good=chance, escalate=expected_gain(chance, saved, slip))
+    return Scores(good=told, escalate=expected_gain(told, saved, slip))
 
 
 def prompt_only(sets: Sets, train: list[Row], judged: list[Row]) -> FloatArray:
     """Before any model runs: the strong tier's gain, from the prompt. Rows of one task.
 
-    Half as much is given to the prompt's shape as to its words; found by crossing inside train.
+    The prompt's words, and by half as much each a line and trees over its shape; the shares were
+    found by crossing inside train.
     """
     gain = column(train, "strong_correct") - column(train, "weak_correct")
     words = fit_words(hashed(prompts(train), 2048, False), gain, 30.0, False)
-    shape = fit_line(sets.rows(train, "asked"), (gain + 1) / 2, 100.0)
-    trees = grow(sets.rows(train, "asked"), (gain + 1) / 2, Growth(trees=40))
-    rows = sets.rows(judged, "asked")
-    spoken, formed = words.read(prompts(judged)), shape.logit(rows) + trees.logit(rows)
-    return spoken / spoken.std() + 0.5 * formed / formed.std()
+    asked, rows = sets.rows(train, "asked"), sets.rows(judged, "asked")
+    line = fit_line(asked, (gain + 1) / 2, 100.0)
+    trees = grow(asked, (gain + 1) / 2, Growth(trees=40))
+    formed = (2 * chance(line.logit(rows)) - 1) + (2 * chance(trees.logit(rows)) - 1)
+    return words.read(prompts(judged)) + 0.5 * formed
 
 
 def from_options(sets: Sets, train: list[Row], judged: list[Row]) -> Scores:

@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 
 from ..errors import ConfigError
-from .estimator import Estimator
+from .estimator import WORDS, Estimator
 from .guarantee import Certificate, Promise
 
 FORMAT = 1
@@ -112,6 +112,11 @@ def _check(estimator: Estimator, file: str) -> None:
             raise _refused(file, "holds trees that ask for signals it does not name")
         if not np.isfinite(forest.leaf).all() or np.isnan(forest.cut).any():
             raise _refused(file, "holds trees with a value that is no number")
+    words = estimator.words
+    if words is not None:
+        sized.append((words.weight, words.weight.size))
+        if not words.weight.size or estimator.names[-1:] != (WORDS,):
+            raise _refused(file, "reads words but names no signal for them")
     for array, size in sized:
         if array.shape != (size,) or not np.isfinite(array).all():
             raise _refused(file, "holds arrays that don't fit each other, or values that are none")

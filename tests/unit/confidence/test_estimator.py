@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from hashlib import sha256
 
 import msgspec
 import numpy as np
@@ -208,6 +209,22 @@ def test_arrays_that_do_not_fit_are_refused_though_the_digest_is_right(fitted: F
 
     with pytest.raises(ConfigError, match=r"fit each other|does not name"):
         from_bytes(to_bytes(_calibration(wrong)), BINDING)
+
+
+@pytest.mark.parametrize(
+    "array",
+    [{}, 7, {"type": "f", "shape": [9], "values": [1.0]}, {"type": "x", "shape": [], "values": []}],
+)
+def test_an_array_that_is_none_is_refused_though_the_digest_is_right(
+    fitted: Fitted, array: object
+) -> None:
+    found = msgspec.json.decode(to_bytes(_calibration(fitted.estimator)))
+    found["calibration"]["estimator"]["offset"] = array
+    body = msgspec.json.encode(found["calibration"])
+    found["sha256"] = sha256(body).hexdigest()
+
+    with pytest.raises(ConfigError, match="escalated"):
+        from_bytes(msgspec.json.encode(found), BINDING)
 
 
 def test_the_file_is_plain_json(fitted: Fitted) -> None:
