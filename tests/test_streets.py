@@ -47,7 +47,7 @@ IMPURE = frozenset(
 )
 
 
-COMPUTES = frozenset(("jsonschema", "py3langid", "referencing"))
+COMPUTES = frozenset(("jsonschema", "msgspec", "numpy", "py3langid", "referencing"))
 """Packages that a pure file may use: what comes out depends on what goes in."""
 
 

@@ -1,0 +1,37 @@
+"""What all of this room's arithmetic is made of: arrays of floats, chances and their log-odds."""
+
+from __future__ import annotations
+
+from zlib import crc32
+
+import numpy as np
+import numpy.typing as npt
+
+FloatArray = npt.NDArray[np.float64]
+IntArray = npt.NDArray[np.int64]
+BoolArray = npt.NDArray[np.bool_]
+
+_EDGE = 1e-6
+
+
+def chance(logit: FloatArray) -> FloatArray:
+    """Log-odds to a probability."""
+    found: FloatArray = 1 / (1 + np.exp(-np.clip(logit, -40, 40)))
+    return found
+
+
+def log_odds(probability: FloatArray) -> FloatArray:
+    """A probability to log-odds, held within one in a million of either end."""
+    held = np.clip(probability, _EDGE, 1 - _EDGE)
+    found: FloatArray = np.log(held / (1 - held))
+    return found
+
+
+def folds_of(keys: list[str], folds: int, turn: int = 0) -> IntArray:
+    """Which fold each row is in, by its key alone: rows that share a key are never parted.
+
+    Args:
+        keys: One a row, such as the prompt.
+        turn: Another turn gives another partition.
+    """
+    return np.array([crc32(f"{turn}:{key}".encode()) % folds for key in keys], dtype=np.int64)
