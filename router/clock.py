@@ -7,6 +7,8 @@ import time
 from dataclasses import dataclass
 from typing import Protocol
 
+from .quick import quick
+
 
 class Clock(Protocol):
     """Where every timed room gets its time from."""
@@ -60,6 +62,7 @@ class ManualClock:
         await asyncio.sleep(0)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Deadline:
     """A point on a `Clock`'s `now`. None: there is no end.

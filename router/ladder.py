@@ -10,8 +10,10 @@ from .policy.decide import Before
 from .policy.gain import Offer, ranked
 from .policy.rules import Policy
 from .policy.trace import Entry, Note, Skipped
+from .quick import quick
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Rung:
     """What the walk knows of a target.

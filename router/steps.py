@@ -10,6 +10,7 @@ from .hops import Cause, Status
 from .policy.predicates import Signals
 from .policy.rules import Doubt, Early
 from .policy.trace import Check, Entry
+from .quick import quick
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Rival:
     doubt: Doubt | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Call:
     """Ask this target now.
@@ -76,6 +78,7 @@ class Call:
         )
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What came of a call.
@@ -112,6 +115,7 @@ class Seen:
     by_rival: bool = False
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """How the walk ended.

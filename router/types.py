@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
+from .quick import quick
+
 Role = Literal["system", "user", "assistant", "tool"]
 Label = Literal["public", "internal", "pii", "secret"]
 Finish = Literal["stop", "length", "tool_calls", "content_filter", "cancelled"]
@@ -57,6 +59,7 @@ class ToolCall:
     arguments: str
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One turn of a conversation.
@@ -74,6 +77,7 @@ class Message:
     tool_call_id: str | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """What a caller asks.
@@ -119,6 +123,7 @@ class Request:
         return _needs(self.messages, self.tools, json=self.json or self.json_schema is not None)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
     """What one provider is given: the request as it goes to one target, once.
@@ -141,6 +146,21 @@ class Ask:
     json: bool = False
     json_schema: Mapping[str, Any] | None = None
     timeout_s: float | None = None
+
+    def once(self, attempt_id: str, timeout_s: float | None) -> Ask:
+        """The same for one call on the wire."""
+        return Ask(
+            attempt_id=attempt_id,
+            messages=self.messages,
+            max_output_tokens=self.max_output_tokens,
+            temperature=self.temperature,
+            seed=self.seed,
+            stop=self.stop,
+            tools=self.tools,
+            json=self.json,
+            json_schema=self.json_schema,
+            timeout_s=timeout_s,
+        )
 
     @property
     def needs(self) -> frozenset[Ability]:
@@ -180,6 +200,7 @@ class TokenStat:
     margin: float | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
     """Tokens as the target counted them. None means it did not say; never zero for unknown.
@@ -229,6 +250,7 @@ class RateLimit:
         return max(waits, default=None)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transit:
     """What a transport can tell of one call once the answer's head has come.
@@ -243,6 +265,7 @@ class Transit:
     limit: RateLimit | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
     """A piece of an answer as it comes.
@@ -271,6 +294,7 @@ class Chunk:
     transit: Transit | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
     """A collected stream.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import NoReturn
 
@@ -217,8 +217,7 @@ class OneCall:
         return chunk
 
     def _send(self) -> None:
-        ask = replace(self.ask, attempt_id=self.attempt_id, timeout_s=self.timeout_s)
-        self.source = self.live.provider.stream(ask)
+        self.source = self.live.provider.stream(self.ask.once(self.attempt_id, self.timeout_s))
         self.limit = Limit(max(0.0, self.until - self.clock.now()))
 
     async def _broken(self, exc: Exception) -> HopError:

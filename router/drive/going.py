@@ -133,19 +133,20 @@ class Going:
         assert self.first is not None
         assert self.verdict is not None
         kept = None if self.verdict.flags else answered
-        tier = None if kept is None else self.so_far.hops[kept].tier
+        tier = None if kept is None else self.so_far.hops[kept].call.tier
         if sampled(self.policy, self.first, tier, self.context.decision_id):
             self.context.trace.append(Note("sample: drawn; this version asks nobody again"))
 
     async def sensed(self) -> dict[str, Value]:
         """The signals of the request, as far as they can be had in time."""
-        context = self.context
+        context, senses = self.context, self.home.senses
+        reading = senses.read(self.request, self.policy, context.label, context.wanted)
+        if not senses.waits(context.wanted):
+            return await reading  # a timer costs more than all that is read
         limit = asyncio.timeout(context.deadline.left_s(self.home.clock.now()))
         try:
             async with limit:
-                return await self.home.senses.read(
-                    self.request, self.policy, context.label, context.wanted
-                )
+                return await reading
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -155,7 +156,9 @@ class Going:
     def steps(self) -> Walk:
         context, senses = self.context, self.home.senses
         self.first = before(self.policy, context.signals)
-        rungs = rungs_of(self.request, self.policy, self.home.targets, senses)
+        rungs = rungs_of(
+            self.request, self.policy, self.home.targets, senses, context.limits.deadline_s
+        )
         context.worst_usd = {r.name: r.worst_case_usd for tier in rungs.values() for r in tier}
         return walk(
             self.policy,
@@ -192,7 +195,7 @@ class Going:
             flags=flags,
             ttfb_s=None if so_far.first_byte is None else so_far.first_byte - context.arrived,
             total_s=clock.now() - context.arrived,
-            cost_usd=total_cost(tuple(hop.cost_usd for hop in so_far.hops.values())),
+            cost_usd=total_cost([hop.cost_usd for hop in so_far.hops.values()]),
             signals=recorded(context.signals),
             trace=PolicyTrace(tuple(context.trace)),
         )

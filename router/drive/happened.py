@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
@@ -18,6 +18,47 @@ from .attempt import HopRun
 
 
 @dataclass(slots=True)
+class Left:
+    """A hop that has ended; whether its answer is the one that is returned is not known yet.
+
+    Attributes:
+        status: How it was left, unless its answer is returned; so `left`, in words.
+        began_s: Seconds from the request's arrival to its start.
+        took_s: Seconds from there to its end.
+        cost_usd: None: not known.
+    """
+
+    call: Call
+    run: HopRun
+    status: HopStatus
+    left: str
+    measured: Mapping[str, Value]
+    began_s: float
+    took_s: float
+    cost_usd: Decimal | None
+
+    def hop(self, *, answered: bool) -> Hop:
+        """As it is told."""
+        call, target = self.call, self.run.live.target
+        return Hop(
+            index=call.hop,
+            target=target.name,
+            tier=target.tier,
+            provider=target.provider,
+            model=target.model,
+            cause=call.cause,
+            because=call.because,
+            status="answered" if answered else self.status,
+            left=_given(self.run.answer) if answered else self.left,
+            attempts=tuple(self.run.attempts),
+            total_s=self.took_s,
+            cost_usd=self.cost_usd,
+            signals=recorded(self.measured),
+            began_s=self.began_s,
+        )
+
+
+@dataclass(slots=True)
 class Happened:
     """Grows hop by hop.
 
@@ -29,7 +70,7 @@ class Happened:
         spent: Dollars so far; unknown costs counted at their worst case.
     """
 
-    hops: dict[int, Hop] = field(default_factory=dict)
+    hops: dict[int, Left] = field(default_factory=dict)
     drafts: dict[int, Completion] = field(default_factory=dict)
     errors: list[HopError] = field(default_factory=list)
     text: list[str] = field(default_factory=list)
@@ -57,38 +98,21 @@ class Happened:
         Args:
             times: Seconds from the request's arrival to its start, and from there to its end.
         """
-        target = run.live.target
         began_s, took_s = times
         self.spent = EXACT.add(self.spent, run.allowance.spent(run.attempts))
         self.drafts[call.hop] = run.answer
-        self.hops[call.hop] = Hop(
-            index=call.hop,
-            target=target.name,
-            tier=target.tier,
-            provider=target.provider,
-            model=target.model,
-            cause=call.cause,
-            because=call.because,
-            status=status,
-            left=left,
-            attempts=tuple(run.attempts),
-            total_s=took_s,
-            cost_usd=total_cost(tuple(a.cost_usd for a in run.attempts)),
-            signals=recorded(measured),
-            began_s=began_s,
-        )
+        cost_usd = total_cost([a.cost_usd for a in run.attempts])
+        self.hops[call.hop] = Left(call, run, status, left, measured, began_s, took_s, cost_usd)
 
     def hops_with(self, answered: int | None) -> tuple[Hop, ...]:
         """All hops, the one whose answer was returned marked as such."""
-        return tuple(
-            replace(hop, status="answered", left=self._given(hop)) if hop.index == answered else hop
-            for _, hop in sorted(self.hops.items())
-        )
+        hops = self.hops
+        return tuple([hops[index].hop(answered=index == answered) for index in sorted(hops)])
 
-    def _given(self, hop: Hop) -> str:
-        draft = self.drafts[hop.index]
-        cut = draft.finish == "content_filter"
-        return f"answered, {filtered('answer', draft.filtered)}" if cut else "answered"
+
+def _given(draft: Completion) -> str:
+    cut = draft.finish == "content_filter"
+    return f"answered, {filtered('answer', draft.filtered)}" if cut else "answered"
 
 
 def recorded(signals: Mapping[str, Value]) -> dict[str, SignalValue]:

@@ -199,7 +199,7 @@ class UnderWay:
         if index is None:
             return None
         draft = context.so_far.drafts[index].text
-        author = context.home.targets[context.so_far.hops[index].target]
+        author = context.home.targets[context.so_far.hops[index].call.target]
         if attachable(draft, cap(author, context.request)):
             return draft
         context.trace.append(Note(f"hop {index + 1}'s draft is too long to go along"))

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from ..hops import Hop
+from ..quick import quick
 from ..signals.catalogue import AtMost, Value
 from .predicates import (
     SYMBOLS,
@@ -31,6 +32,7 @@ _WORDS: dict[str, dict[Truth, str]] = {
 }
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class PolicyTrace:
     """What the policy said and why; see `hops.Trace`."""
