@@ -133,7 +133,7 @@ class OneCall:
         self.number = number
         self.clock = clock
         self.deadline = deadline
-        self.on_end = on_end
+        self._on_end: Callable[[Attempt], None] | None = on_end
         self.queue_s = queue_s
         self.counted = counted
         self.started_at = clock.wall()
@@ -298,7 +298,9 @@ class OneCall:
             estimate_usd=None if guess is None else meter.cost(guess),
             estimate=guess or NO_TOKENS,
         )
-        self.on_end(attempt)
+        on_end, self._on_end = self._on_end, None  # its hop holds it, so it lets go of its hop
+        if on_end is not None:
+            on_end(attempt)
 
     def _guess(self, error: HopError | None) -> Usage | None:
         """Tokens it probably used. None: it was never sent, or all that came was an error."""

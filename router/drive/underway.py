@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 
 from ..cascade import Call, Seen
 from ..clock import Deadline
@@ -28,6 +29,7 @@ from .live import Allowance
 from .outgoing import attachable, outgoing
 from .purse import Reservation
 from .rungs import cap, dearest, worst_case_of
+from .senses import Senses
 
 OVERTAKEN = "another hop was first"
 
@@ -104,7 +106,7 @@ class UnderWay:
         self.commits = call.commits
         self.begun = False
         self.overtaken = False
-        self.on_doubt: Callable[[UnderWay], None] = lambda hop: None
+        self.on_doubt: Callable[[UnderWay], None] | None = None
         self.early: tuple[Check, ...] = ()
         self.error: HopError | None = None
         self._told = 0
@@ -135,7 +137,7 @@ class UnderWay:
                 hop=call.hop,
             ),
             allowance=Allowance(self._most_usd(beside), self._worst),
-            barred=self.barred,
+            barred=partial(_barred, context.home.senses, call.target),
             counted=self._counted(ask),
         )
         most = EXACT.multiply(self._worst or Decimal(0), self.live.attempts)
@@ -167,11 +169,6 @@ class UnderWay:
     def may_spend(self) -> Decimal:
         """Dollars set aside for it."""
         return self._reserved.usd
-
-    def barred(self) -> str:
-        """Why its target may not be called now. Empty: it may."""
-        open_now = not self.context.home.senses.breakers.lets(self.call.target)
-        return "its circuit breaker is open" if open_now else ""
 
     def _ask(self) -> Ask:
         context, live = self.context, self.live
@@ -255,7 +252,8 @@ class UnderWay:
         if starts is None or "race" in looked or len(reading.tokens) < starts.tokens:
             return False
         if self._looked(doubt(self.context.policy, self._so_far(reading, starts.when))):
-            self.on_doubt(self)
+            if self.on_doubt is not None:
+                self.on_doubt(self)
         return False
 
     def _so_far(self, reading: Reading, asked: Predicate) -> dict[str, Value]:
@@ -325,3 +323,11 @@ class UnderWay:
             spent_usd=context.so_far.spent,
             day_left_usd=context.day_left(),
         )
+
+
+def _barred(senses: Senses, target: str) -> str:
+    """Why a target may not be called now. Empty: it may.
+
+    No method: a hop that is held by what it holds waits for the garbage collector.
+    """
+    return "" if senses.breakers.lets(target) else "its circuit breaker is open"

@@ -69,7 +69,9 @@ class PolicyTrace:
                                 "op": test.op,
                                 "bound": test.bound,
                                 "value": plain(entry.signals.get(test.signal)),
-                                "truth": test.truth(entry.signals),
+                                "truth": entry.truth
+                                if test is entry.predicate
+                                else test.truth(entry.signals),
                             }
                             for test in tests_in(entry.predicate)
                         ],
