@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 
 from ..cascade import Call, Seen, Verdict, Walk, walk
 from ..clock import Deadline
@@ -17,13 +16,14 @@ from ..policy.sample import sampled
 from ..policy.trace import Note
 from ..signals.catalogue import Value
 from ..types import Chunk, Completion, Request
+from .context import Context
 from .ending import error_of
 from .happened import Happened, as_chunk, recorded, says_something
 from .home import Home
 from .ids import new_id
 from .lanes import Lanes
 from .rungs import rungs_of
-from .underway import Context, UnderWay
+from .underway import UnderWay
 
 
 class Going:
@@ -51,7 +51,7 @@ class Going:
         self.so_far = Happened()
         self.context: Context
         self.started_at: float
-        self.under_way: UnderWay
+        self.under_way: UnderWay | None = None
         self.lanes: Lanes | None = None
         self.seen: Seen | None = None
         self.verdict: Verdict | None = None
@@ -69,10 +69,10 @@ class Going:
             self.context.signals = await self.sensed()
             steps = self.steps()
             while (call := self.next_call(steps)) is not None:
-                async with aclosing(await self.hop(call)) as chunks:
-                    async for chunk in chunks:
-                        yield self.committed(chunk)
-                self.seen = self.under_way.seen() if self.lanes is None else self.lanes.seen(call)
+                hop = await self.hop(call)
+                while (chunk := await hop.next()) is not None:
+                    yield self.committed(chunk)
+                self.seen = hop.seen() if isinstance(hop, UnderWay) else hop.seen(call)
             assert self.verdict is not None
             answered = self.verdict.answered_by
             self.note_sample(answered)
@@ -86,6 +86,8 @@ class Going:
             try:
                 if self.lanes is not None:
                     await self.lanes.aclose()
+                elif self.under_way is not None:
+                    await self.under_way.aclose()
             finally:
                 self.close()
         yield self.finish()
@@ -118,16 +120,17 @@ class Going:
             self.lanes.stop()
         return call
 
-    async def hop(self, call: Call) -> AsyncGenerator[Chunk, None]:
-        """Begin or resume what is called for: what of it goes on to the caller."""
+    async def hop(self, call: Call) -> UnderWay | Lanes:
+        """Begin or resume what is called for."""
         if self.lanes is not None and not call.resumed:
             await self.lanes.aclose()
             self.lanes = None
         if call.rival is not None or call.resumed:
             self.lanes = self.lanes or Lanes(self.context)
-            return self.lanes.chunks(call)
+            self.lanes.take(call)
+            return self.lanes
         self.under_way = UnderWay(self.context, call)
-        return self.under_way.chunks()
+        return self.under_way
 
     def note_sample(self, answered: int | None) -> None:
         assert self.first is not None
