@@ -76,7 +76,7 @@ class Going:
             assert self.verdict is not None
             answered = self.verdict.answered_by
             self.note_sample(answered)
-            draft = Completion(text="") if answered is None else self.so_far.drafts[answered]
+            draft = Completion(text="") if answered is None else self.so_far.hops[answered].draft
             if answered is not None and not self.so_far.text and says_something(draft):
                 yield self.committed(as_chunk(draft))
         except (asyncio.CancelledError, GeneratorExit):
@@ -204,7 +204,7 @@ class Going:
         )
         if answered is not None:
             kept = answered == 0 and not flags
-            calls = so_far.drafts[answered].tool_calls
+            calls = so_far.hops[answered].draft.tool_calls
             self.home.senses.answered(self.request, self.policy, self.outcome, calls, kept=kept)
         returned = answered is not None or bool(so_far.text)
         self.home.ledger.close_request(

@@ -9,9 +9,10 @@ from typing import Literal
 
 from ..cascade import Call
 from ..errors import HopError
-from ..hops import Hop, HopStatus, SignalValue, total_cost
+from ..hops import Attempt, Hop, HopStatus, SignalValue, total_cost
 from ..money import EXACT
 from ..policy.explain import plain
+from ..providers.base import Target
 from ..signals.catalogue import Value
 from ..types import Chunk, Completion
 from .attempt import HopRun
@@ -22,6 +23,7 @@ class Left:
     """A hop that has ended; whether its answer is the one that is returned is not known yet.
 
     Attributes:
+        draft: What it answered; empty where it gave no whole answer.
         status: How it was left, unless its answer is returned; so `left`, in words.
         began_s: Seconds from the request's arrival to its start.
         took_s: Seconds from there to its end.
@@ -29,7 +31,9 @@ class Left:
     """
 
     call: Call
-    run: HopRun
+    target: Target
+    attempts: tuple[Attempt, ...]
+    draft: Completion
     status: HopStatus
     left: str
     measured: Mapping[str, Value]
@@ -39,7 +43,7 @@ class Left:
 
     def hop(self, *, answered: bool) -> Hop:
         """As it is told."""
-        call, target = self.call, self.run.live.target
+        call, target = self.call, self.target
         return Hop(
             index=call.hop,
             target=target.name,
@@ -49,8 +53,8 @@ class Left:
             cause=call.cause,
             because=call.because,
             status="answered" if answered else self.status,
-            left=_given(self.run.answer) if answered else self.left,
-            attempts=tuple(self.run.attempts),
+            left=_given(self.draft) if answered else self.left,
+            attempts=self.attempts,
             total_s=self.took_s,
             cost_usd=self.cost_usd,
             signals=recorded(self.measured),
@@ -64,14 +68,12 @@ class Happened:
 
     Attributes:
         hops: Those of which at least one call could be booked, by index.
-        drafts: What each of them answered, by the same index.
         text: What the caller was shown.
         first_byte: When that began, on the clock. None: nothing was shown.
         spent: Dollars so far; unknown costs counted at their worst case.
     """
 
     hops: dict[int, Left] = field(default_factory=dict)
-    drafts: dict[int, Completion] = field(default_factory=dict)
     errors: list[HopError] = field(default_factory=list)
     text: list[str] = field(default_factory=list)
     first_byte: float | None = None
@@ -100,9 +102,19 @@ class Happened:
         """
         began_s, took_s = times
         self.spent = EXACT.add(self.spent, run.allowance.spent(run.attempts))
-        self.drafts[call.hop] = run.answer
-        cost_usd = total_cost([a.cost_usd for a in run.attempts])
-        self.hops[call.hop] = Left(call, run, status, left, measured, began_s, took_s, cost_usd)
+        attempts = tuple(run.attempts)
+        self.hops[call.hop] = Left(
+            call,
+            run.live.target,
+            attempts,
+            run.answer,
+            status,
+            left,
+            measured,
+            began_s,
+            took_s,
+            total_cost([attempt.cost_usd for attempt in attempts]),
+        )
 
     def hops_with(self, answered: int | None) -> tuple[Hop, ...]:
         """All hops, the one whose answer was returned marked as such."""

@@ -144,7 +144,7 @@ class UnderWay:
         context, index = self.context, self.call.draft
         if index is None:
             return None
-        draft = context.so_far.drafts[index].text
+        draft = context.so_far.hops[index].draft.text
         author = context.home.targets[context.so_far.hops[index].call.target]
         if attachable(draft, cap(author, context.request)):
             return draft
