@@ -114,7 +114,9 @@ def messages(conversation: Conversation) -> tuple[Message, ...]:
     """A prompt or a list of turns as messages; names the turn that is wrong."""
     if isinstance(conversation, str):
         conversation = [Message(role="user", content=conversation)]
-    if isinstance(conversation, bytes | Mapping) or not isinstance(conversation, Iterable):
+    if type(conversation) is not list and (
+        isinstance(conversation, bytes | Mapping) or not isinstance(conversation, Iterable)
+    ):
         raise wrong("messages", "has to be text or a list of messages", conversation)
     found = tuple([_plain(turn) or _message(i, turn) for i, turn in enumerate(conversation)])
     if not any(m.content.strip() or m.images for m in found):
@@ -127,9 +129,10 @@ def _plain(turn: object) -> Message | None:
     if type(turn) is not dict or len(turn) != 2:
         return None
     role, content = turn.get("role"), turn.get("content")
-    if type(role) is not str or role not in _SPEAKERS or type(content) is not str:
+    if type(role) is not str or type(content) is not str or not content.isascii():
         return None
-    return Message(role=cast(Role, role), content=content) if content.isascii() else None
+    speaker = _SPEAKERS.get(role)
+    return None if speaker is None else Message(role=speaker, content=content)
 
 
 def _message(number: int, turn: object) -> Message:
@@ -161,7 +164,7 @@ def _message(number: int, turn: object) -> Message:
     )
 
 
-_SPEAKERS = frozenset(("system", "user", "assistant"))
+_SPEAKERS: Mapping[str, Role] = {"system": "system", "user": "user", "assistant": "assistant"}
 _TURN = ("role", "content", "images", "tool_calls", "tool_call_id")
 
 

@@ -209,14 +209,14 @@ class Stream(AsyncIterator[str]):
     async def __anext__(self) -> str:
         self._enter()
         async for item in self._source:
-            if isinstance(item, Outcome):
-                self._outcome = item
-            elif isinstance(item, Chunk):
+            if isinstance(item, Chunk):
                 self._tool_calls.extend(item.tool_calls)
                 self._logprobs.extend(item.logprobs)
                 if item.text:
                     self._text.append(item.text)
                     return item.text
+            elif isinstance(item, Outcome):
+                self._outcome = item
         raise StopAsyncIteration
 
     @property

@@ -6,12 +6,13 @@ attempts of one hop. Unknown is None in every field; zero dollars means free, ne
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal, Protocol
 
 from .money import EXACT
+from .quick import quick
 from .types import Finish, Usage
 
 Cause = Literal["start", "fallback", "escalation", "asked", "loop", "race", "hedge"]
@@ -31,6 +32,7 @@ SignalValue = float | int | str | bool | None
 """A signal's value as it is recorded. None: unknown."""
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
     """One call on the wire, as it ended.
@@ -88,6 +90,7 @@ class Attempt:
     estimate: Usage = Usage()
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hop:
     """One target tried, with every call it took.
@@ -142,6 +145,7 @@ class Trace(Protocol):
         ...
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """How one request ended.
@@ -185,7 +189,7 @@ class Outcome:
         return self.hops[self.answered_by].began_s if self.answered_by else None
 
 
-def total_cost(parts: tuple[Decimal | None, ...]) -> Decimal | None:
+def total_cost(parts: Iterable[Decimal | None]) -> Decimal | None:
     """Sum of costs; None as soon as one is not known. Nothing at all costs zero."""
     total = Decimal(0)
     for part in parts:

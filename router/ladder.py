@@ -10,8 +10,10 @@ from .policy.decide import Before
 from .policy.gain import Offer, ranked
 from .policy.rules import Policy
 from .policy.trace import Entry, Note, Skipped
+from .quick import quick
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Rung:
     """What the walk knows of a target.
@@ -102,7 +104,7 @@ class Ladder:
     def open(self, tier: str) -> tuple[Rung, ...]:
         """The targets of a tier that can be asked and were not used up, in the order to try."""
         of_tier = self._rungs.get(tier, ())
-        return tuple(r for r in of_tier if not r.unable and r.name not in self._gone)
+        return tuple([r for r in of_tier if not r.unable and r.name not in self._gone])
 
     def use_up(self, target: str) -> None:
         """Never offer that target again, nor a tier that has no other left."""
@@ -121,7 +123,8 @@ class Ladder:
     def is_last(self, tier: str) -> bool:
         """Whether nothing stronger than `tier` is left, so that it commits at its first token."""
         order = self._policy.tiers
-        return not any(order.index(left) > order.index(tier) for left in self._left)
+        place = order.index(tier)
+        return not any(order.index(left) > place for left in self._left)
 
     def next(self) -> tuple[str, str] | None:
         """The tier to go on with, and why that one; None: nobody is left."""

@@ -64,7 +64,8 @@ class Limit:
             raise
         finally:
             self._task = None
-            self._taken_back(task)  # where the step made something else of it
+            if self._struck:  # where the step made something else of it
+                self._taken_back(task)
 
     def _taken_back(self, task: asyncio.Task[object]) -> bool:
         """Undo our own cancellation, once."""

@@ -10,6 +10,7 @@ from .hops import Cause, Status
 from .policy.predicates import Signals
 from .policy.rules import Abort, Doubt, Early
 from .policy.trace import Check, Entry
+from .quick import quick
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,7 @@ class Rival:
     doubt: Doubt | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Call:
     """Ask this target now.
@@ -78,6 +80,7 @@ class Call:
         )
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seen:
     """What came of a call.
@@ -136,6 +139,7 @@ class Seen:
         return "no stronger tier is left"
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """How the walk ended.

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal
+
+from .quick import quick
 
 Role = Literal["system", "user", "assistant", "tool"]
 Label = Literal["public", "internal", "pii", "secret"]
@@ -59,6 +61,7 @@ class ToolCall:
     arguments: str
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One turn of a conversation.
@@ -181,6 +184,10 @@ class Ask(Asked):
     tenant: str = ""
     timeout_s: float | None = None
 
+    def once(self, attempt_id: str, timeout_s: float | None) -> Ask:
+        """The same for one call on the wire."""
+        return replace(self, attempt_id=attempt_id, timeout_s=timeout_s)
+
 
 def served_by(abilities: Set[Need]) -> frozenset[Need]:
     """Every need that a target with these abilities serves: who may call tools can be made to."""
@@ -203,6 +210,7 @@ class TokenStat:
     margin: float | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenLogprob:
     """One token of an answer, spelled out, as OpenAI's `logprobs` have it.
@@ -270,6 +278,7 @@ class RateLimit:
         return max(waits, default=None)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Transit:
     """What a transport can tell of one call once the answer's head has come.
@@ -284,6 +293,7 @@ class Transit:
     limit: RateLimit | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
     """A piece of an answer as it comes.
@@ -314,6 +324,7 @@ class Chunk:
     transit: Transit | None = None
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Completion:
     """A collected stream.

@@ -9,9 +9,11 @@ from ..hops import Attempt
 from ..ledger.entry import Began, Sink
 from ..policy.rules import Policy
 from ..providers.base import Target
+from ..quick import quick
 from ..types import Label, Request
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HopBooking:
     """See `live.Booking`.

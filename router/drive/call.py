@@ -150,7 +150,7 @@ class OneCall:
         self.number = number
         self.clock = clock
         self.deadline = deadline
-        self.on_end = on_end
+        self._on_end: Callable[[Attempt], None] | None = on_end
         self.queue_s = queue_s
         self.counted = counted
         self.started_at = clock.wall()
@@ -234,8 +234,7 @@ class OneCall:
         return chunk
 
     def _send(self) -> None:
-        ask = replace(self.ask, attempt_id=self.attempt_id, timeout_s=self.timeout_s)
-        self.source = self.live.provider.stream(ask)
+        self.source = self.live.provider.stream(self.ask.once(self.attempt_id, self.timeout_s))
         self.limit = Limit(max(0.0, self.until - self.clock.now()))
 
     async def _broken(self, exc: Exception) -> HopError:
@@ -329,7 +328,9 @@ class OneCall:
             estimate_usd=None if guess is None else meter.cost(guess),
             estimate=guess or NO_TOKENS,
         )
-        self.on_end(attempt)
+        on_end, self._on_end = self._on_end, None  # its hop holds it, so it lets go of its hop
+        if on_end is not None:
+            on_end(attempt)
 
     def _guess(self, error: HopError | None) -> Usage | None:
         """Tokens it probably used. None: it was never sent, or all that came was an error."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
 
 from ..cascade import Call, Seen, Verdict, Walk, walk
 from ..clock import Deadline
@@ -17,13 +16,14 @@ from ..policy.sample import sampled
 from ..policy.trace import Note
 from ..signals.catalogue import Value
 from ..types import Chunk, Completion, Request
+from .context import Context
 from .ending import error_of
 from .happened import Happened, as_chunk, recorded, says_something
 from .home import Home
 from .ids import new_id
 from .lanes import Lanes
 from .rungs import rungs_of
-from .underway import Context, UnderWay
+from .underway import UnderWay
 
 
 class Going:
@@ -51,7 +51,7 @@ class Going:
         self.so_far = Happened()
         self.context: Context
         self.started_at: float
-        self.under_way: UnderWay
+        self.under_way: UnderWay | None = None
         self.lanes: Lanes | None = None
         self.seen: Seen | None = None
         self.verdict: Verdict | None = None
@@ -69,14 +69,14 @@ class Going:
             self.context.signals = await self.sensed()
             steps = self.steps()
             while (call := self.next_call(steps)) is not None:
-                async with aclosing(await self.hop(call)) as chunks:
-                    async for chunk in chunks:
-                        yield self.committed(chunk)
-                self.seen = self.under_way.seen() if self.lanes is None else self.lanes.seen(call)
+                hop = await self.hop(call)
+                while (chunk := await hop.next()) is not None:
+                    yield self.committed(chunk)
+                self.seen = hop.seen() if isinstance(hop, UnderWay) else hop.seen(call)
             assert self.verdict is not None
             answered = self.verdict.answered_by
             self.note_sample(answered)
-            draft = Completion(text="") if answered is None else self.so_far.drafts[answered]
+            draft = Completion(text="") if answered is None else self.so_far.hops[answered].draft
             if answered is not None and not self.so_far.text and says_something(draft):
                 yield self.committed(as_chunk(draft))
         except (asyncio.CancelledError, GeneratorExit):
@@ -86,6 +86,8 @@ class Going:
             try:
                 if self.lanes is not None:
                     await self.lanes.aclose()
+                elif self.under_way is not None:
+                    await self.under_way.aclose()
             finally:
                 self.close()
         yield self.finish()
@@ -118,34 +120,36 @@ class Going:
             self.lanes.stop()
         return call
 
-    async def hop(self, call: Call) -> AsyncGenerator[Chunk, None]:
-        """Begin or resume what is called for: what of it goes on to the caller."""
+    async def hop(self, call: Call) -> UnderWay | Lanes:
+        """Begin or resume what is called for."""
         if self.lanes is not None and not call.resumed:
             await self.lanes.aclose()
             self.lanes = None
         if call.rival is not None or call.resumed:
             self.lanes = self.lanes or Lanes(self.context)
-            return self.lanes.chunks(call)
+            self.lanes.take(call)
+            return self.lanes
         self.under_way = UnderWay(self.context, call)
-        return self.under_way.chunks()
+        return self.under_way
 
     def note_sample(self, answered: int | None) -> None:
         assert self.first is not None
         assert self.verdict is not None
         kept = None if self.verdict.flags else answered
-        tier = None if kept is None else self.so_far.hops[kept].tier
+        tier = None if kept is None else self.so_far.hops[kept].call.tier
         if sampled(self.policy, self.first, tier, self.context.decision_id):
             self.context.trace.append(Note("sample: drawn; this version asks nobody again"))
 
     async def sensed(self) -> dict[str, Value]:
         """The signals of the request, as far as they can be had in time."""
-        context = self.context
+        context, senses = self.context, self.home.senses
+        reading = senses.read(self.request, self.policy, context.label, context.wanted)
+        if not senses.waits(context.wanted):
+            return await reading  # a timer costs more than all that is read
         limit = asyncio.timeout(context.deadline.left_s(self.home.clock.now()))
         try:
             async with limit:
-                return await self.home.senses.read(
-                    self.request, self.policy, context.label, context.wanted
-                )
+                return await reading
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -155,7 +159,9 @@ class Going:
     def steps(self) -> Walk:
         context, senses = self.context, self.home.senses
         self.first = before(self.policy, context.signals)
-        rungs = rungs_of(self.request, self.policy, self.home.targets, senses)
+        rungs = rungs_of(
+            self.request, self.policy, self.home.targets, senses, context.limits.deadline_s
+        )
         context.worst_usd = {r.name: r.worst_case_usd for tier in rungs.values() for r in tier}
         return walk(
             self.policy,
@@ -192,13 +198,13 @@ class Going:
             flags=flags,
             ttfb_s=None if so_far.first_byte is None else so_far.first_byte - context.arrived,
             total_s=clock.now() - context.arrived,
-            cost_usd=total_cost(tuple(hop.cost_usd for hop in so_far.hops.values())),
+            cost_usd=total_cost([hop.cost_usd for hop in so_far.hops.values()]),
             signals=recorded(context.signals),
             trace=PolicyTrace(tuple(context.trace)),
         )
         if answered is not None:
             kept = answered == 0 and not flags
-            calls = so_far.drafts[answered].tool_calls
+            calls = so_far.hops[answered].draft.tool_calls
             self.home.senses.answered(self.request, self.policy, self.outcome, calls, kept=kept)
         returned = answered is not None or bool(so_far.text)
         self.home.ledger.close_request(

@@ -3,18 +3,63 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Literal
 
 from ..cascade import Call
 from ..errors import HopError
-from ..hops import Hop, HopStatus, SignalValue, total_cost
+from ..hops import Attempt, Hop, HopStatus, SignalValue, total_cost
 from ..money import EXACT
 from ..policy.explain import plain
+from ..providers.base import Target
 from ..signals.catalogue import Value
 from ..types import Chunk, Completion
 from .attempt import HopRun
+
+
+@dataclass(slots=True)
+class Left:
+    """A hop that has ended; whether its answer is the one that is returned is not known yet.
+
+    Attributes:
+        draft: What it answered; empty where it gave no whole answer.
+        status: How it was left, unless its answer is returned; so `left`, in words.
+        began_s: Seconds from the request's arrival to its start.
+        took_s: Seconds from there to its end.
+        cost_usd: None: not known.
+    """
+
+    call: Call
+    target: Target
+    attempts: tuple[Attempt, ...]
+    draft: Completion
+    status: HopStatus
+    left: str
+    measured: Mapping[str, Value]
+    began_s: float
+    took_s: float
+    cost_usd: Decimal | None
+
+    def hop(self, *, answered: bool) -> Hop:
+        """As it is told."""
+        call, target = self.call, self.target
+        return Hop(
+            index=call.hop,
+            target=target.name,
+            tier=target.tier,
+            provider=target.provider,
+            model=target.model,
+            cause=call.cause,
+            because=call.because,
+            status="answered" if answered else self.status,
+            left=_given(self.draft) if answered else self.left,
+            attempts=self.attempts,
+            total_s=self.took_s,
+            cost_usd=self.cost_usd,
+            signals=recorded(self.measured),
+            began_s=self.began_s,
+        )
 
 
 @dataclass(slots=True)
@@ -23,14 +68,12 @@ class Happened:
 
     Attributes:
         hops: Those of which at least one call could be booked, by index.
-        drafts: What each of them answered, by the same index.
         text: What the caller was shown.
         first_byte: When that began, on the clock. None: nothing was shown.
         spent: Dollars so far; unknown costs counted at their worst case.
     """
 
-    hops: dict[int, Hop] = field(default_factory=dict)
-    drafts: dict[int, Completion] = field(default_factory=dict)
+    hops: dict[int, Left] = field(default_factory=dict)
     errors: list[HopError] = field(default_factory=list)
     text: list[str] = field(default_factory=list)
     first_byte: float | None = None
@@ -57,38 +100,31 @@ class Happened:
         Args:
             times: Seconds from the request's arrival to its start, and from there to its end.
         """
-        target = run.live.target
         began_s, took_s = times
         self.spent = EXACT.add(self.spent, run.allowance.spent(run.attempts))
-        self.drafts[call.hop] = run.answer
-        self.hops[call.hop] = Hop(
-            index=call.hop,
-            target=target.name,
-            tier=target.tier,
-            provider=target.provider,
-            model=target.model,
-            cause=call.cause,
-            because=call.because,
-            status=status,
-            left=left,
-            attempts=tuple(run.attempts),
-            total_s=took_s,
-            cost_usd=total_cost(tuple(a.cost_usd for a in run.attempts)),
-            signals=recorded(measured),
-            began_s=began_s,
+        attempts = tuple(run.attempts)
+        self.hops[call.hop] = Left(
+            call,
+            run.live.target,
+            attempts,
+            run.answer,
+            status,
+            left,
+            measured,
+            began_s,
+            took_s,
+            total_cost([attempt.cost_usd for attempt in attempts]),
         )
 
     def hops_with(self, answered: int | None) -> tuple[Hop, ...]:
         """All hops, the one whose answer was returned marked as such."""
-        return tuple(
-            replace(hop, status="answered", left=self._given(hop)) if hop.index == answered else hop
-            for _, hop in sorted(self.hops.items())
-        )
+        hops = self.hops
+        return tuple([hops[index].hop(answered=index == answered) for index in sorted(hops)])
 
-    def _given(self, hop: Hop) -> str:
-        draft = self.drafts[hop.index]
-        cut = draft.finish == "content_filter"
-        return f"answered, {filtered('answer', draft.filtered)}" if cut else "answered"
+
+def _given(draft: Completion) -> str:
+    cut = draft.finish == "content_filter"
+    return f"answered, {filtered('answer', draft.filtered)}" if cut else "answered"
 
 
 def recorded(signals: Mapping[str, Value]) -> dict[str, SignalValue]:

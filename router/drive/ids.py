@@ -8,9 +8,11 @@ from itertools import product
 
 _ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 _PAIRS = tuple(map("".join, product(_ALPHABET, repeat=2)))
-_RANDOM_BYTES = 10
+_OF_BYTES = (_ALPHABET * 8).encode()
+"""The character that stands for the five lower bits of each byte."""
+_RANDOM_BYTES = 16
 _DRAWN_AT_ONCE = 256
-_SHIFTS = tuple(range(120, -1, -10))
+_SHIFTS = tuple(range(40, -1, -10))
 
 _drawn: list[bytes] = []
 """Random bytes that no id has yet: asking the kernel costs as much as all else an id takes."""
@@ -21,8 +23,9 @@ def new_id(wall_s: float) -> str:
 
     Source: the ULID layout, https://github.com/ulid/spec.
     """
-    number = (int(wall_s * 1000) << 80) | int.from_bytes(_random(), "big")
-    return "".join([_PAIRS[(number >> shift) & 1023] for shift in _SHIFTS])
+    ms = int(wall_s * 1000)
+    time = "".join([_PAIRS[(ms >> shift) & 1023] for shift in _SHIFTS])
+    return time + _random().translate(_OF_BYTES).decode()
 
 
 def _random() -> bytes:

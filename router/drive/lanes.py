@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncGenerator
-from contextlib import aclosing
 from dataclasses import replace
 from decimal import Decimal
 from functools import reduce
@@ -13,7 +11,8 @@ from functools import reduce
 from ..cascade import Call, Seen
 from ..money import EXACT
 from ..types import Chunk
-from .underway import Context, UnderWay
+from .context import Context
+from .underway import UnderWay
 
 STOP_S = 1.0
 """Longest that is waited for a loser to let go of its connection. It is booked either way."""
@@ -39,30 +38,28 @@ class Lanes:
             asyncio.Queue()
         )
 
-    async def chunks(self, call: Call) -> AsyncGenerator[Chunk, None]:
-        """What goes on to the caller, until one hop has ended, which is `ended`.
-
-        Args:
-            call: One with a rival begins both; one that is resumed is under way.
-        """
+    def take(self, call: Call) -> None:
+        """Do what is called for: one with a rival begins both; one that is resumed is under way."""
         if call.resumed:
             self._under_way[call.hop].commits = call.commits
         else:
             self._begin(call)
+
+    async def next(self) -> Chunk | None:
+        """What goes on to the caller next. None: one hop has ended, which is `ended`."""
         while True:
             hop, came = await self._happened.get()
             if hop.call.hop not in self._under_way:
                 continue  # it was stopped, and this is the last of it
             if isinstance(came, Chunk):
                 self.stop(but=hop)
-                yield came
-                continue
+                return came
             del self._under_way[hop.call.hop]
             self._stop_timer()
             if came is not None:
                 raise came
             self.ended = hop
-            return
+            return None
 
     def seen(self, call: Call) -> Seen:
         """What the walk has to know of what ended."""
@@ -143,9 +140,8 @@ class Lanes:
         """The top of a task: what goes wrong is handed to whoever waits for the hop."""
         wrong: BaseException | None = None
         try:
-            async with aclosing(hop.chunks()) as chunks:
-                async for chunk in chunks:
-                    self._happened.put_nowait((hop, chunk))
+            while (chunk := await hop.next()) is not None:
+                self._happened.put_nowait((hop, chunk))
         except asyncio.CancelledError as exc:  # a provider may have raised it: nobody must wait on
             wrong = exc
             raise

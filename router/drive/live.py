@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import reduce
 from typing import Protocol
 
 from ..hops import Attempt
 from ..money import EXACT
 from ..providers.base import Provider, Target
+from ..quick import quick
 from ..types import Need, Usage, served_by
 from .way import Way
 
@@ -94,6 +94,7 @@ class Live:
         return served_by(found)
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Allowance:
     """Dollars a hop may spend. A call is made only while its worst case fits what is left.
@@ -109,14 +110,16 @@ class Allowance:
 
     def spent(self, attempts: list[Attempt]) -> Decimal:
         """Dollars these attempts cost, unknown ones at their worst."""
-        worst = self.worst_case_usd or Decimal(0)
-        costs = (worst if a.cost_usd is None else a.cost_usd for a in attempts)
-        return reduce(EXACT.add, costs, Decimal(0))
+        spent, worst = Decimal(0), self.worst_case_usd or Decimal(0)
+        for attempt in attempts:
+            spent = EXACT.add(spent, worst if attempt.cost_usd is None else attempt.cost_usd)
+        return spent
 
     def booked(self, attempts: list[Attempt]) -> Decimal | None:
         """The same, but None where a call's cost is not known, not even at the worst."""
-        unpriced = self.worst_case_usd is None and any(a.cost_usd is None for a in attempts)
-        return None if unpriced else self.spent(attempts)
+        if self.worst_case_usd is None and any(a.cost_usd is None for a in attempts):
+            return None
+        return self.spent(attempts)
 
     def covers_one_more(self, attempts: list[Attempt]) -> bool:
         """Whether one more call after `attempts` can be paid for."""

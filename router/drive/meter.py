@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
 
@@ -21,18 +21,18 @@ class PriceMeter:
 
     Attributes:
         line: None: the target's price is not known, so its cost never is.
+        free: Declared to cost nothing, with a basis.
     """
 
     line: PriceLine | None
+    free: bool = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "free", self.line is not None and self.line.free)
 
     @property
     def price(self) -> str | None:
         return None if self.line is None else self.line.id
-
-    @property
-    def free(self) -> bool:
-        """Declared to cost nothing, with a basis."""
-        return self.line is not None and self.line.free
 
     def cost(self, usage: Usage) -> Decimal | None:
         if self.free:
@@ -43,6 +43,8 @@ class PriceMeter:
         """Most dollars one call can cost. None: not known."""
         if self.line is None:
             return None
+        if self.free:
+            return Decimal(0)
         return worst_case(self.line, input_tokens, max_output_tokens)
 
     def at(self, wall_s: float) -> PriceMeter:

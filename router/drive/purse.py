@@ -10,10 +10,12 @@ from functools import reduce
 
 from ..clock import Clock
 from ..money import EXACT
+from ..quick import quick
 
 _DAYS_KEPT = 2
 
 
+@quick
 @dataclass(frozen=True, slots=True, eq=False)
 class Reservation:
     """Dollars set aside for one hop. Two of the same amount are still two."""

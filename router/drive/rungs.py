@@ -24,12 +24,19 @@ _TAKES_NO: dict[Need, str] = {
 
 
 def rungs_of(
-    request: Request, policy: Policy, targets: Mapping[str, Live], senses: Senses
+    request: Request,
+    policy: Policy,
+    targets: Mapping[str, Live],
+    senses: Senses,
+    deadline_s: float | None,
 ) -> dict[str, tuple[Rung, ...]]:
-    """Every target by its tier, in the order of the config."""
+    """Every target by its tier, in the order of the config.
+
+    Args:
+        deadline_s: Of the request, by the policy and the caller. None: there is none.
+    """
     if senses.network is not None:
         senses.network.heed()
-    deadline_s = policy.limits.tightened(request.deadline_s, None).deadline_s
     found: dict[str, tuple[Rung, ...]] = {}
     prompt, needs = PromptSize(request), request.needs
     leaves = _leaves(prompt, request, policy, targets)

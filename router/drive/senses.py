@@ -88,6 +88,10 @@ class Senses:
     network: Network | None = None
     detector: asyncio.Future[None] | None = None
 
+    def waits(self, wanted: frozenset[str]) -> bool:
+        """Whether `read` may have to wait for something that is wanted."""
+        return any(name in _WAITED_FOR or name.startswith("device.") for name in wanted)
+
     async def read(
         self, request: Request, policy: Policy, label: Label, wanted: frozenset[str]
     ) -> dict[str, Value]:
@@ -315,6 +319,7 @@ _NEED_HEALTH = frozenset(
     f"device.{name}" for name in ("loaded", "queue", "first_token_s", "end_s", "in_time")
 )
 _NEED_TOKENS = _NEED_HEALTH | {"prompt.tokens", "device.fits"}
+_WAITED_FOR = frozenset(("prompt.language", "prompt.tokens", "world.online"))
 _OF_MACHINE = ("battery", "on_mains", "metered", "temperature_c", "throttled")
 _NEED_MACHINE = frozenset((*(f"device.{name}" for name in _OF_MACHINE), "world.online"))
 

@@ -3,85 +3,36 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 
 from ..cascade import Call, Seen
-from ..clock import Deadline
 from ..errors import Filtered, HopError
 from ..hops import HopStatus
 from ..money import EXACT
 from ..policy.decide import doubt, early, given_up
 from ..policy.predicates import Predicate, tests_in
-from ..policy.rules import Limits, Policy
-from ..policy.trace import Check, Entry, Note
+from ..policy.trace import Check, Note
 from ..signals import draft_signals, presentable
 from ..signals.catalogue import Value
-from ..types import Ask, Chunk, Label, Request
+from ..types import Ask, Chunk
 from .attempt import HopRun
 from .booking import HopBooking
 from .call import Aborted, Reading
-from .happened import Happened, filtered, says_something
-from .home import Home
+from .context import Context
+from .happened import filtered, says_something
 from .live import Allowance
 from .outgoing import attachable, outgoing
 from .purse import Reservation
 from .rungs import cap, dearest, worst_case_of
+from .senses import Senses
 
 OVERTAKEN = "another hop was first"
 
 
-@dataclass(slots=True)
-class Context:
-    """What the hops of one request share.
-
-    Attributes:
-        limits: The policy's, tightened by the caller's.
-        label: The caller's, or what the policy says where the caller said nothing.
-        arrived: When the request came, on the clock.
-        wanted: Names of the signals that are measured.
-        signals: Of the request.
-        worst_usd: Most dollars one call of each target can cost. None: not known.
-        out_of_time: A timer for the deadline has fired, however early by the clock.
-    """
-
-    home: Home
-    request: Request
-    policy: Policy
-    decision_id: str
-    limits: Limits
-    label: Label
-    arrived: float
-    deadline: Deadline
-    wanted: frozenset[str]
-    so_far: Happened
-    trace: list[Entry]
-    signals: dict[str, Value] = field(default_factory=dict)
-    worst_usd: dict[str, Decimal | None] = field(default_factory=dict)
-    out_of_time: bool = False
-
-    def elapsed_s(self) -> float:
-        """Seconds since arrival; at least the deadline once its timer has fired."""
-        gone = self.home.clock.now() - self.arrived
-        return max(gone, self.limits.deadline_s or 0.0) if self.out_of_time else gone
-
-    def arrives(self, target: str) -> bool:
-        """Whether an answer of `target`, asked now, would come in time, as far as is known."""
-        deadline_s = self.limits.deadline_s
-        usual_s = self.home.senses.speeds.end_s(target, None)
-        return deadline_s is None or usual_s is None or self.elapsed_s() + usual_s <= deadline_s
-
-    def day_left(self) -> Decimal | None:
-        """Dollars left of the day. None: the day has no limit."""
-        day = self.limits.day_usd
-        if day is None:
-            return None
-        return EXACT.subtract(day, self.home.senses.purse.spent_usd())
-
-
 class UnderWay:
-    """One hop. Read `chunks` to the end or close it; it is booked by then.
+    """One hop. Ask it for `next` until there is none, or close it; it is booked by then.
 
     Attributes:
         call: What the walk asked for.
@@ -105,7 +56,7 @@ class UnderWay:
         self.commits = call.commits
         self.begun = False
         self.overtaken = False
-        self.on_doubt: Callable[[UnderWay], None] = lambda hop: None
+        self.on_doubt: Callable[[UnderWay], None] | None = None
         self.early: tuple[Check, ...] = ()
         self.error: HopError | None = None
         self.aborted = False
@@ -113,7 +64,7 @@ class UnderWay:
         self._told = 0
         self._looked_at: Reading | None = None
         self._measured: dict[str, Value] = {}
-        self._kept = False
+        self._read = self._kept = False
         self.live = context.home.targets[call.target]
         self._cold = self.live.cold
         self._started = context.home.clock.now()
@@ -138,7 +89,7 @@ class UnderWay:
                 hop=call.hop,
             ),
             allowance=Allowance(self._most_usd(beside), self._worst),
-            barred=self.barred,
+            barred=partial(_barred, context.home.senses, call.target),
             counted=self._counted(ask),
         )
         most = EXACT.multiply(self._worst or Decimal(0), self.live.attempts)
@@ -170,11 +121,6 @@ class UnderWay:
     def may_spend(self) -> Decimal:
         """Dollars set aside for it."""
         return self._reserved.usd
-
-    def barred(self) -> str:
-        """Why its target may not be called now. Empty: it may."""
-        open_now = not self.context.home.senses.breakers.lets(self.call.target)
-        return "its circuit breaker is open" if open_now else ""
 
     def _ask(self) -> Ask:
         context, live = self.context, self.live
@@ -212,34 +158,40 @@ class UnderWay:
         context, index = self.context, self.call.draft
         if index is None:
             return None
-        draft = context.so_far.drafts[index].text
-        author = context.home.targets[context.so_far.hops[index].target]
+        draft = context.so_far.hops[index].draft.text
+        author = context.home.targets[context.so_far.hops[index].call.target]
         if attachable(draft, cap(author, context.request)):
             return draft
         context.trace.append(Note(f"hop {index + 1}'s draft is too long to go along"))
         return None
 
-    async def chunks(self) -> AsyncGenerator[Chunk, None]:
-        """What goes on to the caller, as it comes. A failure is no exception but `error`."""
-        context = self.context
+    async def next(self) -> Chunk | None:
+        """What goes on to the caller next. None: it has ended, and is booked.
+
+        A failure is no exception but `error`.
+        """
+        context, run = self.context, self.run
+        self._read = True
+        chunk: Chunk | None = None
         ended: float | None = None
         status: HopStatus = "failed"
         left = "stopped by an error of our own"
         try:
             try:
-                while (chunk := await self.run.next(self._release)) is not None:
-                    if self.run.released and (chunk.text or chunk.tool_calls):
-                        yield chunk
+                chunk = await self._given()
             finally:
-                await self.run.aclose()
+                if chunk is None:
+                    await run.aclose()
+            if chunk is not None:
+                return chunk
             ended = context.home.clock.now()
             await context.home.senses.ready(context.request)
             self._measured = draft_signals(
-                self.run.answer, context.request, context.wanted, context.signals
+                run.answer, context.request, context.wanted, context.signals
             )
             status, left = "deferred", "not kept"
-            if self.run.answer.finish == "content_filter":
-                left += f": {filtered('answer', self.run.answer.filtered)}"
+            if run.answer.finish == "content_filter":
+                left += f": {filtered('answer', run.answer.filtered)}"
         except HopError as exc:
             said = filtered("prompt", exc.categories) if isinstance(exc, Filtered) else exc.kind
             self.error, left = exc, f"failed: {said}"
@@ -250,8 +202,26 @@ class UnderWay:
             status, left = "cancelled", self._stopped_by()
             raise
         finally:
-            took = (context.home.clock.now() if ended is None else ended) - self._started
-            self._keep(status, left, took)
+            if chunk is None:
+                took = (context.home.clock.now() if ended is None else ended) - self._started
+                self._keep(status, left, took)
+        return None
+
+    async def _given(self) -> Chunk | None:
+        while (chunk := await self.run.next(self._release)) is not None:
+            if self.run.released and (chunk.text or chunk.tool_calls):
+                return chunk
+        return None
+
+    async def aclose(self) -> None:
+        """Stop it, and book it as stopped, if it has begun and has not ended."""
+        if self._kept or not self._read:
+            return
+        try:
+            await self.run.aclose()
+        finally:
+            took = self.context.home.clock.now() - self._started
+            self._keep("cancelled", self._stopped_by(), took)
 
     def _release(self, reading: Reading) -> bool:
         """Whether what it has said goes on to the caller from now on."""
@@ -272,7 +242,8 @@ class UnderWay:
         starts = None if rival is None else rival.doubt
         if starts is None or "race" in looked or len(reading.tokens) < starts.tokens:
             return False
-        if self._looked(doubt(self.context.policy, self._so_far(reading, starts.when))):
+        starts_one = self._looked(doubt(self.context.policy, self._so_far(reading, starts.when)))
+        if starts_one and self.on_doubt is not None:
             self.on_doubt(self)
         return False
 
@@ -355,3 +326,11 @@ class UnderWay:
             spent_usd=context.so_far.spent,
             day_left_usd=context.day_left(),
         )
+
+
+def _barred(senses: Senses, target: str) -> str:
+    """Why a target may not be called now. Empty: it may.
+
+    No method: a hop that is held by what it holds waits for the garbage collector.
+    """
+    return "" if senses.breakers.lets(target) else "its circuit breaker is open"

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 from ..hops import Attempt, Cause, Hop, Outcome
+from ..quick import quick
 from ..types import Label, Message
 
 MASK = "[text not kept]"
@@ -20,6 +21,7 @@ MASK = "[text not kept]"
 _CODE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Began:
     """An attempt that is about to be sent: enough for every row of a request a crash cuts off.
@@ -51,6 +53,7 @@ class Began:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Closed:
     """A request that is over, with the two things its outcome does not carry.

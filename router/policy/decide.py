@@ -64,7 +64,9 @@ def before(policy: Policy, signals: Signals) -> Before:
             guards.append(guard.id)
             effect = "forbids " + ", ".join(t for t in policy.tiers if t in guard.forbid)
         checks.append(Check("guard", guard.id, truth, effect, guard.when, signals))
-    permitted = tuple(t for t in policy.tiers if t not in forbidden)
+    permitted = policy.tiers
+    if forbidden:
+        permitted = tuple([tier for tier in policy.tiers if tier not in forbidden])
     wanted, because = policy.tiers[0], "the first tier"
     for rule in policy.route:
         truth = rule.when.truth(signals)

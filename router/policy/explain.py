@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from ..hops import Hop
+from ..quick import quick
 from ..signals.catalogue import AtMost, Value
 from .predicates import (
     SYMBOLS,
@@ -32,6 +33,7 @@ _WORDS: dict[str, dict[Truth, str]] = {
 }
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class PolicyTrace:
     """What the policy said and why; see `hops.Trace`."""
@@ -68,7 +70,9 @@ class PolicyTrace:
                                 "op": test.op,
                                 "bound": test.bound,
                                 "value": plain(entry.signals.get(test.signal)),
-                                "truth": test.truth(entry.signals),
+                                "truth": entry.truth
+                                if test is entry.predicate
+                                else test.truth(entry.signals),
                             }
                             for test in tests_in(entry.predicate)
                         ],

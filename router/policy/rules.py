@@ -117,6 +117,8 @@ class Limits:
 
     def tightened(self, deadline_s: float | None, cost_usd: Decimal | None) -> Limits:
         """These limits, or the caller's where those are tighter."""
+        if deadline_s is None and cost_usd is None:
+            return self
         return Limits(
             hops=self.hops,
             deadline_s=_least(self.deadline_s, deadline_s),

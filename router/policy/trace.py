@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from ..hops import Cause
+from ..quick import quick
 from .predicates import Predicate, Signals, Truth
 
 
@@ -29,6 +30,7 @@ class Check(NamedTuple):
     signals: Signals
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Taken:
     """A mark in the trace: here the hop of this index was taken.

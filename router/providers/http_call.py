@@ -60,6 +60,10 @@ class Answer:
         self.headers = clean(reply.headers)
         self.transit = Transit(connect_s=reply.connect_s, limit=rate_limit(reply.headers))
 
+    def waiting(self) -> bool:
+        """Whether the next bytes are here already, as far as that is known."""
+        return self._reply.waiting()
+
     async def read(self) -> bytes:
         """The next bytes; empty at the end. Raises: HopError."""
         if self._limit is None:

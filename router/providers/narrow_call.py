@@ -76,6 +76,7 @@ class Call:
             read=self.read,
             connect_s=connect_s,
             over=self.over,
+            waiting=self.waiting,
         )
 
     async def __aexit__(self, *_: object) -> None:
@@ -101,6 +102,11 @@ class Call:
         connection = self._connection
         read = connection is not None and connection.ended and not connection.pieces
         return read and self._inflate is None
+
+    def waiting(self) -> bool:
+        """Whether the next `read` has bytes at once; see `Reply`."""
+        connection = self._connection
+        return connection is not None and bool(connection.pieces) and self._inflate is None
 
     async def _unpacked(self, connection: Connection, inflate: Inflate) -> bytes:
         try:

@@ -15,7 +15,7 @@ import msgspec
 
 from ..errors import BadWire, HopError
 from ..redaction import redact
-from ..types import Chunk, Finish, TokenLogprob, TokenStat, ToolCall, Usage
+from ..types import Chunk, Finish, TokenLogprob, TokenStat, ToolCall, Transit, Usage
 from .openai_calls import CallPiece, Calls, Function
 from .openai_errors import read_fault, stopped_for, stream_error
 from .sse import Event
@@ -37,14 +37,14 @@ class _Logprobs(msgspec.Struct):
     refusal: list[Token] | None = None
 
 
-class _Delta(msgspec.Struct):
+class _Delta(msgspec.Struct, gc=False):
     content: str | None = None
     refusal: str | None = None  # in place of the content: the text of a model that declines
     tool_calls: list[CallPiece] | None = None
     function_call: Function | None = None  # a tool call, from before there could be several
 
 
-class _Choice(msgspec.Struct):
+class _Choice(msgspec.Struct, gc=False):
     index: int = 0
     delta: _Delta | None = None
     finish_reason: str | None = None
@@ -52,7 +52,7 @@ class _Choice(msgspec.Struct):
     content_filter_results: Any = None
 
 
-class _Piece(msgspec.Struct):
+class _Piece(msgspec.Struct, gc=False):
     id: str | None = None
     model: str | None = None
     choices: list[_Choice] | None = None
@@ -68,19 +68,22 @@ _ANYTHING = msgspec.json.Decoder()
 class _Came:
     """What events that came together say."""
 
+    transit: Transit | None = None
     text: list[str] = field(default_factory=list)
     tokens: list[TokenStat] = field(default_factory=list)
     logprobs: list[TokenLogprob] = field(default_factory=list)
     calls: tuple[ToolCall, ...] = ()
     finish: Finish | None = None
     filtered: tuple[str, ...] = ()
+    usage: Usage | None = None
     model: str | None = None
     request_id: str | None = None
 
     def chunk(self) -> Chunk | None:
         """All of it. None: it is nothing that we keep."""
         text = "".join(self.text)
-        if not (text or self.tokens or self.calls or self.finish or self.model or self.request_id):
+        said = text or self.tokens or self.calls or self.finish or self.model or self.request_id
+        if not (said or self.filtered or self.usage is not None or self.transit is not None):
             return None
         return Chunk(
             text=text,
@@ -89,8 +92,10 @@ class _Came:
             tool_calls=self.calls,
             finish=self.finish,
             filtered=self.filtered,
+            usage=self.usage,
             model=self.model,
             request_id=self.request_id,
+            transit=self.transit,
         )
 
 
@@ -120,22 +125,32 @@ class ChunkReader:
         self._calls = Calls()
         self._filtered: set[str] = set()
         self._cut = False
+        self._told = False
 
-    def read(self, events: Iterable[Event]) -> tuple[Chunk | None, HopError | None]:
+    def read(
+        self, events: Iterable[Event], transit: Transit | None = None
+    ) -> tuple[Chunk | None, HopError | None]:
         """What events that came together say, as one chunk, and the error that ended them.
 
         A burst of events has waited for its last byte anyway; handed on one by one, each would
         cost its own way through all that stands between here and the caller. The first chunk
-        carries the model and the request id, often before any text.
+        carries the model and the request id, often before any text. With the end mark comes all
+        that is left to say, and `end` has nothing more.
+
+        Args:
+            transit: To go along with it. None: that has been said.
 
         Returns: No chunk where they say nothing we keep. The error is `BadWire`, or what an error
             object in the stream stands for.
         """
-        came = _Came()
+        came = _Came(transit)
         try:
             for name, data in events:
-                if not self.done:
-                    self._take(name, data, came)
+                if self.done:
+                    break
+                self._take(name, data, came)
+            if self.done:
+                self._finish(came)
         except HopError as exc:
             return came.chunk(), exc
         return came.chunk(), None
@@ -177,10 +192,12 @@ class ChunkReader:
             self._filtered |= stopped_for(choice.content_filter_results)
         delta = choice.delta
         if delta is not None:
-            for text in (delta.content, delta.refusal):
-                if text:
-                    came.text.append(text)
-                    self._any_output = True
+            if delta.content:
+                came.text.append(delta.content)
+                self._any_output = True
+            if delta.refusal:
+                came.text.append(delta.refusal)
+                self._any_output = True
             if (delta.tool_calls or delta.function_call) and not self.finished:
                 self._collect(delta)
         if choice.logprobs is not None:
@@ -204,12 +221,20 @@ class ChunkReader:
         """
         if not (self.finished or self.done):
             raise BadWire("the answer stopped in the middle: no finish reason and no end mark came")
-        calls = () if self.finished else self._calls.complete()
-        usage = _usage(self._usage, any_output=self._any_output)
-        filtered = self._cut_for() if self._cut else ()
-        if not (calls or filtered or usage is not None):
-            return None
-        return Chunk(tool_calls=calls, filtered=filtered, usage=usage)
+        came = _Came()
+        self._finish(came)
+        return came.chunk()
+
+    def _finish(self, came: _Came) -> None:
+        """Add what is left to say, once."""
+        if self._told:
+            return
+        self._told = True
+        if not self.finished:
+            came.calls = self._calls.complete()
+        came.usage = _usage(self._usage, any_output=self._any_output)
+        if self._cut:
+            came.filtered = self._cut_for()
 
     def _broken(self, payload: object, came: _Came) -> None:
         """An error object before the end. A content filter's, once there is output, is the end.
@@ -292,7 +317,7 @@ def _usage(sent: Mapping[str, Any] | None, *, any_output: bool) -> Usage | None:
 
 
 def _count(fields: Any, name: str) -> int | None:
-    value = fields.get(name) if isinstance(fields, Mapping) else None
+    value = fields.get(name) if isinstance(fields, dict) else None
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         return None
     return value

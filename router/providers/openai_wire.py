@@ -94,12 +94,14 @@ class OpenAIWire:
         self.address = self.endpoint.address
         self._clock = clock or SystemClock()
         self._after_text_s = after_text_s
+        self._reads: type[ChunkReader] | None = None  # from the first answer on
         self._caller: Caller[Transport] = Caller(target, self.endpoint, self._make_transport)
 
     async def stream(self, ask: Ask) -> AsyncGenerator[Chunk, None]:
         """Yield the answer as it comes; usage, where the target sends it, comes last.
 
-        The first chunk may hold no text but only who answers. Raises `HopError` and nothing else.
+        The first chunk may hold no text but only how it travelled and who answers; what came with
+        the head is one chunk with it. Raises `HopError` and nothing else.
         Closing the generator cuts the connection. `Target.timeout_s` bounds the whole call.
         """
         try:
@@ -107,10 +109,15 @@ class OpenAIWire:
             kept = ask.timeout_s is not None and ask.timeout_s <= self._target.timeout_s
             deadline = None if kept else self._caller.deadline()
             async with self._sent(body, headers, deadline) as sent:
-                answer = sent if _is_stream(sent) else await as_stream(sent)
-                if not _is_stream(answer):
-                    await self._refuse(answer)
-                yield Chunk(transit=answer.transit)
+                answer, transit = sent, None
+                if not _is_stream(sent):
+                    answer = await as_stream(sent)
+                    if not _is_stream(answer):
+                        await self._refuse(answer)
+                if answer.waiting():
+                    transit = answer.transit
+                else:
+                    yield Chunk(transit=answer.transit)
                 events, parser, ended = self._reader(answer, ask.logprobs), Parser(), False
                 while not (ended or events.done):
                     try:
@@ -120,7 +127,8 @@ class OpenAIWire:
                             raise
                         break
                     ended, whole = not piece, events.finished
-                    came, error = events.read(parser.close() if ended else parser.feed(piece))
+                    sse = parser.close() if ended else parser.feed(piece)
+                    (came, error), transit = events.read(sse, transit), None
                     if came is not None:
                         yield came
                     if error is not None:
@@ -158,11 +166,13 @@ class OpenAIWire:
         return self._caller.call(lambda way: self._post(way, body, headers), deadline)
 
     def _reader(self, answer: Answer, spell: int | None) -> ChunkReader:
-        from .openai_chunks import ChunkReader
-
         headers = answer.headers
+        if self._reads is None:
+            from .openai_chunks import ChunkReader
+
+            self._reads = ChunkReader
         told = (headers[name] for name in _REQUEST_ID_HEADERS if name in headers)
-        return ChunkReader(next(told, None), spell)
+        return self._reads(next(told, None), spell)
 
     async def _refuse(self, answer: Answer) -> NoReturn:
         """Raise what an answer that is no stream stands for."""

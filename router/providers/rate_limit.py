@@ -14,6 +14,7 @@ from ..types import RateLimit
 LONGEST_S = 31 * 86_400.0
 """A reset that is further away is no duration but a date, or nonsense."""
 
+_REMAINING = ("x-ratelimit-remaining-requests", "x-ratelimit-remaining-tokens")
 _PART = r"(\d+(?:\.\d+)?)(ms|[dhms])"
 _DURATION = re.compile(rf"(?:{_PART})+", re.I)
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86_400.0}
@@ -28,6 +29,8 @@ def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
     Args:
         headers: Names in lower case.
     """
+    if not any(map(headers.__contains__, _REMAINING)):
+        return None
     requests, requests_s = _left(headers, "requests")
     tokens, tokens_s = _left(headers, "tokens")
     if requests is None and tokens is None:

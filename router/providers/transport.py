@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from ..errors import BadWire, HopError, Unavailable
+from ..quick import quick
 
 _NO_ROUTE = frozenset(
     (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ETIMEDOUT, errno.EADDRNOTAVAIL)
@@ -25,6 +26,7 @@ ERROR_BODY_BYTES = 65_536
 ERROR_BODY_S = 1.0
 
 
+@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Reply:
     """An answer whose head is here and whose body is still coming.
@@ -36,6 +38,7 @@ class Reply:
             Raises `HopError` when the body breaks off.
         connect_s: As in `types.Transit`.
         over: Whether all of the body has been read, as far as that is known without waiting.
+        waiting: Whether the next `read` has bytes at once, likewise.
     """
 
     status: int
@@ -43,6 +46,7 @@ class Reply:
     read: Callable[[], Awaitable[bytes]]
     connect_s: float | None = None
     over: Callable[[], bool] = bool
+    waiting: Callable[[], bool] = bool
 
 
 class Transport(Protocol):

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from router.providers.openai_chunks import ChunkReader
 from router.providers.sse import Event
-from router.types import ToolCall
+from router.types import Chunk, ToolCall
 
 CALLS = st.lists(
     st.tuples(st.text(min_size=1, max_size=5), st.text(max_size=20)), min_size=1, max_size=4
@@ -21,6 +21,12 @@ CALLS = st.lists(
 def event(delta: Any, finish: str | None = None) -> Event:
     choice = {"index": 0, "delta": delta, "finish_reason": finish}
     return Event(b"", json.dumps({"choices": [choice]}).encode())
+
+
+def said_by(reader: ChunkReader, event: Event) -> Chunk | None:
+    chunk, error = reader.read([event])
+    assert error is None
+    return chunk
 
 
 @given(calls=CALLS, data=st.data())
@@ -38,10 +44,10 @@ def test_pieces_in_any_cut_and_any_mixture_make_the_same_calls(
     reader, chunks = ChunkReader(), []
     while left:
         index = data.draw(st.sampled_from(sorted(left)))
-        chunks.append(reader.read(event({"tool_calls": [left[index].pop(0)]})))
+        chunks.append(said_by(reader, event({"tool_calls": [left[index].pop(0)]})))
         if not left[index]:
             del left[index]
-    chunks.append(reader.read(event({}, "tool_calls")))
+    chunks.append(said_by(reader, event({}, "tool_calls")))
 
     (said,) = [chunk for chunk in chunks if chunk is not None]
     assert said.finish == "tool_calls"

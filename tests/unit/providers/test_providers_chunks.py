@@ -12,7 +12,7 @@ from router.errors import BadWire
 from router.providers.openai_chunks import ChunkReader
 from router.providers.sse import Event
 from router.redaction import remember
-from router.types import Chunk, TokenStat, Usage
+from router.types import Chunk, TokenStat, Transit, Usage
 
 
 def event(data: str) -> Event:
@@ -106,3 +106,28 @@ def test_a_key_that_comes_back_as_the_answers_id_or_model_is_not_handed_on() -> 
     event_of_it = event('{"model":"chunks-key-0123456789","id":"r-chunks-key-0123456789"}')
 
     assert ChunkReader().read([event_of_it])[0] == Chunk(model="[secret]", request_id="r-[secret]")
+
+
+def test_with_the_end_mark_comes_all_that_is_left_to_say() -> None:
+    reader, travelled = ChunkReader(), Transit(connect_s=0.25)
+    ending = event('{"choices":[{"delta":{},"finish_reason":"stop"}]}')
+    usage = event('{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":2}}')
+
+    came, error = reader.read([text("a"), ending, usage, event("[DONE]")], travelled)
+
+    assert error is None
+    assert came == Chunk(
+        text="a",
+        finish="stop",
+        usage=Usage(input_tokens=3, output_tokens=2),
+        model="m",
+        request_id="r",
+        transit=travelled,
+    )
+    assert reader.end() is None, "nothing is said twice"
+
+
+def test_how_it_travelled_is_told_with_events_that_say_nothing() -> None:
+    travelled = Transit(connect_s=0.25)
+
+    assert ChunkReader().read([event('{"choices":[]}')], travelled)[0] == Chunk(transit=travelled)
