@@ -12,7 +12,7 @@ import pytest
 
 from router.hops import Attempt
 from router.quick import quick
-from router.types import Ask, Message
+from router.types import Message
 
 
 @quick
@@ -74,24 +74,3 @@ def test_copies_are_equal(again: object) -> None:
 def test_one_field_can_be_replaced() -> None:
     assert replace(Point(1, 3), x=5) == Point(5, 3)
     assert [part.name for part in fields(Point)] == ["x", "y", "seen"]
-
-
-def test_what_is_sent_once_is_the_same_ask_but_for_its_id_and_time() -> None:
-    ask = Ask(
-        attempt_id="",
-        messages=(Message(role="user", content="Hi"),),
-        max_output_tokens=7,
-        temperature=0.5,
-        seed=1,
-        stop=("x",),
-        tools=(),
-        json=True,
-        json_schema={"type": "object"},
-    )
-
-    assert ask.once("a1", 3.0) == replace(ask, attempt_id="a1", timeout_s=3.0)
-    others = {part.name for part in fields(Ask)} - {"attempt_id", "timeout_s", "tools"}
-    assert all(
-        getattr(ask, name) != getattr(Ask(attempt_id="", messages=(), max_output_tokens=1), name)
-        for name in others
-    )
