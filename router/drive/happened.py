@@ -81,7 +81,7 @@ class Happened:
 
     def shown(self, chunk: Chunk, now: float) -> Chunk:
         """Note what goes on to the caller at `now`; gives it back."""
-        if self.first_byte is None:
+        if self.first_byte is None and (chunk.text or chunk.tool_calls):
             self.first_byte = now
         self.text.append(chunk.text)
         return chunk

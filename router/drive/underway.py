@@ -209,7 +209,7 @@ class UnderWay:
 
     async def _given(self) -> Chunk | None:
         while (chunk := await self.run.next(self._release)) is not None:
-            if self.run.released and (chunk.text or chunk.tool_calls):
+            if self.run.released and (chunk.text or chunk.tool_calls or chunk.logprobs):
                 return chunk
         return None
 

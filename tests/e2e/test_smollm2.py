@@ -169,3 +169,58 @@ def test_the_demo_runs_and_shows_every_kind_of_hop() -> None:
     kept = [x for x in done.stdout.splitlines() if x.endswith("  kept") and "device" in x]
     assert kept
     assert "Next:" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {},
+        {"stop": ["Tokyo"]},
+        {"temperature": 1.3, "seed": 7},
+        {"temperature": 0.8, "top_p": 0.9, "seed": 3, "frequency_penalty": 0.5, "stop": "\n"},
+        {"response_format": "json"},
+    ],
+    ids=lambda wish: "-".join(wish) or "greedy",
+)
+def test_the_text_is_the_same_streamed_or_not(config: Path, wish: dict[str, object]) -> None:
+    questions = ("What is the capital of Japan?", "Write three emoji: 🎌🍣", "用日语说你好。")
+    with Router(config) as router:
+        for question in questions:
+            whole = router.ask(question, logprobs=True, **wish)
+            stream = router.stream(question, logprobs=True, **wish)
+            pieces = list(stream)
+
+            assert "".join(pieces) == whole.text == stream.answer.text
+            assert "\ufffd" not in "".join(pieces[:-1]), "half a character was shown"
+            assert [t.logprob for t in stream.answer.logprobs] == pytest.approx(
+                [t.logprob for t in whole.logprobs], abs=1e-3
+            )
+            assert not any(stop in whole.text for stop in wish.get("stop", ()))
+
+
+def test_log_probabilities_are_those_of_the_logits_themselves() -> None:
+    """By another way: one pass of the runtime over prompt and answer, in float64."""
+    import numpy as np
+
+    from router.device.engine import EngineOptions, Job
+    from router.device.logits import RowReader
+    from router.device.onnx_genai import OnnxGenAI
+    from router.types import Message
+
+    rows: list[tuple[np.ndarray, int]] = []
+
+    class Noted(RowReader):
+        def __call__(self, row, token, *more):  # type: ignore[no-untyped-def]
+            rows.append((np.array(row, np.float64), token))
+            return super().__call__(row, token, *more)
+
+    engine = OnnxGenAI(EngineOptions(folder=str(Store().path(MODEL)), threads=1))
+    engine._tongue = __import__("dataclasses").replace(engine._tongue, read_row=Noted())
+    asked = (Message(role="user", content="What is the capital of Japan?"),)
+    said = [s.token for s in engine.run(Job(messages=asked, max_output_tokens=16)) if s.token]
+
+    assert len(said) == len(rows) >= 5
+    for stat, (row, token) in zip(said, rows, strict=True):
+        top = row.max()
+        exact = row[token] - top - np.log(np.exp(row - top).sum())
+        assert stat.logprob == pytest.approx(exact, abs=1e-5)
