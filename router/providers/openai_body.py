@@ -38,7 +38,12 @@ def request_body(ask: Ask, target: Target, dialect: Dialect) -> dict[str, Any]:
                 text.encode()
         body: dict[str, Any] = {
             "model": target.model,
-            "messages": [_message(message) for message in ask.messages],
+            "messages": [
+                _message(message)
+                if message.role == "tool" or message.images or message.tool_calls
+                else {"role": message.role, "content": message.content}
+                for message in ask.messages
+            ],
             "stream": True,
             dialect.cap_field: ask.max_output_tokens,
         }
@@ -125,8 +130,6 @@ def _texts(ask: Ask) -> Iterator[str]:
 
 def _message(message: Message) -> dict[str, Any]:
     said: dict[str, Any] = {"role": message.role, "content": message.content}
-    if message.role != "tool" and not (message.images or message.tool_calls):
-        return said
     if message.images:
         text = [{"type": "text", "text": message.content}] if message.content else []
         said["content"] = text + [

@@ -183,13 +183,9 @@ class ChunkReader:
             self._introduce(piece, came)
         for choice in piece.choices or ():
             if choice.index == 0:
-                self._choose(choice, came)
-                return
-
-    def _choose(self, choice: _Choice, came: _Came) -> None:
-        """One event's worth of the answer."""
-        if choice.content_filter_results:
-            self._filtered |= stopped_for(choice.content_filter_results)
+                break
+        else:
+            return
         delta = choice.delta
         if delta is not None:
             if delta.content:
@@ -204,12 +200,18 @@ class ChunkReader:
             told = _tokens(choice.logprobs)
             came.tokens += token_stats(told)
             came.logprobs += spelled(told, self._spell)
+        if choice.content_filter_results:
+            self._filtered |= stopped_for(choice.content_filter_results)
         if choice.finish_reason and not self.finished:
-            came.finish, came.calls = self._ending(choice.finish_reason)
-            self.finished = True
-            self._cut = came.finish == "content_filter"
-            if self._cut:
-                came.filtered = self._cut_for()
+            self._ended(choice.finish_reason, came)
+
+    def _ended(self, reason: str, came: _Came) -> None:
+        """A finish reason has come."""
+        came.finish, came.calls = self._ending(reason)
+        self.finished = True
+        self._cut = came.finish == "content_filter"
+        if self._cut:
+            came.filtered = self._cut_for()
 
     def end(self) -> Chunk | None:
         """The stream is over. What is left to say: usage, where the target sent it.
