@@ -145,7 +145,9 @@ class Router:
             self.named[name] = _watched(name, self.config, self.targets, self.clock)
         return self.named[name]
 
-    def run(self, request: Request, policy: str | None) -> AsyncGenerator[Chunk | Outcome, None]:
+    def run(
+        self, request: Request, policy: str | None, decision_id: str | None = None
+    ) -> AsyncGenerator[Chunk | Outcome, None]:
         """One request, under the policy in force at its start; see `Orchestrator.run`."""
         watched = self.of_policy(policy)
         chosen, problem = watched.check(), watched.problem
@@ -154,7 +156,7 @@ class Router:
         notes = (
             () if problem is None else (f"the policy's file was changed and is wrong: {problem}",)
         )
-        return self.street.run(request, chosen, notes)
+        return self.street.run(request, chosen, notes, decision_id)
 
     def reload(self) -> Policy:
         """Read every key and policy file in use now. Returns the router's own policy in force.

@@ -12,7 +12,7 @@ import typer
 
 from .. import __version__
 from ..errors import RouterError
-from . import ask, demo, doctor, explain, init, ledger, models, policy, prices, signals
+from . import ask, demo, doctor, explain, init, ledger, models, policy, prices, serve, signals
 from .exits import Exit, causes_of, code_of
 
 app = typer.Typer(
@@ -30,6 +30,7 @@ app.add_typer(ledger.app, name="ledger")
 app.add_typer(models.app, name="models")
 app.command("prices")(prices.prices)
 app.command("init")(init.init)
+app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 

@@ -25,12 +25,12 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for machine
 LabelWord = StrEnum("LabelWord", {word: word for word in LABELS})  # type: ignore[misc]
 
 
-def pairs(words: list[str]) -> dict[str, str]:
+def pairs(words: list[str], option: str = "--tag") -> dict[str, str]:
     """``["team=search"]`` as a mapping. Raises ConfigError for a word without ``=``."""
     found: dict[str, str] = {}
     for word in words:
         name, sign, value = word.partition("=")
         if not sign or not name:
-            raise ConfigError(f"{word!r} is no tag", field="--tag", hint="write it NAME=VALUE")
+            raise ConfigError(f"{word!r} is no pair", field=option, hint="write it NAME=VALUE")
         found[name] = value
     return found

@@ -37,17 +37,24 @@ class Going:
     """
 
     def __init__(
-        self, home: Home, request: Request, policy: Policy, notes: tuple[str, ...] = ()
+        self,
+        home: Home,
+        request: Request,
+        policy: Policy,
+        notes: tuple[str, ...] = (),
+        decision_id: str | None = None,
     ) -> None:
         """A request that has just arrived.
 
         Args:
             notes: For the trace, of what is known before the request is looked at.
+            decision_id: As `ids.new_id` makes it. None: it gets one.
         """
         self.home = home
         self.request = request
         self.policy = policy
         self.notes = notes
+        self.decision_id = decision_id
         self.so_far = Happened()
         self.context: Context
         self.started_at: float
@@ -100,7 +107,7 @@ class Going:
             home,
             request,
             policy,
-            decision_id=new_id(self.started_at),
+            decision_id=self.decision_id or new_id(self.started_at),
             limits=limits,
             label=request.label or policy.default_label,
             arrived=arrived,

@@ -19,12 +19,17 @@ class Orchestrator:
     home: Home
 
     def run(
-        self, request: Request, policy: Policy, notes: tuple[str, ...] = ()
+        self,
+        request: Request,
+        policy: Policy,
+        notes: tuple[str, ...] = (),
+        decision_id: str | None = None,
     ) -> AsyncGenerator[Chunk | Outcome, None]:
         """Give the answer's committed chunks, then the `Outcome`, which is booked by then.
 
         Args:
             notes: For the top of the trace.
+            decision_id: What it is called in the ledger, as `ids.new_id` makes it. None: a new one.
 
         Raises:
             Forbidden: guards left no tier.
@@ -32,4 +37,4 @@ class Orchestrator:
             NoAnswer: every hop failed, or one failed after bytes of it had been sent.
             LedgerError: a call could not be booked, so it was not made.
         """
-        return Going(self.home, request, policy, notes).run()
+        return Going(self.home, request, policy, notes, decision_id).run()

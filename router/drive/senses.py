@@ -96,7 +96,7 @@ class Senses:
         self, request: Request, policy: Policy, label: Label, wanted: frozenset[str]
     ) -> dict[str, Value]:
         """The wanted signals of a request, those of drafts left out. None: unknown."""
-        self._load_detector(wanted)
+        self.begin_detector(wanted)
         names = {name for name in wanted if not name.startswith("draft.")}
         if "prompt.language" in names:
             await self.ready(request)
@@ -182,7 +182,7 @@ class Senses:
         if drafted and ended and isinstance(score, float):
             self.chances.saw(policy.revision, score, kept=kept)
 
-    def _load_detector(self, wanted: frozenset[str]) -> None:
+    def begin_detector(self, wanted: frozenset[str]) -> None:
         """Begin to load the language detector, once, if somebody asks for a language."""
         if self.detector is None and wanted & _LANGUAGES:
             loop = asyncio.get_running_loop()

@@ -1,0 +1,178 @@
+"""The sidecar as an ASGI app: which path goes where, and the door where errors become responses."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from ..compose import Router
+from ..errors import RouterError
+from . import info
+from .asked import STOPPING, Answering, field_of, headers_of
+from .exchange import ClientLeft, Exchange, Message, Receive, Send
+from .gate import check
+from .names import Names
+from .settings import Settings
+from .wire import chat, text
+from .wire.answers import Surface
+from .wire.chat import Asked
+from .wire.failure import Failure, Refusal, failure_of, refuse
+
+log = logging.getLogger("firsthop.sidecar")
+
+_WORK: dict[str, tuple[Callable[[bytes], Asked], Surface]] = {
+    "/v1/chat/completions": (chat.read, "chat"),
+    "/v1/completions": (text.read, "text"),
+}
+_ABSENT = {
+    "/v1/embeddings": "this server has no embeddings: its targets answer chats only",
+}
+_READABLE = ("/v1/models", "/healthz", "/readyz")
+_AT_END_S = 5.0
+
+
+class App:
+    """Answers HTTP with `router`, and closes it when the server stops.
+
+    Attributes:
+        active: Requests that are being answered.
+        stopping: Whether the server was told to stop.
+    """
+
+    def __init__(
+        self,
+        router: Router,
+        settings: Settings | None = None,
+        announce: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Nothing is loaded or connected.
+
+        Args:
+            announce: Called when requests are answered from now on.
+
+        Raises: ConfigError, when an alias is for nothing.
+        """
+        self.router = router
+        self.settings = settings or Settings()
+        self.active = 0
+        self._announce = announce
+        self.stopping = False
+        self._idle = asyncio.Event()
+        self._names = Names(router, self.settings)
+        self._answering = Answering(router, self._names)
+        self._started_at = router.clock.wall()
+
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
+        """One request, or the server's own life."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
+        if scope["type"] != "http":
+            return  # the server was told to speak no WebSocket
+        exchange = Exchange(scope, receive, send, self.settings)
+        try:
+            check(exchange)
+            await self._route(exchange)
+        except Refusal as refusal:
+            await exchange.fail(refusal.failure)
+        except RouterError as error:
+            await exchange.fail(failure_of(error), field_of(error), headers_of(error))
+        except asyncio.CancelledError:  # the server stops, and the body was still coming
+            if exchange.started:
+                raise
+            await exchange.fail(STOPPING)
+        except ClientLeft:
+            log.debug("a client left before its request was whole")
+        except Exception:  # the door: a fault of ours ends this request and no other
+            log.exception("a fault in the sidecar")
+            if exchange.started:
+                raise
+            await exchange.fail(_FAULT)
+
+    async def _route(self, exchange: Exchange) -> None:
+        path = exchange.path
+        work = _WORK.get(path)
+        if work is not None:
+            if exchange.method != "POST":
+                raise _not_allowed(exchange, "POST")
+            await self._work(exchange, *work)
+            return
+        absent = _ABSENT.get(path)
+        if absent is not None:
+            raise refuse(404, absent, "not_available")
+        kind, _, name = path.removeprefix("/v1/").partition("/")
+        one = path.startswith("/v1/") and bool(name) and kind in ("models", "decisions")
+        if not one and path not in _READABLE:
+            raise refuse(404, f"there is no {path} here", "unknown_url")
+        if exchange.method not in ("GET", "HEAD"):
+            raise _not_allowed(exchange, "GET, HEAD")
+        if path == "/healthz":
+            await info.health(exchange, self.router)
+        elif path == "/readyz":
+            await info.ready(exchange, self.router, stopping=self.stopping)
+        elif path == "/v1/models":
+            await info.models(exchange, self._names, self._started_at)
+        elif kind == "models":
+            await info.model(exchange, self._names, name, self._started_at)
+        else:
+            await info.decision(exchange, self.router, name)
+
+    async def _work(
+        self, exchange: Exchange, read: Callable[[bytes], Asked], surface: Surface
+    ) -> None:
+        most = self.settings.max_concurrent
+        if self.active >= most:
+            raise refuse(
+                429,
+                f"{most} requests are being answered, and that is the most; ask again",
+                "too_many_requests",
+                retry_after_s=1.0,
+            )
+        self.active += 1
+        try:
+            asked = read(await exchange.body())
+            await self._answering.answer(exchange, asked, surface)
+        finally:
+            self.active -= 1
+            if self.stopping and not self.active:
+                self._idle.set()
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Start at once; at the end wait for what is left, then close targets and ledger."""
+        await receive()
+        home = self.router.street.home
+        # What the first request would wait for; it may still come before that is there.
+        self.router.senses.begin_detector(home.wanted(self.router.watched.policy))
+        await send({"type": "lifespan.startup.complete"})
+        self._announce()
+        await receive()
+        self.stopping = True
+        try:
+            async with asyncio.timeout(_AT_END_S):
+                if self.active:
+                    await self._idle.wait()
+        except TimeoutError:
+            log.error("%d requests did not end", self.active)
+        await self.router.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+
+_FAULT = Failure(
+    status=500,
+    message="a fault of this server; its log says more",
+    kind="server_error",
+    code="internal_error",
+    close=True,
+)
+
+
+def _not_allowed(exchange: Exchange, methods: str) -> Refusal:
+    return Refusal(
+        Failure(
+            status=405,
+            message=f"{exchange.path} takes {methods}, not {exchange.method}",
+            code="method_not_allowed",
+            allow=methods,
+        )
+    )

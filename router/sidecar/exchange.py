@@ -1,0 +1,237 @@
+"""One HTTP request and its response, over ASGI: its body within bounds, and what goes back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from .settings import Settings
+from .wire.answers import BEAT
+from .wire.failure import Failure, refuse
+
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Headers = list[tuple[bytes, bytes]]
+
+_JSON = (b"content-type", b"application/json")
+_LINGER_S = 2.0
+_LINGER_BYTES = 64 * 1024 * 1024
+_EVENTS: Headers = [
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),
+]
+
+
+class ClientLeft(Exception):
+    """The client closed its connection before its request was whole."""
+
+
+class Exchange:
+    """A request, and the way back.
+
+    Attributes:
+        headers: By name in lower case; of one that was sent twice the last.
+        started: Whether the response's head has been sent.
+    """
+
+    def __init__(self, scope: Message, receive: Receive, send: Send, settings: Settings) -> None:
+        self.method: str = scope["method"]
+        self.path: str = scope["path"]
+        self.lines: Headers = scope["headers"]
+        self.headers: dict[bytes, bytes] = dict(self.lines)
+        self.settings = settings
+        self.receive = receive
+        self.started = False
+        self._send = send
+        self._read = self.method in ("GET", "HEAD")
+
+    async def body(self) -> bytes:
+        """The whole body.
+
+        Raises:
+            Refusal: it is too large, too slow, compressed, or said to be no JSON.
+            ClientLeft: there will be none.
+        """
+        self._look_at_head()
+        message = await self.receive()
+        if message["type"] == "http.request" and not message.get("more_body"):
+            found: bytes = message["body"]
+            self._read = True
+            self._hold(len(found))
+            return found
+        try:
+            async with asyncio.timeout(self.settings.body_s):
+                return await self._rest(message)
+        except TimeoutError as exc:
+            raise refuse(
+                408, "the body did not come in time", "request_timeout", close=True
+            ) from exc
+
+    def _look_at_head(self) -> None:
+        kind = self.headers.get(b"content-type")
+        if kind is not None and kind.partition(b";")[0].strip().lower() != b"application/json":
+            raise refuse(
+                415, "the body has to be application/json", "unsupported_media_type", close=True
+            )
+        if self.headers.get(b"content-encoding", b"identity").strip().lower() != b"identity":
+            raise refuse(
+                415, "send the body as it is, not compressed", "unsupported_encoding", close=True
+            )
+        length = self.headers.get(b"content-length")
+        if length is not None:
+            self._hold(int(length))
+
+    async def _rest(self, message: Message) -> bytes:
+        found = bytearray()
+        while True:
+            if message["type"] != "http.request":
+                raise ClientLeft
+            found += message["body"]
+            self._hold(len(found))
+            if not message.get("more_body"):
+                self._read = True
+                return bytes(found)
+            message = await self.receive()
+
+    def _hold(self, size: int) -> None:
+        most = self.settings.max_body_bytes
+        if size > most:
+            raise refuse(413, f"the body is larger than {most} bytes", "body_too_large", close=True)
+
+    async def whole(self, status: int, body: bytes, headers: Headers | None = None) -> None:
+        """Send a JSON response."""
+        self.started = True
+        head = [_JSON, (b"content-length", str(len(body)).encode()), *(headers or ())]
+        await self._send({"type": "http.response.start", "status": status, "headers": head})
+        await self._send({"type": "http.response.body", "body": body})
+
+    async def fail(
+        self, failure: Failure, router: dict[str, Any] | None = None, headers: Headers | None = None
+    ) -> None:
+        """Send an error response."""
+        body = failure.body(router)
+        more: Headers = [*failure.headers, *(headers or ())]
+        if failure.close and not self._read and b"expect" not in self.headers:
+            await self._linger(failure.status, body, more)
+        else:
+            await self.whole(failure.status, body, more)
+
+    async def _linger(self, status: int, body: bytes, headers: Headers) -> None:
+        """Answer at once, but close only when the client has sent what it was sending.
+
+        Else the system tells it of a broken connection before it has read why.
+        """
+        self.started = True
+        head = [_JSON, (b"content-length", str(len(body)).encode()), *headers]
+        await self._send({"type": "http.response.start", "status": status, "headers": head})
+        await self.piece(body)
+        left = _LINGER_BYTES
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LINGER_S):
+                message: Message = {"more_body": True}
+                while message.get("more_body") and left > 0:
+                    message = await self.receive()
+                    left -= len(message.get("body", b""))
+        await self.piece(b"", last=True)
+
+    async def piece(self, data: bytes, *, last: bool = False) -> None:
+        """Send a piece of a response that `begin` began."""
+        await self._send({"type": "http.response.body", "body": data, "more_body": not last})
+
+    async def begin(self, headers: Headers) -> None:
+        """Send the head of an event stream."""
+        self.started = True
+        head = [*_EVENTS, *headers]
+        await self._send({"type": "http.response.start", "status": 200, "headers": head})
+
+
+class Heart:
+    """Beats for a stream that waits: a comment after each silence, so that no proxy gives up.
+
+    The first beat sends the response's head; from then on an error is an event of the stream.
+    """
+
+    def __init__(self, exchange: Exchange, headers: Headers) -> None:
+        self._exchange = exchange
+        self._headers = headers
+        self._loop = asyncio.get_running_loop()
+        self._spoke = self._loop.time()
+        self._beating: asyncio.Task[None] | None = None
+        self._timer = self._loop.call_later(exchange.settings.beat_s, self._look)
+
+    async def send(self, data: bytes, *, last: bool = False) -> None:
+        """Send a piece, after the head, and after a beat that is just being sent."""
+        if self._beating is not None:
+            await self._beating
+        self._spoke = self._loop.time()
+        if not self._exchange.started:
+            await self._exchange.begin(self._headers)
+        await self._exchange.piece(data, last=last)
+
+    def stop(self) -> None:
+        """No more beats."""
+        self._timer.cancel()
+
+    async def stopped(self) -> None:
+        """No more beats, and none is just being sent."""
+        self.stop()
+        if self._beating is not None:
+            await self._beating
+
+    def _look(self) -> None:
+        every = self._exchange.settings.beat_s
+        left = self._spoke + every - self._loop.time()
+        if left > 0.001:
+            self._timer = self._loop.call_later(left, self._look)
+            return
+        self._spoke = self._loop.time()
+        self._timer = self._loop.call_later(every, self._look)
+        if self._beating is None:
+            self._beating = self._loop.create_task(self._beat())
+
+    async def _beat(self) -> None:
+        try:
+            if not self._exchange.started:
+                await self._exchange.begin(self._headers)
+            await self._exchange.piece(BEAT)
+        finally:
+            self._beating = None
+
+
+class Watch:
+    """Cancels the task that works for a client once the client has gone.
+
+    Looking costs a task, so it begins only when a request takes longer than most.
+
+    Attributes:
+        gone: Whether that has happened.
+    """
+
+    def __init__(self, exchange: Exchange) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self.gone = False
+        self._worker = task
+        self._receive = exchange.receive
+        self._loop = asyncio.get_running_loop()
+        self._looking: asyncio.Task[None] | None = None
+        self._timer = self._loop.call_later(exchange.settings.look_s, self._start)
+
+    def _start(self) -> None:
+        self._looking = self._loop.create_task(self._look())
+
+    async def _look(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.gone = True
+        self._worker.cancel()
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._timer.cancel()
+        if self._looking is not None:
+            self._looking.cancel()

@@ -1,0 +1,80 @@
+"""What `model` may say: ``auto``, a policy, a target, or another name for one of them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import NamedTuple
+
+from ..compose import Router
+from ..document import nearest
+from ..errors import ConfigError
+from .settings import Settings
+from .wire.failure import refuse
+
+AUTO = "auto"
+"""The policy that the server was started with."""
+
+
+class Choice(NamedTuple):
+    """What a model's name chose. Both None: the server's own policy decides."""
+
+    policy: str | None
+    target: str | None
+
+
+class Names:
+    """Every name that `model` may have. A policy's beats a target's of the same name."""
+
+    def __init__(self, router: Router, settings: Settings) -> None:
+        """Read the folders of policies once; one that is added later needs a new start.
+
+        Raises: ConfigError, when an alias is for nothing.
+        """
+        self._router = router
+        files = (p for f in router.config.policy_folders for p in sorted(f.glob("*.yaml")))
+        names = dict.fromkeys(p.stem for p in files if not p.stem.endswith(".test"))
+        self._found: dict[str, Choice] = {}
+        for target in router.targets if settings.targets else ():
+            self._found[target] = Choice(None, target)
+        for policy in names:
+            self._found[policy] = Choice(policy, None)
+        self._found[router.watched.policy.name] = Choice(None, None)
+        self._found[AUTO] = Choice(None, None)
+        for alias, meant in settings.aliases.items():
+            if meant not in self._found:
+                hint = nearest(meant, self._found)
+                raise ConfigError(f"nothing is called {meant!r}", field=f"alias {alias}", hint=hint)
+            self._found[alias] = self._found[meant]
+
+    async def choose(self, model: str) -> Choice:
+        """What `model` means; a policy that was not used yet is read. Raises: Refusal."""
+        choice = self._found.get(model)
+        if choice is None:
+            raise refuse(
+                404,
+                f"no policy or target is called {model!r}: {nearest(model, self._found)}",
+                "model_not_found",
+                param="model",
+            )
+        if choice.policy is not None and choice.policy not in self._router.named:
+            try:
+                await asyncio.to_thread(self._router.of_policy, choice.policy)
+            except ConfigError as exc:
+                raise refuse(
+                    404,
+                    f"policy {model!r} can't be used here: {exc.message}",
+                    "model_not_found",
+                    param="model",
+                ) from exc
+        return choice
+
+    async def usable(self) -> list[str]:
+        """The names that `choose` takes: aliases, too, but no policy that does not fit."""
+        return [name for name in self._found if await asyncio.to_thread(self._fits, name)]
+
+    def _fits(self, name: str) -> bool:
+        try:
+            self._router.of_policy(self._found[name].policy)
+        except ConfigError:
+            return False
+        return True

@@ -1,0 +1,1 @@
+"""What goes over the sidecar's wire: bodies and headers in, answers, chunks and errors out."""

@@ -1,0 +1,153 @@
+"""OpenAI's chat completions and text completions, going out: whole answers and chunks, as bytes."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import msgspec
+
+from ...hops import Outcome
+from ...types import Finish, ToolCall, Usage
+from .failure import router_field
+
+Surface = Literal["chat", "text"]
+"""`/v1/chat/completions`, or the older `/v1/completions`."""
+
+DONE = b"data: [DONE]\n\n"
+BEAT = b": waiting for an answer\n\n"
+"""A comment of an event stream: proxies see life, clients see nothing."""
+
+_encode = msgspec.json.encode
+_OBJECTS = {"chat": ("chat.completion", "chat.completion.chunk"), "text": ("text_completion",) * 2}
+_IDS = {"chat": "chatcmpl-", "text": "cmpl-"}
+
+
+def finish_of(outcome: Outcome, calls: bool) -> str:
+    """OpenAI's `finish_reason`, which has no word for unknown; the `router` field has."""
+    hop = outcome.hops[outcome.answered_by or 0]
+    said: Finish | None = hop.last.finish
+    if calls and said in (None, "stop"):
+        return "tool_calls"
+    return said if said is not None and said != "cancelled" else "stop"
+
+
+def usage_of(outcome: Outcome) -> dict[str, Any] | None:
+    """Tokens of the answer as its target counted them. None: it did not."""
+    usage: Usage = outcome.hops[outcome.answered_by or 0].last.usage
+    if usage.input_tokens is None or usage.output_tokens is None:
+        return None
+    said: dict[str, Any] = {
+        "prompt_tokens": usage.input_tokens,
+        "completion_tokens": usage.output_tokens,
+        "total_tokens": usage.input_tokens + usage.output_tokens,
+    }
+    if usage.cached_input_tokens is not None:
+        said["prompt_tokens_details"] = {"cached_tokens": usage.cached_input_tokens}
+    if usage.reasoning_tokens is not None:
+        said["completion_tokens_details"] = {"reasoning_tokens": usage.reasoning_tokens}
+    return said
+
+
+def model_of(outcome: Outcome) -> str:
+    """The model that answered, as it calls itself, or else as it was asked for."""
+    hop = outcome.hops[outcome.answered_by or 0]
+    return hop.last.model_served or hop.model
+
+
+def whole(
+    surface: Surface, created: int, text: str, calls: list[ToolCall], outcome: Outcome
+) -> bytes:
+    """A whole answer."""
+    choice: dict[str, Any] = {"index": 0, "finish_reason": finish_of(outcome, bool(calls))}
+    if surface == "text":
+        choice |= {"text": text, "logprobs": None}
+    else:
+        message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
+        if calls:
+            message["content"] = text or None
+            message["tool_calls"] = [_call(call) for call in calls]
+        choice |= {"message": message, "logprobs": None}
+    said: dict[str, Any] = {
+        "id": _IDS[surface] + outcome.decision_id,
+        "object": _OBJECTS[surface][0],
+        "created": created,
+        "model": model_of(outcome),
+        "choices": [choice],
+        "router": router_field(outcome),
+    }
+    usage = usage_of(outcome)
+    if usage is not None:
+        said["usage"] = usage
+    return _encode(said)
+
+
+def _call(call: ToolCall) -> dict[str, Any]:
+    return {
+        "id": call.id,
+        "type": "function",
+        "function": {"name": call.name, "arguments": call.arguments},
+    }
+
+
+class Chunks:
+    """The events of one streamed answer. What is alike in all of them is written once."""
+
+    def __init__(
+        self, surface: Surface, decision_id: str, created: int, model: str, *, usage: bool
+    ) -> None:
+        self._surface: Surface = surface
+        self._usage = usage
+        self._calls = 0
+        head = {
+            "id": _IDS[surface] + decision_id,
+            "object": _OBJECTS[surface][1],
+            "created": created,
+            "model": model,
+        }
+        self._head = b"data: " + _encode(head)[:-1]
+        place = b'"delta":{"content":' if surface == "chat" else b'"text":'
+        self._open = self._head + b',"choices":[{"index":0,' + place
+        # With usage asked for, every event but the last says that it has none.
+        none = b',"usage":null' if usage else b""
+        tail = b',"finish_reason":null,"logprobs":null}]' + none + b"}\n\n"
+        self._close = (b"}" if surface == "chat" else b"") + tail
+
+    def first(self) -> bytes:
+        """What comes before everything else. Empty: nothing does."""
+        if self._surface == "text":
+            return b""
+        return self._event({"role": "assistant", "content": ""})
+
+    def text(self, text: str) -> bytes:
+        """A piece of the answer."""
+        return self._open + _encode(text) + self._close
+
+    def calls(self, calls: tuple[ToolCall, ...]) -> bytes:
+        """Tool calls, each whole."""
+        if self._surface == "text":
+            return b""
+        found = [{"index": self._calls + i, **_call(call)} for i, call in enumerate(calls)]
+        self._calls += len(calls)
+        return self._event({"tool_calls": found})
+
+    def last(self, outcome: Outcome) -> bytes:
+        """How it ended, with the `router` field, and the usage if it was asked for."""
+        finish = finish_of(outcome, self._calls > 0)
+        end = self._event({}, finish, router=router_field(outcome))
+        if not self._usage:
+            return end + DONE
+        counted = _encode({"choices": [], "usage": usage_of(outcome)})
+        return end + self._head + b"," + counted[1:] + b"\n\n" + DONE
+
+    def _event(self, delta: dict[str, Any], finish: str | None = None, **more: Any) -> bytes:
+        said = {"delta": delta} if self._surface == "chat" else {"text": ""}
+        choice = {"index": 0, **said, "finish_reason": finish, "logprobs": None}
+        rest: dict[str, Any] = {"choices": [choice], **more}
+        if self._usage:
+            rest["usage"] = None
+        return self._head + b"," + _encode(rest)[1:] + b"\n\n"
+
+
+def broken(body: bytes) -> bytes:
+    """An error in the middle of a stream, in the shape of `Failure.body`; no `[DONE]` follows."""
+    return b"data: " + body + b"\n\n"

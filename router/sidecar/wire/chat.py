@@ -1,0 +1,197 @@
+"""OpenAI's chat completions, coming in: a body's bytes become a conversation and options.
+
+Every field is passed on, or its value may only be the one that changes nothing, or it is refused
+by name. Nothing is dropped in silence. What the values mean is `asking`'s to say, so that a caller
+over HTTP and one in Python get the same.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+import msgspec
+
+from ...asking import Options
+from .failure import Refusal, refuse
+
+_SAMPLING: Mapping[str, tuple[Any, ...]] = {
+    "top_p": (1,),
+    "frequency_penalty": (0,),
+    "presence_penalty": (0,),
+    "logit_bias": ({},),
+    "tool_choice": ("auto",),
+}
+_HONOURED = frozenset(_SAMPLING) & frozenset(Options.__annotations__)
+PASSED = ("temperature", "seed", "stop", "tools", "response_format", *sorted(_HONOURED))
+"""Fields that are options of `asking` by the same name."""
+
+NEUTRAL: Mapping[str, tuple[Any, ...]] = {
+    "n": (1,),
+    "logprobs": (False,),
+    "top_logprobs": (0,),
+    "parallel_tool_calls": (True,),
+    "store": (False,),
+    "service_tier": ("auto", "default"),
+    "modalities": (["text"],),
+    **{name: values for name, values in _SAMPLING.items() if name not in _HONOURED},
+}
+"""Fields that have no option: the values, beside null, that change nothing. Others are refused."""
+
+
+class StreamOptions(msgspec.Struct, forbid_unknown_fields=True):
+    """How a stream is wanted."""
+
+    include_usage: bool | None = None
+    include_obfuscation: bool | None = None
+
+
+class Body(msgspec.Struct, forbid_unknown_fields=True):
+    """The body of a chat completion."""
+
+    messages: list[dict[str, Any]]
+    model: str = "auto"
+    stream: bool | None = None
+    stream_options: StreamOptions | None = None
+    max_completion_tokens: int | None = None
+    max_tokens: int | None = None
+    temperature: float | None = None
+    seed: int | None = None
+    stop: str | list[str] | None = None
+    tools: list[dict[str, Any]] | None = None
+    response_format: dict[str, Any] | None = None
+    metadata: dict[str, str] | None = None
+    user: str | None = None
+    n: Any = None
+    top_p: Any = None
+    frequency_penalty: Any = None
+    presence_penalty: Any = None
+    logit_bias: Any = None
+    logprobs: Any = None
+    top_logprobs: Any = None
+    parallel_tool_calls: Any = None
+    store: Any = None
+    service_tier: Any = None
+    modalities: Any = None
+    tool_choice: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request as its body says it.
+
+    Attributes:
+        model: As it was written.
+        messages: In the shape that `asking.messages` takes.
+        options: What the body says of the answer.
+        metadata: For `caller`.
+        streamed: Whether the answer comes piece by piece.
+        usage: Whether a stream ends with its token counts.
+    """
+
+    model: str
+    messages: list[dict[str, Any]]
+    options: Options
+    metadata: dict[str, str] | None
+    streamed: bool
+    usage: bool
+
+
+_decoder = msgspec.json.Decoder(Body)
+
+
+def decoded(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
+    """A body read by its type. Raises: Refusal that says where it is wrong."""
+    try:
+        return decoder.decode(raw)
+    except msgspec.ValidationError as exc:
+        said, _, place = str(exc).partition(" - at `$")
+        param = place.strip("`.") or None
+        if "unknown field" in said:
+            param = said.rpartition("unknown field `")[2].strip("`")
+            said = "this server can't honour it, so it does not take it"
+        raise refuse(
+            400, f"{param}: {said}" if param else said, "invalid_value", param=param
+        ) from exc
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as exc:
+        raise refuse(400, f"the body is no JSON that can be read: {exc}", "invalid_json") from exc
+
+
+def read(raw: bytes) -> Asked:
+    """A request. Raises: Refusal, for what is no such body, or asks what can't be honoured."""
+    body: Body = decoded(_decoder, raw)
+    if body.tool_choice == "none":
+        body.tools = body.tool_choice = None
+    neutral(body, NEUTRAL)
+    options: dict[str, Any] = {}
+    for name in PASSED:
+        value = getattr(body, name)
+        if value is not None:
+            options[name] = value
+    cap = body.max_completion_tokens if body.max_tokens is None else body.max_tokens
+    if body.max_completion_tokens not in (None, cap):
+        raise _refused("max_tokens", "says something else than max_completion_tokens")
+    if cap is not None:
+        options["max_output_tokens"] = cap
+    if body.tools:
+        _held("tools", body.tools, ("function",))
+    if body.response_format is not None:
+        _held("response_format", [body.response_format], ("text", "json_object", "json_schema"))
+    if body.user is not None:
+        options["tags"] = {"user": body.user}
+    wanted = body.stream_options
+    if wanted is not None and wanted.include_obfuscation:
+        raise _refused("stream_options.include_obfuscation", "can't be honoured")
+    return Asked(
+        model=body.model,
+        messages=[_turn(i, turn) for i, turn in enumerate(body.messages)],
+        options=cast(Options, options),
+        metadata=body.metadata,
+        streamed=bool(body.stream),
+        usage=wanted is not None and bool(wanted.include_usage),
+    )
+
+
+def neutral(body: msgspec.Struct, table: Mapping[str, tuple[Any, ...]]) -> None:
+    """Hold fields that can't be honoured to the values that change nothing. Raises: Refusal."""
+    for name, values in table.items():
+        given = getattr(body, name)
+        if given is not None and given not in values:
+            only = " or ".join(msgspec.json.encode(value).decode() for value in values)
+            raise _refused(name, f"can't be honoured here; leave it out, or say {only}")
+
+
+def _held(field: str, given: list[dict[str, Any]], kinds: tuple[str, ...]) -> None:
+    for i, one in enumerate(given):
+        if one.get("type") not in kinds:
+            at = f"{field}[{i}].type" if field == "tools" else f"{field}.type"
+            raise _refused(at, f"has to be {' or '.join(kinds)}")
+
+
+def _refused(field: str, why: str) -> Refusal:
+    return refuse(400, f"{field}: {why}", "unsupported_value", param=field)
+
+
+def _turn(number: int, turn: dict[str, Any]) -> dict[str, Any]:
+    """A turn without what says nothing: nulls and empty lists, as clients send answers back."""
+    role = turn.get("role")
+    if len(turn) == 2 and role != "developer" and type(turn.get("content")) is str:
+        return turn
+    kept = {name: value for name, value in turn.items() if value not in (None, [])}
+    if role == "developer":
+        kept["role"] = "system"  # OpenAI's newer word for it
+    if "name" in kept:
+        if role != "tool":  # a tool's result is named by its call already
+            raise _refused(f"messages[{number}].name", "can't be honoured here")
+        del kept["name"]
+    content = kept.get("content")
+    for at, part in enumerate(content) if isinstance(content, list) else ():
+        picture = part.get("image_url") if isinstance(part, dict) else None
+        if isinstance(picture, dict) and picture.get("detail") not in (None, "auto"):
+            raise _refused(
+                f"messages[{number}].content[{at}].image_url.detail", "can't be honoured here"
+            )
+    if "content" not in kept and "tool_calls" not in kept:
+        kept["content"] = turn.get("content", "") if role == "assistant" else turn.get("content")
+    return kept
