@@ -96,23 +96,31 @@ def greediest(waiting: Sequence[J]) -> J:
 class Rota(Generic[T]):
     """Whose step is next among the jobs that run.
 
-    Those that write take turns, a token each. Between two rounds one chunk of a prompt is read,
-    of the job that has its place longest: so nobody's answer stands still while a long prompt is
-    read, and prompts are read one after the other, as the first is then ready sooner and the last
-    no later.
+    Those that write take turns, a token each; as many as can be written in one go go together.
+    Between two rounds one chunk of a prompt is read, of the job that has its place longest: so
+    nobody's answer stands still while a long prompt is read, and prompts are read one after the
+    other, as the first is then ready sooner and the last no later.
     """
 
     def __init__(self) -> None:
         self._round: deque[T] = deque()
 
-    def next(self, running: Sequence[T], reads: Callable[[T], bool]) -> T:
-        """One of `running`, which is in order of admission and not empty."""
-        while self._round:
+    def next(self, running: Sequence[T], reads: Callable[[T], bool], together: int = 1) -> list[T]:
+        """Who takes a step now: one that reads, or up to `together` that write.
+
+        Args:
+            running: In order of admission, and not empty.
+        """
+        while self._round and self._round[0] not in running:
+            self._round.popleft()
+        if not self._round:
+            self._round.extend(job for job in running if not reads(job))
+            for job in running:
+                if reads(job):
+                    return [job]
+        found: list[T] = []
+        while self._round and len(found) < together:
             job = self._round.popleft()
             if job in running:
-                return job
-        self._round.extend(job for job in running if not reads(job))
-        for job in running:
-            if reads(job):
-                return job
-        return self._round.popleft()
+                found.append(job)
+        return found

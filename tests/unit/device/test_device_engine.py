@@ -64,7 +64,7 @@ def test_greedy_answers_are_always_the_same(engine):
 def test_the_statistics_are_those_of_the_raw_row_in_float64(engine):
     wanted = job(temperature=0.9, seed=5)
     stats = tokens(run(engine, wanted)[1])
-    prompt = np.array(engine._prompt.ids(wanted.messages), np.int32)
+    prompt = np.array(engine._voice.prompt.ids(wanted.messages), np.int32)
     generator = make_generator(engine._model, len(prompt) + 40)
     generator.append_tokens(prompt)
 
@@ -116,10 +116,10 @@ def test_a_limit_below_the_warm_up_is_still_served(tiny):
 
 def test_a_long_prompt_read_in_chunks_is_read_as_if_at_once(engine):
     wanted = job("The sea and the dog. " * 80, tokens=30)
-    prompt = np.array(engine._prompt.ids(wanted.messages), np.int32)
+    prompt = np.array(engine._voice.prompt.ids(wanted.messages), np.int32)
     generator = make_generator(engine._model, len(prompt) + 30)
     generator.append_tokens(prompt)
-    expected = engine._detokenizer()
+    expected = engine._voice.tongue.detokenizer()
     text = ""
     for _ in range(30):
         generator.generate_next_token()
@@ -151,7 +151,7 @@ def test_a_stop_string_ends_the_answer_and_is_no_part_of_it(engine):
 
 def test_an_end_token_ends_the_answer_and_has_its_statistics(engine, tiny, tmp_path):
     generator = make_generator(engine._model, 500)
-    generator.append_tokens(np.array(engine._prompt.ids(job().messages), np.int32))
+    generator.append_tokens(np.array(engine._voice.prompt.ids(job().messages), np.int32))
     chosen = []
     for _ in range(10):
         generator.generate_next_token()

@@ -80,12 +80,12 @@ def test_a_form_that_can_not_be_read_is_refused(engine, guide):
 def test_statistics_are_of_the_row_before_anything_was_struck_out(engine):
     """The likeliest token of the raw row is often not of the form; its probability still counts."""
     text, steps = run(engine, JSON, 60)
-    prompt = np.array(engine._prompt.ids((Message(role="user", content="Tell me."),)), np.int32)
+    prompt = np.array(engine._voice.prompt.ids((Message(role="user", content="Tell me."),)), np.int32)
     generator = make_generator(engine._model, len(prompt) + 60)
     generator.append_tokens(prompt)
     row = np.asarray(generator.get_logits()).ravel().astype(np.float64)
     first = row - row.max() - np.log(np.exp(row - row.max()).sum())
-    brace = engine._prompt.plain("{")[0]
+    brace = engine._voice.prompt.plain("{")[0]
 
     assert text.startswith("{")
     assert steps[0].token.logprob < first.max()
@@ -97,8 +97,8 @@ def test_a_draw_under_a_guide_is_one_of_the_probabilities_it_leaves(engine):
     """Between two words that are allowed the draw goes by the model's own odds."""
     guide = Guide(kind="regex", text="[ab]")
     told = run(engine, guide, 2, logprobs=20, temperature=1.0, seed=1)[1]
-    ids = {letter: engine._prompt.plain(letter)[0] for letter in "ab"}
-    prompt = np.array(engine._prompt.ids((Message(role="user", content="Tell me."),)), np.int32)
+    ids = {letter: engine._voice.prompt.plain(letter)[0] for letter in "ab"}
+    prompt = np.array(engine._voice.prompt.ids((Message(role="user", content="Tell me."),)), np.int32)
     generator = make_generator(engine._model, len(prompt) + 1)
     generator.append_tokens(prompt)
     row = np.asarray(generator.get_logits()).ravel()

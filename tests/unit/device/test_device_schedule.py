@@ -84,7 +84,7 @@ def test_no_tenant_is_more_than_one_place_behind_another_that_waits(waiting):
 
 
 def turns(rota, running, reading, number):
-    return "".join(rota.next(running, lambda job: job in reading) for _ in range(number))
+    return "".join(rota.next(running, lambda job: job in reading)[0] for _ in range(number))
 
 
 def test_writers_take_turns():

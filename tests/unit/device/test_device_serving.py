@@ -47,6 +47,11 @@ class Scripted:
     def count_tokens(self, messages):
         return len(messages[0].content.split())
 
+    together = 1
+
+    def compute(self, runs):
+        pass
+
     def run(self, job):
         words = job.messages[0].content.split()
         try:
