@@ -16,6 +16,9 @@ from .engine import Reuse
 from .kept import Tokens, common
 from .slots import Prefix
 
+LEAST = 16
+"""Tokens that two prompts have to share: a chat template alone is soon read again."""
+
 
 @dataclass(eq=False, slots=True)
 class _Kept:
@@ -39,12 +42,14 @@ class KeptPrompts:
 
     def find(self, tenant: str | None, prompt: Tokens) -> tuple[Prefix | None, int]:
         """What a job's prompt may begin with, and how many of its tokens hold for it."""
-        best, saved = None, 0
+        best, saved = None, LEAST - 1
         for kept in self._kept:
             shared = common(kept.tokens, prompt) if kept.tenant == tenant else 0
             if shared > saved:
                 best, saved = kept, shared
-        if best is not None:
+        if best is None:
+            saved = 0
+        else:
             self._used(best)
         self._jobs += 1
         self._hits += saved > 0
@@ -60,7 +65,7 @@ class KeptPrompts:
             copy: Gives their memory; called when it is really kept.
         """
         size = len(read) * self._token_bytes
-        if len(read) < 2 or size > self._most_bytes:
+        if len(read) < LEAST or size > self._most_bytes:
             return
         for kept in tuple(self._kept):
             if kept.tenant != tenant:
