@@ -16,8 +16,8 @@ from .engine import Reuse
 from .kept import Tokens, common
 from .slots import Prefix
 
-LEAST = 16
-"""Tokens that two prompts have to share: a chat template alone is soon read again."""
+LEAST = 4
+"""Tokens that two prompts have to share: the beginning of a chat template alone is no hit."""
 
 
 @dataclass(eq=False, slots=True)

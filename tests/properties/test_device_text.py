@@ -78,7 +78,9 @@ def test_the_text_between_them_is_the_text_that_was_written(engines, conversatio
     phi, chatml = engines
     written = [text for _, text in conversation]
 
-    turns = _between(chatml, chatml._voice.prompt.ids(messages(conversation)))[-2 * len(written) :: 2]
+    turns = _between(chatml, chatml._voice.prompt.ids(messages(conversation)))[
+        -2 * len(written) :: 2
+    ]
     assert [turn.partition("\n")[2] for turn in turns] == written
 
     turns = _between(phi, phi._voice.prompt.ids(messages(conversation)))[: 2 * len(written) : 2]
@@ -98,7 +100,7 @@ def _between(engine, ids):
         else:
             turns.append(run)
             run = []
-    return [engine._decode(turn) for turn in turns[1:]]
+    return [engine._voice.tongue.decode(turn) for turn in turns[1:]]
 
 
 @settings(deadline=None)
