@@ -254,7 +254,10 @@ class Jobs:
         if not task.reads:
             return 0
         left = task.prompt_tokens - task.read
-        return max(1.0, left * (1 - self._learned.known) if task.read == 0 else left)
+        if task.read:
+            return max(1.0, left)
+        known = self._learned.familiar
+        return max(1.0, left * (1 - known.share) - known.tokens)
 
     def _learn(self, task: Task, step: Step, seconds: float, writers: int) -> None:
         costs = self._learned.costs

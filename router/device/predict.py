@@ -52,7 +52,8 @@ class Outlook:
         served: Tenants with clients, in the order in which they last were given a place.
         at_once: Most jobs that run at once.
         returns: Share of ended jobs that were followed at once by another of the same client.
-        known: Share of prompts that had been read for an earlier job and was not read again.
+        known, known_tokens: Share of prompts, or tokens of each, that had been read for an earlier
+            job and were not read again.
         usual: What such a job is like. None: none has ended yet.
         you: The reader's own number as a client.
     """
@@ -65,8 +66,13 @@ class Outlook:
     at_once: int = 1
     returns: float = 0.0
     known: float = 0.0
+    known_tokens: float = 0.0
     usual: Load | None = None
     you: int = 0
+
+    def unread(self, tokens: float) -> float:
+        """Of a prompt of so many tokens, those that will have to be read; at least one."""
+        return max(1.0, tokens * (1 - self.known) - self.known_tokens)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -107,3 +107,29 @@ def test_who_ended_in_mid_round_is_passed_over():
     assert turns(rota, ["a", "b", "c"], "", 1) == "a"
 
     assert turns(rota, ["a", "c"], "", 3) == "cac"
+
+
+def test_those_that_write_together_go_together_and_a_chunk_comes_between_rounds():
+    rota, running = Rota(), ["r", "a", "b", "c"]
+
+    rounds = [rota.next(running, "r".__eq__, 3) for _ in range(4)]
+
+    assert rounds == [["r"], ["a", "b", "c"], ["r"], ["a", "b", "c"]]
+
+
+def test_a_round_larger_than_one_run_takes_several():
+    rota = Rota()
+
+    assert [rota.next(list("abcde"), "r".__eq__, 2) for _ in range(4)] == [
+        ["a", "b"],
+        ["c", "d"],
+        ["e"],
+        ["a", "b"],
+    ]
+
+
+def test_who_has_left_has_no_part_in_the_round():
+    rota = Rota()
+    rota.next(list("abcd"), "r".__eq__, 2)
+
+    assert rota.next(["b", "d"], "r".__eq__, 2) == ["d"]
