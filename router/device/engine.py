@@ -25,8 +25,8 @@ class EngineOptions:
         spinning: Whether idle threads spin; quick on an idle machine, bad manners on a busy one.
         nice: Added to the worker's niceness where the platform has one.
         at_once: Most requests that are worked on by turns; the others wait.
-        keep_bytes: Most bytes of key-value caches that are kept for prompts seen before, those in
-            use counted. 0: none are.
+        keep_bytes: Most bytes of key-value caches that are kept of prompts seen before. 0: none
+            are.
     """
 
     folder: str
