@@ -19,7 +19,7 @@ from .expected import tenant_mark
 from .learned import Learned
 from .mail import Client
 from .predict import Load, Outlook, forecast
-from .schedule import PATIENCE_S, Rota, greediest, line
+from .schedule import PATIENCE_S, Rota, greediest, line, rounds_between
 from .task import Task
 
 SURE = 0.8
@@ -148,6 +148,7 @@ class Jobs:
             waiting=tuple(self._load(task, now) for task in self.waiting),
             served=tuple(self._served),
             at_once=self._at_once,
+            rounds=rounds_between(self._engine.together),
         )
 
     def _compute(self, tasks: list[Task]) -> float:

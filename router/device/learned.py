@@ -111,6 +111,7 @@ class Learned:
         waiting: tuple[Load, ...],
         served: tuple[tuple[str, int], ...] = (),
         at_once: int,
+        rounds: int = 1,
     ) -> Outlook:
         """What is ahead with these jobs."""
         return Outlook(
@@ -120,6 +121,7 @@ class Learned:
             waiting=waiting,
             served=served,
             at_once=at_once,
+            rounds=rounds,
             returns=self._returns,
             known=self.familiar.share,
             known_tokens=self.familiar.tokens,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -285,3 +286,17 @@ def test_prompts_with_a_beginning_in_common_share_tokens_and_conversations_a_sha
     assert (talk.share, talk.tokens) == (pytest.approx(0.9, abs=0.01), 0.0)
     assert outlook(known_tokens=template.tokens).unread(800) == pytest.approx(775, abs=1)
     assert outlook(known_tokens=25.0).unread(10) == 1
+
+
+def test_with_several_rounds_between_two_chunks_reading_and_writing_share_the_time():
+    reading, writing = Load(unread=640, left=1), Load(unread=0, before=100, left=400)
+
+    one, four = (
+        forecast(outlook(writing, rounds=rounds), reading).first_token_s for rounds in (1, 4)
+    )
+    alone = forecast(outlook(), reading).first_token_s
+
+    token_s = RATES.token_s(120, 1)
+    chunks = math.ceil(640 / RATES.chunk)
+    assert one - alone == pytest.approx(chunks * token_s, rel=0.05)
+    assert four - alone == pytest.approx(4 * chunks * token_s, rel=0.2)

@@ -474,7 +474,7 @@ def test_jobs_take_turns_and_a_prompt_that_is_read_stops_nobody(start):
 def test_those_that_write_are_computed_together_and_told_in_one_turn(start):
     worker = start(InStep(), at_once=4)
     client = Client(worker).hello()
-    texts = ["a b c d e " * 6, "a b c d e " * 2, "a b c"]
+    texts = ["a b c d e " * 20, "a b c " * 4, "a b"]
     for number, text in enumerate(texts):
         client.run(number, text)
     worker.turn()
