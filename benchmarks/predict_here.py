@@ -14,7 +14,7 @@ from router.device.expected import Expected
 from router.device.jobs import Jobs
 from router.device.learned import Learned
 from router.device.mail import Client
-from router.device.onnx_genai import OnnxGenAI
+from router.device.open_engine import open_engine
 from router.device.predict import Forecast
 
 Told = tuple[int, int, int, int, float | None, float | None, float, float]
@@ -47,7 +47,7 @@ class Here:
     """One engine and its scheduler; no sockets."""
 
     def __init__(self, options: EngineOptions) -> None:
-        self._engine = OnnxGenAI(options)
+        self._engine = open_engine(options)
         self._clock = CpuClock()
         self._learned = Learned()
         self._jobs = Jobs(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
@@ -25,8 +25,8 @@ class EngineOptions:
         spinning: Whether idle threads spin; quick on an idle machine, bad manners on a busy one.
         nice: Added to the worker's niceness where the platform has one.
         at_once: Most requests that are worked on by turns; the others wait.
-        keep_bytes: Most bytes of key-value caches that are kept for prompts seen before, those in
-            use counted. 0: none are.
+        keep_bytes: Most bytes of key-value caches that are kept of prompts seen before. 0: none
+            are.
     """
 
     folder: str
@@ -150,6 +150,25 @@ class Step:
     spelled: TokenLogprob | None = None
 
 
+class Run(Protocol):
+    """A job under way: steps until it is at its end, each short enough to look for a cancellation
+    after it."""
+
+    def __next__(self) -> Step:
+        """The next step.
+
+        Raises:
+            Incapable: The prompt leaves no room for an answer within the context limit, or the
+                form that is asked can't be held to.
+            StopIteration: The step before was the last.
+        """
+        ...
+
+    def close(self) -> None:
+        """Free what the job held, wherever it is."""
+        ...
+
+
 class Engine(Protocol):
     """A loaded model. Blocks its process, so it lives in one of its own."""
 
@@ -166,13 +185,21 @@ class Engine(Protocol):
         """Tokens of the prompt these messages make, template included."""
         ...
 
-    def run(self, job: Job) -> Generator[Step, None, None]:
-        """Yield steps, each short enough to look for a cancellation after it.
+    @property
+    def together(self) -> int:
+        """Most runs whose next tokens one `compute` prepares. 1: each computes its own."""
+        ...
 
-        Closing the generator frees what the job held.
+    def compute(self, runs: Sequence[Run]) -> None:
+        """Run the model once for the next tokens of these runs of its own, which all write.
+
+        Each is then asked for its step before anything else of this engine is.
 
         Raises:
-            Incapable: the prompt leaves no room for an answer within the context limit, or the
-                form that is asked can't be held to.
+            Unavailable: The runtime failed. These runs are lost; the engine and the others are not.
         """
+        ...
+
+    def run(self, job: Job) -> Run:
+        """Begin a job. Nothing is done before the first step is asked for."""
         ...

@@ -35,7 +35,7 @@ class Expected:
         """With a worker that said this so long ago."""
         usual = None if outlook.usual is None else outlook.usual.unread
         tokens = self.input_tokens
-        unread = usual if tokens is None else tokens * (1 - outlook.known)
+        unread = usual if tokens is None else outlook.unread(tokens)
         left = self.output_tokens or length(outlook, self.cap)
         if unread is None:
             return forecast(outlook, None)

@@ -85,6 +85,16 @@ def read_folder(path: Path) -> ModelFolder:
     )
 
 
+def cannot_load(folder: ModelFolder, exc: Exception) -> Unavailable:
+    """What a runtime that failed to load the folder's model is told as."""
+    return Unavailable(
+        f"the model in {folder.path} can't be loaded: {exc}. "
+        "Its files may be damaged or made for another runtime; for a model of the store "
+        f"see: firsthop models verify {folder.model}",
+        retryable=False,
+    )
+
+
 def _read(file: Path, kind: Any) -> Any:
     try:
         return msgspec.json.decode(file.read_bytes(), type=kind)

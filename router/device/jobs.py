@@ -8,8 +8,8 @@ and while it waits, so that its policy can send it elsewhere.
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable, Generator
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import replace
 
 from ..clock import Clock
 from ..errors import HopError, NotSent, Unavailable
@@ -19,7 +19,8 @@ from .expected import tenant_mark
 from .learned import Learned
 from .mail import Client
 from .predict import Load, Outlook, forecast
-from .schedule import PATIENCE_S, Rota, greediest, line
+from .schedule import PATIENCE_S, Rota, greediest, line, rounds_between
+from .task import Task
 
 SURE = 0.8
 """A job is turned away when so much of its predicted time, with an answer that is short as answers
@@ -30,33 +31,6 @@ LOOK_S = 0.005
 """Waiting jobs that are looked at again each time at most, and seconds that may take."""
 _REMEMBERED = 32
 """Tenants with clients of which it is remembered when they last had a place."""
-
-
-@dataclass(eq=False, slots=True)
-class Task:
-    """One job on its way. `due_s` is on the clock."""
-
-    owner: Client
-    id: int
-    job: Job
-    tenant: str
-    client: int
-    queued_at: float
-    due_s: float
-    ends_at: float | None
-    prompt_tokens: int
-    started_at: float = 0.0
-    steps: Generator[Step, None, None] | None = None
-    first_token_at: float | None = None
-    read: int = 0
-    reused: int = 0
-    tokens: int = 0
-    chunk: tuple[int, int, float] | None = None
-
-    @property
-    def reads(self) -> bool:
-        """Whether its prompt isn't read yet."""
-        return self.first_token_at is None and self.read < max(1, self.prompt_tokens)
 
 
 class Jobs:
@@ -144,20 +118,23 @@ class Jobs:
         if not self.running:
             self._stepped_at = None
             return
-        task = self._rota.next(self.running, _reads)
-        began = now if self._stepped_at is None else self._stepped_at
-        try:
-            if task.steps is None:
-                task.steps = self._engine.run(task.job)
-            step = next(task.steps)
-        except Exception as exc:  # a door: it becomes a message, and the worker lives on
-            self._drop([task])
-            self._post(task.owner, failed(task.id, exc))
-            self._stepped_at = self._clock.now()
-        else:
-            self._stepped_at = self._clock.now()
-            self._learn(task, step, self._stepped_at - began)
-            self._report(task, step, self._stepped_at)
+        self._stepped_at = now if self._stepped_at is None else self._stepped_at
+        tasks = self._rota.next(self.running, _reads, self._engine.together)
+        writers = sum(task.tokens > 0 for task in self.running)
+        shared_s = self._compute([task for task in tasks if task.tokens > 0])
+        for task in tasks:
+            if task not in self.running:  # the run they shared failed, or its client was dropped
+                continue
+            try:
+                if task.steps is None:
+                    task.steps = self._engine.run(task.job)
+                step = next(task.steps)
+            except Exception as exc:  # a door: it becomes a message, and the worker lives on
+                self._fail(task, exc)
+            else:
+                seconds = self._lap() + (shared_s if task.tokens else 0.0)
+                self._learn(task, step, seconds, writers)
+                self._report(task, step, self._clock.now())
 
     def gone(self, client: Client) -> None:
         """A client has left; its jobs go with it."""
@@ -171,7 +148,31 @@ class Jobs:
             waiting=tuple(self._load(task, now) for task in self.waiting),
             served=tuple(self._served),
             at_once=self._at_once,
+            rounds=rounds_between(self._engine.together),
         )
+
+    def _compute(self, tasks: list[Task]) -> float:
+        """Have the next tokens of those that write computed together; each one's part, seconds."""
+        runs = [task.steps for task in tasks if task.steps is not None]
+        if not runs:
+            return 0.0
+        try:
+            self._engine.compute(runs)
+        except Exception as exc:  # a door, as the other; what they shared is lost to all of them
+            for task in tasks:
+                self._fail(task, exc)
+        return self._lap() / len(runs)
+
+    def _lap(self) -> float:
+        """Seconds since the last step ended, or since there was work again."""
+        now = self._clock.now()
+        began, self._stepped_at = self._stepped_at, now
+        return 0.0 if began is None else now - began
+
+    def _fail(self, task: Task, exc: Exception) -> None:
+        self._drop([task])
+        self._post(task.owner, failed(task.id, exc))
+        self._lap()
 
     def _all(self) -> list[Task]:
         return self.running + self.waiting
@@ -254,12 +255,14 @@ class Jobs:
         if not task.reads:
             return 0
         left = task.prompt_tokens - task.read
-        return max(1.0, left * (1 - self._learned.known) if task.read == 0 else left)
+        if task.read:
+            return max(1.0, left)
+        known = self._learned.familiar
+        return max(1.0, left * (1 - known.share) - known.tokens)
 
-    def _learn(self, task: Task, step: Step, seconds: float) -> None:
+    def _learn(self, task: Task, step: Step, seconds: float, writers: int) -> None:
         costs = self._learned.costs
         if step.token is not None and task.tokens > 0:
-            writers = sum(not other.reads for other in self.running)
             costs.wrote(task.read + task.tokens, writers, seconds)
             return
         if task.chunk is not None:

@@ -88,7 +88,7 @@ class KeptGenerators:
         Raises:
             RuntimeError: The runtime can't make one.
         """
-        found, common = self._find(tenant, guide, prompt, need)
+        found, reused = self._find(tenant, guide, prompt, need)
         if found is None:
             length = need if not self._most_bytes else min(-(-need // BUCKET) * BUCKET, self._limit)
             self._make_room(length)
@@ -96,14 +96,14 @@ class KeptGenerators:
             found = Held(generator=generator, tenant=tenant, guide=guide, length=length)
         else:
             self._kept.remove(found)
-            found.generator.rewind_to(common)
-            found.read = found.read[:common]
+            found.generator.rewind_to(reused)
+            found.read = found.read[:reused]
         self._lent_bytes += self._bytes(found)
         self._jobs += 1
-        self._hits += common > 0
-        self._tokens_read += len(prompt) - common
-        self._tokens_reused += common
-        return found, common
+        self._hits += reused > 0
+        self._tokens_read += len(prompt) - reused
+        self._tokens_reused += reused
+        return found, reused
 
     def give_back(self, held: Held) -> None:
         """The job is over, however it ended; what was read is still true."""
@@ -147,12 +147,12 @@ class KeptGenerators:
         ]
         best, saved = None, 0
         for held in fitting:
-            common = _common(held.read, prompt)
-            if common > saved and len(held.read) - common <= common:
-                best, saved = held, common
+            shared = common(held.read, prompt)
+            if shared > saved and len(held.read) - shared <= shared:
+                best, saved = held, shared
         if best is None and fitting and not self._room_for(need):
             best = fitting[0]
-            saved = _common(best.read, prompt)
+            saved = common(best.read, prompt)
         return best, saved
 
     def _room_for(self, length: int) -> bool:
@@ -167,7 +167,7 @@ class KeptGenerators:
         return held.length * self._token_bytes
 
 
-def _common(read: Tokens, prompt: Tokens) -> int:
+def common(read: Tokens, prompt: Tokens) -> int:
     """Tokens that both begin with and that needn't be read again."""
     most = min(len(read), len(prompt) - AGAIN)
     if most <= 0:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from .costs import Costs, Fit
+from .familiar import Familiar
 from .lengths import Lengths
 from .predict import Load, Outlook
 
@@ -47,7 +48,7 @@ class Learned:
     Attributes:
         costs: What steps cost.
         lengths: How long answers get.
-        known: Share of prompts that needn't be read again.
+        familiar: How much of a prompt needn't be read again.
     """
 
     def __init__(self, kept: Kept | None = None, start_s: float = 0.0) -> None:
@@ -55,7 +56,7 @@ class Learned:
         self.lengths = Lengths(() if kept is None else kept.lengths)
         self._start_s = start_s
         self._ended_at: dict[int, float] = {}
-        self.known = 0.0
+        self.familiar = Familiar()
         self._returns = 0.0
         self._read: float | None = None
         self._written = 0.0
@@ -92,7 +93,7 @@ class Learned:
             own_end: Not because of its cap.
             reused: Prompt tokens that an earlier job had read.
         """
-        self.known += 2 * _WEIGHT * (reused / max(1, read + reused) - self.known)
+        self.familiar.saw(read + reused, reused)
         if client in self._ended_at:
             self._came_back(False)
         self._ended_at[client] = now
@@ -110,6 +111,7 @@ class Learned:
         waiting: tuple[Load, ...],
         served: tuple[tuple[str, int], ...] = (),
         at_once: int,
+        rounds: int = 1,
     ) -> Outlook:
         """What is ahead with these jobs."""
         return Outlook(
@@ -119,8 +121,10 @@ class Learned:
             waiting=waiting,
             served=served,
             at_once=at_once,
+            rounds=rounds,
             returns=self._returns,
-            known=self.known,
+            known=self.familiar.share,
+            known_tokens=self.familiar.tokens,
             usual=None
             if self._read is None
             else Load(unread=max(1.0, self._read), left=max(1.0, self._written)),

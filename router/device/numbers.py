@@ -76,6 +76,8 @@ def _unsigned(
     begun: str, low: Fraction, high: Fraction, open_low: bool, open_high: bool, whole: bool
 ) -> str | None:
     """The same for a number without its sign."""
+    if begun[:1] == "0" and begun[1:2].isdigit():
+        return None
     point = "." in begun
     written = len(begun.partition(".")[2])
     if begun in ("", "."):

@@ -12,7 +12,6 @@ from __future__ import annotations
 import mmap
 import os
 import weakref
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -25,7 +24,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
 from ..errors import Unavailable
-from .folder import CONFIG_FILE
+from .folder import CONFIG_FILE, ModelFolder, cannot_load
 from .graph import Port, model_file, read_graph
 from .slots import Arena, Array
 
@@ -53,7 +52,7 @@ class Runner:
     """
 
     def __init__(
-        self, folder: Path, *, threads: int | None, spinning: bool, hidden: str | None
+        self, folder: ModelFolder, *, threads: int | None, spinning: bool, hidden: str | None
     ) -> None:
         onnxruntime.disable_telemetry_events()
         settings = onnxruntime.SessionOptions()
@@ -62,8 +61,9 @@ class Runner:
         if threads is not None:
             settings.intra_op_num_threads = threads
         try:
-            config = msgspec.json.decode((folder / CONFIG_FILE).read_bytes(), type=dict[str, Any])
-            file = folder / model_file(config)
+            path = folder.path
+            config = msgspec.json.decode((path / CONFIG_FILE).read_bytes(), type=dict[str, Any])
+            file = path / model_file(config)
             self._session = onnxruntime.InferenceSession(
                 str(file), settings, providers=["CPUExecutionProvider"]
             )
@@ -76,11 +76,7 @@ class Runner:
                     hidden,
                 )
         except _LOADING as exc:
-            raise Unavailable(
-                f"the model in {folder} can't be loaded: {exc}. "
-                "Its files may be damaged or made for another runtime",
-                retryable=False,
-            ) from exc
+            raise cannot_load(folder, exc) from exc
         self.hidden: Array | None = None
         self._bindings: dict[tuple[int, int], Any] = {}
         self._bound_to: weakref.ref[Array] | None = None

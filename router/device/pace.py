@@ -8,8 +8,8 @@ model and machine it runs on.
 
 from __future__ import annotations
 
-AIM_S = 0.12
-SMALLEST = 64
+AIM_S = 0.1
+SMALLEST = 32
 LARGEST = 256
 _STEP = 16  # also the most tokens that a chunk may have above its size
 _TELLING = 16  # fewest tokens whose reading says something about speed

@@ -51,8 +51,10 @@ class Outlook:
         waiting: In any order.
         served: Tenants with clients, in the order in which they last were given a place.
         at_once: Most jobs that run at once.
+        rounds: Rounds of those that write between two chunks of a prompt.
         returns: Share of ended jobs that were followed at once by another of the same client.
-        known: Share of prompts that had been read for an earlier job and was not read again.
+        known, known_tokens: Share of prompts, or tokens of each, that had been read for an earlier
+            job and were not read again.
         usual: What such a job is like. None: none has ended yet.
         you: The reader's own number as a client.
     """
@@ -63,10 +65,16 @@ class Outlook:
     waiting: tuple[Load, ...] = ()
     served: tuple[tuple[str, int], ...] = ()
     at_once: int = 1
+    rounds: int = 1
     returns: float = 0.0
     known: float = 0.0
+    known_tokens: float = 0.0
     usual: Load | None = None
     you: int = 0
+
+    def unread(self, tokens: float) -> float:
+        """Of a prompt of so many tokens, those that will have to be read; at least one."""
+        return max(1.0, tokens * (1 - self.known) - self.known_tokens)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -172,23 +180,24 @@ class _Play:
         steps = math.inf if reader is None else math.ceil(reader.unread / rates.chunk)
         # A job that has been read is seen by the writers' rounds from then on; one that has been
         # written is not seen any more.
-        turns = min(rounds, steps)
-        if math.isinf(turns):
+        each = 1 if reader is None else self.outlook.rounds
+        rounds = min(rounds, steps * each)
+        if math.isinf(rounds):
             return True
-        spent = self._cost(writers, reader, turns)
+        spent = self._cost(writers, reader, rounds, each)
         if spent is None:
             return False
-        if self.now + spent > until and turns > 1:
-            turns = max(1.0, math.ceil(turns * (until - self.now) / spent))
-            spent = self._cost(writers, reader, turns)
+        if self.now + spent > until and rounds > 1:
+            rounds = max(1.0, math.ceil(rounds * (until - self.now) / spent))
+            spent = self._cost(writers, reader, rounds, each)
             if spent is None:
                 return False
         self.now += spent
         for job in writers:
-            job.left -= turns
-            job.before += turns
+            job.left -= rounds
+            job.before += rounds
         if reader is not None:
-            tokens = min(reader.unread, turns * rates.chunk)
+            tokens = min(reader.unread, rounds / each * rates.chunk)
             reader.unread -= tokens
             reader.before += tokens
             if reader.unread <= 0:  # its first token falls out of the reading
@@ -196,17 +205,20 @@ class _Play:
                 reader.left -= 1
         return True
 
-    def _cost(self, writers: list[_Job], reader: _Job | None, turns: float) -> float | None:
-        """Seconds of so many rounds, with a chunk after each."""
+    def _cost(
+        self, writers: list[_Job], reader: _Job | None, rounds: float, each: int
+    ) -> float | None:
+        """Seconds of so many rounds, with a chunk after `each`."""
         rates, total = self.outlook.rates, 0.0
         for job in writers:
-            each = rates.token_s(job.before + turns / 2, len(writers))
-            if each is None:
+            token_s = rates.token_s(job.before + rounds / 2, len(writers))
+            if token_s is None:
                 return None
-            total += turns * each
+            total += rounds * token_s
         if reader is not None:
-            tokens = min(reader.unread, turns * rates.chunk)
-            read = rates.read_s(tokens, reader.before, turns)
+            chunks = rounds / each
+            tokens = min(reader.unread, chunks * rates.chunk)
+            read = rates.read_s(tokens, reader.before, chunks)
             if read is None:
                 return None
             total += read

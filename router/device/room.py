@@ -9,6 +9,7 @@ weights, 234 MB resident once loaded and warm, 37 MB of it before.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,8 @@ OVERHEAD_BYTES = 130_000_000
 """The process, the runtime and its working space, beside weights and cache."""
 SHORT_TOKENS = 512
 """Prompt and answer of a request that has to be possible, else there is no use in loading."""
+_ROUNDING_TOKENS = 256
+"""Memory of rows is had in steps of so many tokens."""
 _NUMBER_BYTES = 4
 """Of one number of the key-value cache: float32 on the CPU."""
 _WEIGHTS = ("*.onnx", "*.onnx.data", "*.onnx_data*")
@@ -113,6 +116,20 @@ def no_room(need: Need, *, free: int | None, limit: int | None) -> str | None:
             "take a smaller model: firsthop models list"
         )
     return None
+
+
+def rows_bytes(need: Need, at_once: int, *, free: int | None, limit: int | None) -> int:
+    """Most key-value memory for rows that run together: for all at their longest, if that can be
+    had; else what there is, and for one row in any case, as `no_room` has let it pass.
+
+    Args: as of `no_room`.
+    """
+    one = need.at(need.context_limit) - need.at(0)
+    if not one:
+        return sys.maxsize
+    one += _ROUNDING_TOKENS * (need.token_bytes or 0)
+    bounds = [bound - need.at(0) for bound in (free, limit) if bound is not None]
+    return max(one, min([at_once * one, *bounds]))
 
 
 def refusal(options: EngineOptions, limit: int | None) -> Unavailable | None:

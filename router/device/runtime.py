@@ -18,6 +18,8 @@ import onnxruntime_genai as og
 
 from .engine import EngineOptions, Guide
 from .folder import CONFIG_FILE
+from .guide_graph import FILE as GUIDE_FILE
+from .guide_graph import guide_graph
 
 _GUIDES = {"json": "json_schema", "regex": "regex", "lark": "lark_grammar"}
 _KEY_AND_VALUE = 2
@@ -58,6 +60,48 @@ def load_model(folder: Path, options: EngineOptions, accelerator: str | None) ->
     config.overlay(json.dumps({"model": {"decoder": {"session_options": session}}}))
     model = og.Model(config)
     return model, og.Tokenizer(model)
+
+
+def load_tokenizer(folder: Path) -> Any:
+    """A folder's tokenizer alone.
+
+    Raises:
+        RuntimeError: As the runtime says it.
+    """
+    return og.Tokenizer(str(folder))
+
+
+def load_guide_model(folder: Path, vocab: int) -> Any:
+    """A model with a folder's tokenizer and no weights: its generators choose among logits that
+    are set. Nothing is written to disk.
+
+    Raises:
+        RuntimeError: As the runtime says it.
+    """
+    og.disable_telemetry_events()
+    config = og.Config(str(folder))
+    config.clear_providers()
+    small = dict.fromkeys(
+        ("num_hidden_layers", "num_key_value_heads", "num_attention_heads", "head_size"), 1
+    )
+    names = {
+        "inputs": {
+            "input_ids": "input_ids",
+            "attention_mask": "attention_mask",
+            "past_key_names": "past_key_values.%d.key",
+            "past_value_names": "past_key_values.%d.value",
+        },
+        "outputs": {
+            "logits": "logits",
+            "present_key_names": "present.%d.key",
+            "present_value_names": "present.%d.value",
+        },
+    }
+    decoder = {"filename": GUIDE_FILE, "hidden_size": 1, **small, **names}
+    model = {"type": "llama", "vocab_size": vocab, "decoder": decoder}
+    config.overlay(json.dumps({"model": model}))
+    config.add_model_data(GUIDE_FILE, guide_graph(vocab))
+    return og.Model(config)
 
 
 def make_generator(model: Any, max_length: int, guide: Guide | None = None) -> Any:

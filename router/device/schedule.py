@@ -7,6 +7,7 @@ worker works by it and the prediction looks ahead with it, so that both speak of
 from __future__ import annotations
 
 import heapq
+import math
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Generic, Protocol, TypeVar
@@ -14,6 +15,11 @@ from typing import Generic, Protocol, TypeVar
 PATIENCE_S = 60.0
 """A job without a deadline stands in line as if it had one of so many seconds: behind urgent ones,
 but not for ever."""
+
+ROUNDS = 4
+"""Rounds between two chunks of a prompt, where a round is one run of the model: it takes a fifth of
+a chunk's time, so about half of the time is for those that write. With one round an answer would
+take five times as long whenever somebody's prompt is read, which nobody can foretell."""
 
 
 class Placed(Protocol):
@@ -93,26 +99,44 @@ def greediest(waiting: Sequence[J]) -> J:
     return max(enumerate(waiting), key=lambda at: (tenants[at[1].tenant], at[0]))[1]
 
 
+def rounds_between(together: int) -> int:
+    """Rounds between two chunks, where one run of the model writes for so many."""
+    return 1 if together == 1 else ROUNDS
+
+
 class Rota(Generic[T]):
     """Whose step is next among the jobs that run.
 
-    Those that write take turns, a token each. Between two rounds one chunk of a prompt is read,
-    of the job that has its place longest: so nobody's answer stands still while a long prompt is
-    read, and prompts are read one after the other, as the first is then ready sooner and the last
-    no later.
+    Those that write take turns, a token each; as many as can be written in one go go together.
+    After every round, or every few where rounds are quick, one chunk of a prompt is read, of the
+    job that has its place longest: so nobody's answer stands still while a long prompt is read, and
+    prompts are read one after the other, as the first is then ready sooner and the last no later.
     """
 
     def __init__(self) -> None:
         self._round: deque[T] = deque()
+        self._rounds: float = math.inf  # since the last chunk
 
-    def next(self, running: Sequence[T], reads: Callable[[T], bool]) -> T:
-        """One of `running`, which is in order of admission and not empty."""
-        while self._round:
+    def next(self, running: Sequence[T], reads: Callable[[T], bool], together: int = 1) -> list[T]:
+        """Who takes a step now: one that reads, or up to `together` that write.
+
+        Args:
+            running: In order of admission, and not empty.
+        """
+        while self._round and self._round[0] not in running:
+            self._round.popleft()
+        if not self._round:
+            self._round.extend(job for job in running if not reads(job))
+            if self._rounds >= rounds_between(together) or not self._round:
+                for job in running:
+                    if reads(job):
+                        self._rounds = 0
+                        self._round.clear()
+                        return [job]
+            self._rounds += 1
+        found: list[T] = []
+        while self._round and len(found) < together:
             job = self._round.popleft()
             if job in running:
-                return job
-        self._round.extend(job for job in running if not reads(job))
-        for job in running:
-            if reads(job):
-                return job
-        return self._round.popleft()
+                found.append(job)
+        return found

@@ -68,9 +68,7 @@ class Rows:
         if (options.accelerator or "cpu").lower() != "cpu":
             raise Incapable(f"rows run on the CPU alone, not on {options.accelerator}")
         folder = read_folder(Path(options.folder))
-        runner = Runner(
-            folder.path, threads=options.threads, spinning=options.spinning, hidden=hidden
-        )
+        runner = Runner(folder, threads=options.threads, spinning=options.spinning, hidden=hidden)
         prove(runner)
         limit = folder.limit(options.context_limit)
         return cls(runner, limit=limit, max_rows=max_rows, ceiling_bytes=ceiling_bytes)

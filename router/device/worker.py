@@ -82,9 +82,9 @@ def _engine(options: EngineOptions, limits: Limits) -> Engine | HopError:
         refused = refusal(options, limits.memory_bytes)
         if refused is not None:
             return refused
-        from .onnx_genai import OnnxGenAI
+        from .open_engine import open_engine
 
-        return OnnxGenAI(options)
+        return open_engine(options, limits.memory_bytes)
     except HopError as exc:
         return exc
 
@@ -114,6 +114,9 @@ def _is_there(pid: int) -> bool:
 def _be_modest(options: EngineOptions) -> None:
     # numpy's own threads would only compete with the runtime's.
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
+    # Else one token written touches a huge page in each layer and head, and rows take their whole
+    # length at once. Both are read as numpy is imported, which the engine does.
+    os.environ["NUMPY_MADVISE_HUGEPAGE"] = "0"
     if sys.platform != "win32" and options.nice:
         os.nice(options.nice)
 

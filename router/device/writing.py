@@ -1,6 +1,6 @@
 """One answer is written: a token is chosen from each row of logits, until it ends.
 
-In goes a generator that has read the prompt, out come steps. Log-probability, entropy and margin
+In goes a hand that has read the prompt, out come steps. Log-probability, entropy and margin
 are of the model's raw distribution: temperature, penalties and a guide change what is chosen, not
 what is reported. The end token counts as an output token and has its statistics too: they say how
 sure the model was that it had said everything.
@@ -10,9 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-import numpy as np
+from typing import Protocol
 
 from ..types import Finish, TokenLogprob
 from .detokenize import Detokenizer
@@ -41,11 +39,36 @@ class Tongue:
     read_row: RowReader
 
 
+class Hand(Protocol):
+    """The model, as far as one answer needs it. It chooses a token, then is asked for the row after
+    it; so the model isn't run for a token nobody wants."""
+
+    def row(self) -> FloatArray:
+        """Raw logits of the next token, shape (n_vocab,): a view until the next is asked for."""
+        ...
+
+    def choose(self, scores: FloatArray | None) -> int:
+        """The token with the highest score, of those the answer's form allows; it is the next.
+
+        Args:
+            scores: None: the raw row's logits.
+        """
+        ...
+
+    def take_back(self, written: int) -> None:
+        """The token that was just chosen is not the next, after so many `written` ones."""
+        ...
+
+    def force(self, token: int) -> None:
+        """This token is the next, whatever the form allows."""
+        ...
+
+
 class Writing:
     """Writes one answer.
 
     Args:
-        generator: With the prompt read, and room for `cap` tokens more.
+        hand: With the prompt read, and room for `cap` tokens more.
         prompt_tokens: So many tokens the prompt has.
         reused: Those of them that were read for an earlier job.
         guard: Brings a JSON answer to its end in time. None: the answer is just cut.
@@ -53,7 +76,7 @@ class Writing:
 
     def __init__(
         self,
-        generator: Any,
+        hand: Hand,
         job: Job,
         tongue: Tongue,
         sampler: Sampler,
@@ -63,23 +86,21 @@ class Writing:
         cap: int,
         guard: Guard | None,
     ) -> None:
-        self._generator = generator
+        self._hand = hand
         self._tongue = tongue
         self._sampler = sampler
         self._prompt_tokens = prompt_tokens
         self._reused = reused
         self._cap = cap
         self._guard = guard
-        self._guided = job.guide is not None
         self._most_spelled = job.logprobs
         self._detokenizer = tongue.detokenizer()
         self._stops = StopStrings(job.stop)
-        self._unread: int | None = None
 
     def steps(self) -> Iterator[Step]:
         """Yield a step for each token; the last one says why it was the last."""
         for number in range(1, self._cap + 1):
-            row = self._row()
+            row = self._hand.row()
             token = self._choose(row)
             if token in self._tongue.ends:
                 yield self._step(row, token, self._stops.flush(), "stop")
@@ -99,25 +120,10 @@ class Writing:
                 return
             yield self._step(row, token, text)
 
-    def _row(self) -> FloatArray:
-        """The logits of the next token."""
-        if self._unread is not None:
-            self._generator.append_tokens(np.array([self._unread], np.int32))
-            self._unread = None
-        return np.asarray(self._generator.get_logits(), np.float32).ravel()
-
     def _choose(self, row: FloatArray) -> int:
-        """The next token. The model isn't run for it before the next row is wanted."""
         if self._sampler.greedy:
-            self._generator.generate_next_token()
-            return int(self._generator.get_next_tokens()[0])
-        scores = self._sampler.scores(row)
-        if self._guided:  # only the runtime knows what the guide allows
-            self._generator.set_logits(scores.reshape(1, 1, -1))
-            self._generator.generate_next_token()
-            token = int(self._generator.get_next_tokens()[0])
-        else:
-            token = self._unread = int(scores.argmax())
+            return self._hand.choose(None)
+        token = self._hand.choose(self._sampler.scores(row))
         self._sampler.took(token)
         return token
 
@@ -128,7 +134,7 @@ class Writing:
         what the model had to say was cut.
         """
         tail = guard.tail or [min(self._tongue.ends)]
-        self._generator.rewind_to(self._prompt_tokens + written)
+        self._hand.take_back(written)
         for left, token in zip(range(len(tail) - 1, -1, -1), tail, strict=True):
             ended = token in self._tongue.ends
             text, stopped = ("", False)
@@ -137,9 +143,10 @@ class Writing:
             if stopped or not left:
                 yield self._step(row, token, text + self._stops.flush(), "length")
                 return
-            yield self._step(row, token, text)
-            self._generator.append_tokens(np.array([token], np.int32))
-            row = self._row()
+            step = self._step(row, token, text)
+            self._hand.force(token)
+            yield step
+            row = self._hand.row()
 
     def _step(self, row: FloatArray, token: int, text: str, finish: Finish | None = None) -> Step:
         stat = self._tongue.read_row(row, token)

@@ -63,7 +63,10 @@ async def test_fifty_conversations_interleaved_are_each_the_same_as_alone(tiny, 
         )
         health = await one.health()
 
-    assert [tokens for tokens, _ in mixed] == [tokens for tokens, _ in alone]
+    for (tokens, _), (same, _) in zip(mixed, alone, strict=True):
+        assert [text for text, _ in tokens] == [text for text, _ in same]
+        # Kernels for one row and for several round float32 differently.
+        assert [logprob for _, logprob in tokens] == pytest.approx([p for _, p in same], abs=1e-4)
     assert len({str(tokens) for tokens, _ in alone}) > 25
     assert (health.active, health.queued, health.jobs_done) == (0, 0, 100)
 

@@ -60,7 +60,7 @@ def messages(conversation):
 
 
 def control_ids(engine, ids):
-    return [i for i in ids if not engine._pieces[i]]
+    return [i for i in ids if not engine._voice.pieces[i]]
 
 
 @settings(max_examples=times(60), deadline=None)
@@ -68,8 +68,8 @@ def control_ids(engine, ids):
 def test_the_only_control_tokens_are_the_template_s(engines, conversation):
     plain = messages((role, "x") for role, _ in conversation)
     for engine in engines:
-        ids = engine._prompt.ids(messages(conversation))
-        assert control_ids(engine, ids) == control_ids(engine, engine._prompt.ids(plain))
+        ids = engine._voice.prompt.ids(messages(conversation))
+        assert control_ids(engine, ids) == control_ids(engine, engine._voice.prompt.ids(plain))
 
 
 @settings(max_examples=times(60), deadline=None)
@@ -78,10 +78,12 @@ def test_the_text_between_them_is_the_text_that_was_written(engines, conversatio
     phi, chatml = engines
     written = [text for _, text in conversation]
 
-    turns = _between(chatml, chatml._prompt.ids(messages(conversation)))[-2 * len(written) :: 2]
+    turns = _between(chatml, chatml._voice.prompt.ids(messages(conversation)))[
+        -2 * len(written) :: 2
+    ]
     assert [turn.partition("\n")[2] for turn in turns] == written
 
-    turns = _between(phi, phi._prompt.ids(messages(conversation)))[: 2 * len(written) : 2]
+    turns = _between(phi, phi._voice.prompt.ids(messages(conversation)))[: 2 * len(written) : 2]
     # This tokenizer takes the white space after a role for part of the role, and puts a space
     # before what follows, as its makers wanted.
     assert [turn.removeprefix(" ") for turn in turns] == [
@@ -93,12 +95,12 @@ def _between(engine, ids):
     """Text of each run between control tokens; empty runs before the first are left out."""
     turns, run = [], []
     for i in ids:
-        if engine._pieces[i]:
+        if engine._voice.pieces[i]:
             run.append(i)
         else:
             turns.append(run)
             run = []
-    return [engine._decode(turn) for turn in turns[1:]]
+    return [engine._voice.tongue.decode(turn) for turn in turns[1:]]
 
 
 @settings(deadline=None)

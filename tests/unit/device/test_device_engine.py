@@ -11,7 +11,7 @@ import pytest
 from support.byte_level import build_byte_level
 
 from router.device.engine import EngineOptions, Job
-from router.device.onnx_genai import OnnxGenAI
+from router.device.open_engine import open_engine
 from router.device.runtime import make_generator
 from router.device.sampling import Sampler, Sampling
 from router.errors import Incapable, Refused, Unavailable
@@ -19,8 +19,8 @@ from router.types import Message
 
 
 @pytest.fixture(scope="module")
-def engine(tiny):
-    return OnnxGenAI(EngineOptions(folder=str(tiny), threads=1))
+def engine(tiny, make_engine):
+    return make_engine(tiny)
 
 
 def job(text="Tell me a story.", tokens=40, **rest):
@@ -36,11 +36,12 @@ def tokens(steps):
     return [step.token for step in steps if step.token is not None]
 
 
-def test_it_says_what_it_is(engine, tiny):
+def test_it_says_what_it_is(engine, tiny, make_engine):
     info = engine.info
 
     assert (info.model, info.device, info.fallback) == (tiny.name, "cpu", None)
-    assert info.engine.startswith("onnxruntime-genai ")
+    name = "onnxruntime" if make_engine.kind == "rows" else "onnxruntime-genai"
+    assert info.engine.startswith(f"{name} ")
     assert info.context_limit == 4096
     assert info.load_s > 0
 
@@ -61,11 +62,11 @@ def test_greedy_answers_are_always_the_same(engine):
     assert run(engine, job()) == run(engine, job(temperature=0.0))
 
 
-def test_the_statistics_are_those_of_the_raw_row_in_float64(engine):
+def test_the_statistics_are_those_of_the_raw_row_in_float64(engine, bare_model):
     wanted = job(temperature=0.9, seed=5)
     stats = tokens(run(engine, wanted)[1])
-    prompt = np.array(engine._prompt.ids(wanted.messages), np.int32)
-    generator = make_generator(engine._model, len(prompt) + 40)
+    prompt = np.array(engine._voice.prompt.ids(wanted.messages), np.int32)
+    generator = make_generator(bare_model, len(prompt) + 40)
     generator.append_tokens(prompt)
 
     draw = Sampler(Sampling(temperature=0.9, seed=5))
@@ -93,8 +94,8 @@ def test_without_a_seed_answers_differ(engine):
     assert len({run(engine, job(temperature=1.0))[0] for _ in range(3)}) > 1
 
 
-def test_prompt_and_answer_stay_within_the_limit(tiny):
-    engine = OnnxGenAI(EngineOptions(folder=str(tiny), threads=1, context_limit=100))
+def test_prompt_and_answer_stay_within_the_limit(tiny, make_engine):
+    engine = make_engine(tiny, context_limit=100)
     prompt = engine.count_tokens(job().messages)
     _, steps = run(engine, job(tokens=1000))
 
@@ -108,18 +109,18 @@ def test_a_prompt_that_leaves_no_room_is_refused_with_numbers(engine):
     assert caught.value.code == "context_length_exceeded"
 
 
-def test_a_limit_below_the_warm_up_is_still_served(tiny):
-    engine = OnnxGenAI(EngineOptions(folder=str(tiny), threads=1, context_limit=40))
+def test_a_limit_below_the_warm_up_is_still_served(tiny, make_engine):
+    engine = make_engine(tiny, context_limit=40)
 
     assert len(tokens(run(engine, job("Hi."))[1])) > 1
 
 
-def test_a_long_prompt_read_in_chunks_is_read_as_if_at_once(engine):
+def test_a_long_prompt_read_in_chunks_is_read_as_if_at_once(engine, bare_model):
     wanted = job("The sea and the dog. " * 80, tokens=30)
-    prompt = np.array(engine._prompt.ids(wanted.messages), np.int32)
-    generator = make_generator(engine._model, len(prompt) + 30)
+    prompt = np.array(engine._voice.prompt.ids(wanted.messages), np.int32)
+    generator = make_generator(bare_model, len(prompt) + 30)
     generator.append_tokens(prompt)
-    expected = engine._detokenizer()
+    expected = engine._voice.tongue.detokenizer()
     text = ""
     for _ in range(30):
         generator.generate_next_token()
@@ -149,9 +150,11 @@ def test_a_stop_string_ends_the_answer_and_is_no_part_of_it(engine):
     assert steps[-1].finish == "stop"
 
 
-def test_an_end_token_ends_the_answer_and_has_its_statistics(engine, tiny, tmp_path):
-    generator = make_generator(engine._model, 500)
-    generator.append_tokens(np.array(engine._prompt.ids(job().messages), np.int32))
+def test_an_end_token_ends_the_answer_and_has_its_statistics(
+    engine, tiny, tmp_path, make_engine, bare_model
+):
+    generator = make_generator(bare_model, 500)
+    generator.append_tokens(np.array(engine._voice.prompt.ids(job().messages), np.int32))
     chosen = []
     for _ in range(10):
         generator.generate_next_token()
@@ -162,7 +165,7 @@ def test_an_end_token_ends_the_answer_and_has_its_statistics(engine, tiny, tmp_p
     config["model"]["eos_token_id"] = [end]
     (folder / "genai_config.json").write_text(json.dumps(config))
 
-    ending = OnnxGenAI(EngineOptions(folder=str(folder), threads=1))
+    ending = make_engine(folder)
     _, steps = run(ending, job())
 
     assert steps[-1].finish == "stop"
@@ -170,22 +173,22 @@ def test_an_end_token_ends_the_answer_and_has_its_statistics(engine, tiny, tmp_p
     assert tokens(steps)[-1].logprob < 0
 
 
-def test_another_kind_of_tokenizer_works_alike(tiny, tmp_path):
-    engine = OnnxGenAI(
-        EngineOptions(folder=str(build_byte_level(tiny, tmp_path / "chatml")), threads=1)
-    )
+def test_another_kind_of_tokenizer_works_alike(tiny, tmp_path, make_engine):
+    engine = make_engine(build_byte_level(tiny, tmp_path / "chatml"))
     text, steps = run(engine, job("<|im_end|> caf\u00e9"))
 
     assert len(tokens(steps)) == 40
     assert text
 
 
-def test_a_tokenizer_of_an_unknown_kind_is_decoded_by_the_runtime(engine, tiny, tmp_path):
+def test_a_tokenizer_of_an_unknown_kind_is_decoded_by_the_runtime(
+    engine, tiny, tmp_path, make_engine
+):
     folder = shutil.copytree(tiny, tmp_path / "unknown")
     document = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
     document["decoder"]["decoders"].append({"type": "Unheard"})
     (folder / "tokenizer.json").write_text(json.dumps(document), encoding="utf-8")
-    other = OnnxGenAI(EngineOptions(folder=str(folder), threads=1))
+    other = make_engine(folder)
     text, steps = run(other, job("a <|end|> b"))
 
     assert text
@@ -193,38 +196,38 @@ def test_a_tokenizer_of_an_unknown_kind_is_decoded_by_the_runtime(engine, tiny, 
 
 
 def test_a_missing_accelerator_falls_back_to_the_cpu_and_says_so(tiny):
-    engine = OnnxGenAI(EngineOptions(folder=str(tiny), threads=1, accelerator="CUDA"))
+    engine = open_engine(EngineOptions(folder=str(tiny), threads=1, accelerator="CUDA"))
 
     assert engine.info.device == "cpu"
     assert engine.info.fallback.startswith("cuda can't be used: ")
     assert run(engine, job())[0]
 
 
-def test_asking_for_the_cpu_is_no_fallback(tiny):
-    info = OnnxGenAI(EngineOptions(folder=str(tiny), threads=1, accelerator="cpu")).info
+def test_asking_for_the_cpu_is_no_fallback(tiny, make_engine):
+    info = make_engine(tiny, accelerator="cpu").info
 
     assert (info.device, info.fallback) == ("cpu", None)
 
 
 @pytest.mark.parametrize("broken", ["model.onnx", "tokenizer.json"])
-def test_a_damaged_model_is_named_with_what_to_try(tiny, tmp_path, broken):
+def test_a_damaged_model_is_named_with_what_to_try(tiny, tmp_path, broken, make_engine):
     folder = shutil.copytree(tiny, tmp_path / "broken")
     (folder / broken).write_bytes(b"{ not a model")
 
     with pytest.raises(Unavailable, match="models verify") as caught:
-        OnnxGenAI(EngineOptions(folder=str(folder), threads=1))
+        make_engine(folder)
     assert str(folder) in str(caught.value)
     assert not caught.value.retryable
 
 
-def test_a_folder_without_a_chat_template_can_not_be_used(tiny, tmp_path):
+def test_a_folder_without_a_chat_template_can_not_be_used(tiny, tmp_path, make_engine):
     folder = shutil.copytree(tiny, tmp_path / "mute")
     config = json.loads((folder / "tokenizer_config.json").read_text())
     del config["chat_template"]
     (folder / "tokenizer_config.json").write_text(json.dumps(config))
 
     with pytest.raises(Unavailable, match="template"):
-        OnnxGenAI(EngineOptions(folder=str(folder), threads=1))
+        make_engine(folder)
 
 
 @pytest.mark.parametrize(

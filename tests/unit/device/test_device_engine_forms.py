@@ -8,8 +8,7 @@ import re
 import numpy as np
 import pytest
 
-from router.device.engine import EngineOptions, Guide, Job
-from router.device.onnx_genai import OnnxGenAI
+from router.device.engine import Guide, Job
 from router.device.runtime import make_generator
 from router.errors import Incapable, Refused
 from router.types import Message
@@ -23,8 +22,8 @@ JSON = Guide(kind="json", text=json.dumps(SCHEMA))
 
 
 @pytest.fixture(scope="module")
-def engine(tiny):
-    return OnnxGenAI(EngineOptions(folder=str(tiny), threads=1))
+def engine(tiny, make_engine):
+    return make_engine(tiny)
 
 
 def run(engine, guide, tokens=80, text="Tell me.", **wishes):
@@ -77,15 +76,17 @@ def test_a_form_that_can_not_be_read_is_refused(engine, guide):
     assert run(engine, None, 3)[1][-1].finish == "length"  # and the engine is none the worse
 
 
-def test_statistics_are_of_the_row_before_anything_was_struck_out(engine):
+def test_statistics_are_of_the_row_before_anything_was_struck_out(engine, bare_model):
     """The likeliest token of the raw row is often not of the form; its probability still counts."""
     text, steps = run(engine, JSON, 60)
-    prompt = np.array(engine._prompt.ids((Message(role="user", content="Tell me."),)), np.int32)
-    generator = make_generator(engine._model, len(prompt) + 60)
+    prompt = np.array(
+        engine._voice.prompt.ids((Message(role="user", content="Tell me."),)), np.int32
+    )
+    generator = make_generator(bare_model, len(prompt) + 60)
     generator.append_tokens(prompt)
     row = np.asarray(generator.get_logits()).ravel().astype(np.float64)
     first = row - row.max() - np.log(np.exp(row - row.max()).sum())
-    brace = engine._prompt.plain("{")[0]
+    brace = engine._voice.prompt.plain("{")[0]
 
     assert text.startswith("{")
     assert steps[0].token.logprob < first.max()
@@ -93,13 +94,15 @@ def test_statistics_are_of_the_row_before_anything_was_struck_out(engine):
     assert first[brace] <= 0
 
 
-def test_a_draw_under_a_guide_is_one_of_the_probabilities_it_leaves(engine):
+def test_a_draw_under_a_guide_is_one_of_the_probabilities_it_leaves(engine, bare_model):
     """Between two words that are allowed the draw goes by the model's own odds."""
     guide = Guide(kind="regex", text="[ab]")
     told = run(engine, guide, 2, logprobs=20, temperature=1.0, seed=1)[1]
-    ids = {letter: engine._prompt.plain(letter)[0] for letter in "ab"}
-    prompt = np.array(engine._prompt.ids((Message(role="user", content="Tell me."),)), np.int32)
-    generator = make_generator(engine._model, len(prompt) + 1)
+    ids = {letter: engine._voice.prompt.plain(letter)[0] for letter in "ab"}
+    prompt = np.array(
+        engine._voice.prompt.ids((Message(role="user", content="Tell me."),)), np.int32
+    )
+    generator = make_generator(bare_model, len(prompt) + 1)
     generator.append_tokens(prompt)
     row = np.asarray(generator.get_logits()).ravel()
     odds = 1 / (1 + np.exp(row[ids["b"]] - row[ids["a"]]))

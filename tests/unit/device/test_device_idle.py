@@ -51,6 +51,11 @@ class Slow:
     def reuse(self) -> Reuse:
         return Reuse()
 
+    together = 1
+
+    def compute(self, runs):
+        pass
+
     def run(self, job: Job) -> Iterator[Step]:
         for _ in range(3):
             yield Step(read=1, text="a", token=TokenStat(-0.5, 1.0, 0.2))

@@ -40,12 +40,12 @@ def test_chunks_below_the_smallest_size_teach_it_too():
 @pytest.mark.parametrize(
     ("prompt", "expected"),
     [
-        (65, [65]),
-        (80, [80]),
-        (81, [64, 17]),
-        (208, [64, 64, 80]),
-        (64, [64]),
-        (901, [64] * 13 + [69]),
+        (33, [33]),
+        (48, [48]),
+        (49, [32, 17]),
+        (112, [32, 32, 48]),
+        (32, [32]),
+        (453, [32] * 13 + [37]),
     ],
 )
 def test_no_chunk_of_a_few_tokens_is_left_for_the_end(prompt: int, expected: list[int]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import strategies as st
 
 from router.device.costs import Costs, Rates
 from router.device.expected import Expected, tenant_mark
+from router.device.familiar import Familiar
 from router.device.learned import Learned
 from router.device.lengths import Lengths
 from router.device.predict import Load, Outlook, forecast
@@ -249,7 +251,7 @@ def test_what_needs_not_be_read_again_is_expected_to_be_as_much_as_usual():
     learned = Learned()
     for _ in range(30):
         learned.ended(1, 0.0, 25, 10, own_end=True, reused=75)
-    assert learned.known == pytest.approx(0.75, abs=0.01)
+    assert learned.familiar.share == pytest.approx(0.75, abs=0.01)
 
     known = outlook(known=0.75)
     assert Expected(input_tokens=400, cap=5).warm(known, 0).first_token_s == pytest.approx(1.0)
@@ -271,3 +273,30 @@ def test_a_client_that_comes_back_at_once_is_noticed_and_one_that_leaves_too():
 def test_a_tenant_s_name_is_not_told_to_others():
     assert tenant_mark(None) == ""
     assert "acme" not in tenant_mark("acme") != tenant_mark("other")
+
+
+def test_prompts_with_a_beginning_in_common_share_tokens_and_conversations_a_share():
+    template, talk = Familiar(), Familiar()
+    for number in range(40):
+        template.saw(40 + 90 * (number % 8), 25)
+        length = 100 * (1 + number % 8)
+        talk.saw(length, round(0.9 * length))
+
+    assert (template.share, template.tokens) == (0.0, pytest.approx(25, abs=0.5))
+    assert (talk.share, talk.tokens) == (pytest.approx(0.9, abs=0.01), 0.0)
+    assert outlook(known_tokens=template.tokens).unread(800) == pytest.approx(775, abs=1)
+    assert outlook(known_tokens=25.0).unread(10) == 1
+
+
+def test_with_several_rounds_between_two_chunks_reading_and_writing_share_the_time():
+    reading, writing = Load(unread=640, left=1), Load(unread=0, before=100, left=400)
+
+    one, four = (
+        forecast(outlook(writing, rounds=rounds), reading).first_token_s for rounds in (1, 4)
+    )
+    alone = forecast(outlook(), reading).first_token_s
+
+    token_s = RATES.token_s(120, 1)
+    chunks = math.ceil(640 / RATES.chunk)
+    assert one - alone == pytest.approx(chunks * token_s, rel=0.05)
+    assert four - alone == pytest.approx(4 * chunks * token_s, rel=0.2)

@@ -9,7 +9,15 @@ import pytest
 
 from router.device.engine import EngineOptions
 from router.device.free import available_bytes, cgroup_free_bytes, free_bytes
-from router.device.room import OVERHEAD_BYTES, Need, gigabytes, need_of, no_room, refusal
+from router.device.room import (
+    OVERHEAD_BYTES,
+    Need,
+    gigabytes,
+    need_of,
+    no_room,
+    refusal,
+    rows_bytes,
+)
 from router.errors import Unavailable
 
 PHI = Need(
@@ -161,3 +169,19 @@ def test_version_1_has_other_names_and_writes_no_limit_as_a_large_number(tmp_pat
 def test_where_no_group_says_a_limit_there_is_none(tmp_path: Path, text: str) -> None:
     assert cgroup_free_bytes(own(tmp_path, text), tmp_path / "cgroup") is None
     assert cgroup_free_bytes(tmp_path / "missing", tmp_path) is None
+
+
+def test_rows_have_the_memory_of_all_at_their_longest_where_there_is_so_much():
+    need = Need(model="m", weights_bytes=10**9, token_bytes=1000, context_limit=4096)
+    one = (4096 + 256) * 1000
+
+    assert rows_bytes(need, 4, free=None, limit=None) == 4 * one
+    assert rows_bytes(need, 4, free=need.at(0) + 2 * one, limit=None) == 2 * one
+    assert rows_bytes(need, 4, free=need.at(0) + 3 * one, limit=need.at(0) + one) == one
+    assert rows_bytes(need, 4, free=0, limit=None) == one
+
+
+def test_rows_of_a_model_that_does_not_say_what_they_take_are_not_bounded():
+    need = Need(model="m", weights_bytes=10**9, token_bytes=None, context_limit=4096)
+
+    assert rows_bytes(need, 4, free=10**6, limit=10**6) > 10**15

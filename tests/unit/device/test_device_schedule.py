@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from hypothesis import given
 from hypothesis import strategies as st
 
-from router.device.schedule import Rota, greediest, line
+from router.device.schedule import ROUNDS, Rota, greediest, line
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def test_no_tenant_is_more_than_one_place_behind_another_that_waits(waiting):
 
 
 def turns(rota, running, reading, number):
-    return "".join(rota.next(running, lambda job: job in reading) for _ in range(number))
+    return "".join(rota.next(running, lambda job: job in reading)[0] for _ in range(number))
 
 
 def test_writers_take_turns():
@@ -99,7 +99,7 @@ def test_a_reader_alone_reads_on_and_the_next_follows_when_it_writes():
     rota = Rota()
 
     assert turns(rota, ["r", "s"], "rs", 3) == "rrr"
-    assert turns(rota, ["r", "s"], "s", 4) == "srsr"
+    assert turns(rota, ["r", "s"], "s", 4) == "rsrs"
 
 
 def test_who_ended_in_mid_round_is_passed_over():
@@ -107,3 +107,29 @@ def test_who_ended_in_mid_round_is_passed_over():
     assert turns(rota, ["a", "b", "c"], "", 1) == "a"
 
     assert turns(rota, ["a", "c"], "", 3) == "cac"
+
+
+def test_those_that_write_together_go_together_and_a_chunk_comes_between_rounds():
+    rota, running = Rota(), ["r", "a", "b", "c"]
+
+    rounds = [rota.next(running, "r".__eq__, 3) for _ in range(2 + 2 * ROUNDS)]
+
+    assert rounds == 2 * [["r"], *([["a", "b", "c"]] * ROUNDS)]
+
+
+def test_a_round_larger_than_one_run_takes_several():
+    rota = Rota()
+
+    assert [rota.next(list("abcde"), "r".__eq__, 2) for _ in range(4)] == [
+        ["a", "b"],
+        ["c", "d"],
+        ["e"],
+        ["a", "b"],
+    ]
+
+
+def test_who_has_left_has_no_part_in_the_round():
+    rota = Rota()
+    rota.next(list("abcd"), "r".__eq__, 2)
+
+    assert rota.next(["b", "d"], "r".__eq__, 2) == ["d"]

@@ -6,6 +6,7 @@ import shutil
 import socket
 import sys
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,11 @@ class Scripted:
     def count_tokens(self, messages):
         return len(messages[0].content.split())
 
+    together = 1
+
+    def compute(self, runs):
+        pass
+
     def run(self, job):
         words = job.messages[0].content.split()
         try:
@@ -63,6 +69,22 @@ class Scripted:
                 yield Step(read=len(words), text=word, token=STAT, finish="stop" if last else None)
         finally:
             self.closed += 1
+
+
+class InStep(Scripted):
+    """One that computes the next tokens of several in one go, and fails at the fifth if told to."""
+
+    together = 8
+
+    def __init__(self, fails_at=None):
+        super().__init__()
+        self.computed = []
+        self.fails_at = fails_at
+
+    def compute(self, runs):
+        self.computed.append(len(runs))
+        if len(self.computed) == self.fails_at:
+            raise Unavailable("the runtime failed", retryable=False)
 
 
 class Client:
@@ -447,6 +469,68 @@ def test_jobs_take_turns_and_a_prompt_that_is_read_stops_nobody(start):
     assert client.text(1) == "a b c d e f"
     worker.until_idle(client)
     assert len(client.text(2).split()) == 30
+
+
+def test_those_that_write_are_computed_together_and_told_in_one_turn(start):
+    worker = start(InStep(), at_once=4)
+    client = Client(worker).hello()
+    texts = ["a b c d e " * 20, "a b c " * 4, "a b"]
+    for number, text in enumerate(texts):
+        client.run(number, text)
+    worker.turn()
+    told = [0]
+    while worker.serving._jobs.any:
+        worker.turn()
+        client.read()
+        told.append(len(client.of(wire.Token)))
+
+    assert max(after - before for before, after in pairwise(told)) == 3
+    assert max(worker.engine.computed) == 3
+    assert [client.text(number) for number in range(3)] == [text.strip() for text in texts]
+
+
+def test_one_that_fails_in_a_round_ends_alone(start, capsys):
+    worker = start(InStep(), at_once=4)
+    client = Client(worker).hello()
+    for number, text in enumerate(["a b c d", "a boom c d", "a b c d"], 1):
+        client.run(number, text)
+    worker.turn()
+    worker.until_idle(client)
+
+    assert [m.id for m in client.of(wire.Failed)] == [2]
+    assert client.text(1) == client.text(3) == "a b c d"
+    assert worker.engine.closed == 3
+
+
+def test_a_run_of_the_model_that_fails_ends_those_in_it_and_no_other(start):
+    worker = start(InStep(fails_at=5), at_once=4)
+    client = Client(worker).hello()
+    client.run(1, "a b c d e f g h")
+    client.run(2, "word " * 12)
+    worker.turn()
+    worker.until_idle(client)
+    client.run(3, "and on")
+    worker.turn()
+    worker.until_idle(client)
+
+    assert [(m.id, m.message) for m in client.of(wire.Failed)] == [(1, "the runtime failed")]
+    assert len(client.text(2).split()) == 12
+    assert client.text(3) == "and on"
+    assert worker.engine.closed == 3
+
+
+def test_a_client_dropped_in_mid_round_takes_its_jobs_out_of_it(start):
+    worker = start(InStep(), limits=Limits(unread_bytes=2000), at_once=4)
+    deaf, hears = Client(worker).hello(), Client(worker).hello()
+    for number in range(1, 4):
+        deaf.run(number, ("w" * 200 + " ") * 500)
+        worker.turn()
+    hears.run(1, "quick words")
+    worker.until_idle(hears)
+
+    assert hears.text(1) == "quick words"
+    assert not worker.serving._jobs.any
+    assert not deaf.read()
 
 
 def test_no_more_run_than_may(start):
