@@ -9,14 +9,21 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from router import AsyncRouter, NoAnswer, Router
+from router.device.engine import EngineOptions, Job
+from router.device.logits import FloatArray, RowReader
+from router.device.open_engine import open_engine
+from router.device.rows_engine import RowsEngine
 from router.errors import ModelError
 from router.models import Store
 from router.standin import StandIn
+from router.types import Message, TokenStat
 
 MODEL = "smollm2-135m"
 
@@ -199,28 +206,27 @@ def test_the_text_is_the_same_streamed_or_not(config: Path, wish: dict[str, obje
 
 
 def test_log_probabilities_are_those_of_the_logits_themselves() -> None:
-    """By another way: one pass of the runtime over prompt and answer, in float64."""
-    import numpy as np
-
-    from router.device.engine import EngineOptions, Job
-    from router.device.logits import RowReader
-    from router.device.onnx_genai import OnnxGenAI
-    from router.types import Message
-
+    """Each row of logits that the engine reads is read again in float64."""
     rows: list[tuple[np.ndarray, int]] = []
 
     class Noted(RowReader):
-        def __call__(self, row, token, *more):  # type: ignore[no-untyped-def]
+        def __call__(self, row: FloatArray, token: int) -> TokenStat:
             rows.append((np.array(row, np.float64), token))
-            return super().__call__(row, token, *more)
+            return super().__call__(row, token)
 
-    engine = OnnxGenAI(EngineOptions(folder=str(Store().path(MODEL)), threads=1))
-    engine._tongue = __import__("dataclasses").replace(engine._tongue, read_row=Noted())
+    engine = open_engine(EngineOptions(folder=str(Store().path(MODEL)), threads=1))
+    assert isinstance(engine, RowsEngine)
+    engine._voice.tongue = replace(engine._voice.tongue, read_row=Noted())
     asked = (Message(role="user", content="What is the capital of Japan?"),)
-    said = [s.token for s in engine.run(Job(messages=asked, max_output_tokens=16)) if s.token]
+    run = engine.run(Job(messages=asked, max_output_tokens=16))
+    said = []
+    while not said or said[-1].finish is None:
+        step = next(run)
+        if step.token is not None:
+            said.append(step)
+            engine.compute([run])
 
     assert len(said) == len(rows) >= 5
-    for stat, (row, token) in zip(said, rows, strict=True):
-        top = row.max()
-        exact = row[token] - top - np.log(np.exp(row - top).sum())
-        assert stat.logprob == pytest.approx(exact, abs=1e-5)
+    for step, (row, token) in zip(said, rows, strict=True):
+        exact = row[token] - row.max() - np.log(np.exp(row - row.max()).sum())
+        assert step.token.logprob == pytest.approx(exact, abs=1e-5)

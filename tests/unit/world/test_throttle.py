@@ -43,6 +43,5 @@ def test_without_a_list_it_is_unknown(tmp_path: Path) -> None:
     assert of_coolers(tmp_path / "none") is None
 
 
-@pytest.mark.skipif(sys.platform == "linux", reason="Linux keeps such a word")
-def test_other_systems_say_nothing() -> None:
-    assert throttled() is None
+def test_only_linux_says_a_word() -> None:
+    assert throttled() is None or sys.platform == "linux"
