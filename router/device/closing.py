@@ -8,6 +8,7 @@ which each character stands for a byte.
 
 from __future__ import annotations
 
+import json
 import re
 
 from .form import Choice, Either, Field, Form, Items, Named, Number, Part, Record, Text
@@ -17,6 +18,7 @@ _BODY = re.compile(r'(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*')
 _ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _BROKEN_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z")
 _PADDING = "."
+_QUOTE = '"'
 _CONTINUING = dict.fromkeys(range(128, 192))
 _NEXT = (b"\x80", b"\x90", b"\xa0")  # each byte that begins a character takes one of them next
 
@@ -50,6 +52,7 @@ class _Walk:
     def __init__(self, form: Form, text: str) -> None:
         self._form = form
         self._text = text
+        self._any_key = Text(0, len(text))
         self._seen: dict[tuple[int, int], Found] = {}
 
     def part(self, part: Part, start: int) -> Found:
@@ -160,7 +163,7 @@ class _Walk:
                     tails.append(self._and(tail, rest))
             here = there
         if part.extra is not None:
-            self._extras(part.extra, here, tails)
+            self._extras(part, part.extra, here, tails)
         ends: set[int] = set()
         for place in here[False] | here[True]:
             end, tail = self._literal("}", place)
@@ -171,20 +174,33 @@ class _Walk:
     def _field(self, field: Field, place: int, comma: str) -> Found:
         return self._next(field.part, place, f"{comma}{_raw(field.key)}:")
 
-    def _extras(self, extra: Part, here: dict[bool, set[int]], tails: list[str | None]) -> None:
+    def _extras(
+        self, part: Record, extra: Part, here: dict[bool, set[int]], tails: list[str | None]
+    ) -> None:
         """Any number of fields of other names; adds where they may end."""
-        key = Text(0, len(self._text))
+        named = frozenset(json.loads(field.key) for field in part.fields)
         waiting = [(place, begun) for begun, places in here.items() for place in places]
         while waiting:
             place, begun = waiting.pop()
-            names, tail = self._next(key, place, "," if begun else "")
+            ends, tail = self._other_key(named, place, "," if begun else "")
             tails.append(self._and(tail, self._and(":", self._and(self._least(extra), "}"))))
-            for end in names:
+            for end in ends:
                 found, tail = self._next(extra, end, ":")
                 tails.append(self._and(tail, "}"))
                 new = found - here[True]
                 here[True] |= new
                 waiting.extend((one, True) for one in new)
+
+    def _other_key(self, named: frozenset[str], place: int, comma: str) -> Found:
+        """A key that is none of `named`, for those have kinds of their own."""
+        ends, tail = self._next(self._any_key, place, comma)
+        begin = place + len(comma)
+        ends = frozenset(end for end in ends if _spelled(self._text[begin:end]) not in named)
+        if tail is not None:
+            begun = self._text[place:]
+            while _spelled((begun + tail)[len(comma) :]) in named:
+                tail = f"{tail.removesuffix(_QUOTE)}{_PADDING}{_QUOTE}"
+        return ends, tail
 
     def _next(self, part: Part, place: int, before: str) -> Found:
         """A part that comes after a literal."""
@@ -204,6 +220,12 @@ class _Walk:
     @staticmethod
     def _and(one: str | None, more: str | None) -> str | None:
         return None if one is None or more is None else one + more
+
+
+def _spelled(key: str) -> str:
+    """The name that a whole key spells."""
+    name: str = json.loads(key.encode("latin-1"))
+    return name
 
 
 def _merged(ways: list[Found]) -> Found:

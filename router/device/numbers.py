@@ -12,6 +12,7 @@ from typing import Protocol
 
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _REAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
+_BEGUN = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)?")
 _MOST_MORE = 20  # digits that are tried before and after the point
 
 
@@ -53,6 +54,8 @@ def shortest_tail(begun: str, bounds: Bounds) -> str | None:
     """What makes a number within the bounds of `begun`. None: nothing does."""
     if is_number(begun, bounds):
         return ""
+    if not _BEGUN.fullmatch(begun):  # such as 01
+        return None
     if begun == "":
         ways = [tail for sign in ("", "-") if (tail := _signed(sign, bounds)) is not None]
         return min(ways, key=len, default=None)

@@ -102,6 +102,52 @@ def test_the_shortest_answer_of_a_random_schema_validates_from_each_of_its_begin
         assert len(least[:end] + tail) <= len(least)
 
 
+NAMED_AND_OTHERS = {
+    "type": "object",
+    "properties": {
+        "": {"type": "boolean"},
+        "age": {"type": "string", "minLength": 5},
+        "age.": {"type": "null"},
+        "größe": {"type": "null"},
+    },
+    "additionalProperties": {"type": "integer"},
+}
+
+
+@pytest.mark.parametrize(
+    "begun",
+    [
+        "{",
+        '{"',
+        '{"ag',
+        '{"age',
+        '{"\\u0061ge',
+        '{"age.',
+        '{"größ',
+        '{"größe',
+        '{"gr\\u00f6\\u00df',
+        '{"":true,',
+        '{"x":1,',
+        '{"x":1,"',
+        '{"x":1,"age',
+        '{"age.":null,"age',
+    ],
+)
+def test_a_key_that_the_schema_does_not_name_never_becomes_one_that_it_names(begun):
+    raw = begun.encode()
+    form = read_schema(NAMED_AND_OTHERS, 100)
+    for end in range(len(raw) + 1):
+        tail = closing(form, raw[:end])
+
+        assert tail is not None
+        jsonschema.validate(json.loads(raw[:end] + tail), NAMED_AND_OTHERS)
+
+
+@pytest.mark.parametrize("said", ['{"age":0', '{"x":1,"age":2}', '{"\\u0061ge":0', '{"größe":1'])
+def test_a_named_key_takes_only_its_own_kind(said):
+    assert way_out(read_schema(NAMED_AND_OTHERS, 100), said) is None
+
+
 @given(st.data())
 def test_any_object_can_be_closed_wherever_it_stops(data):
     value = data.draw(
@@ -137,6 +183,11 @@ def test_a_number_begun_ends_within_its_bounds(low, width, whole, data):
     assert tail is not None
     assert is_number(begun + tail, bounds)
     assert len(tail) <= len(text) - len(begun)
+
+
+@pytest.mark.parametrize("begun", ["01", "-01", "00", ".5", "-.", "1..", "--1", "1-"])
+def test_what_begins_no_number_is_not_finished_to_one(begun):
+    assert shortest_tail(begun, Number(Fraction(-99), Fraction(99), whole=False)) is None
 
 
 def _decimal(value, scale):
