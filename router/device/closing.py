@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 
 from .form import Choice, Either, Field, Form, Items, Named, Number, Part, Record, Text
 from .numbers import is_number, longest_number, shortest_tail
@@ -19,6 +20,7 @@ _ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _BROKEN_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z")
 _PADDING = "."
 _QUOTE = '"'
+_ANY_KEY = Text(0, sys.maxsize)
 _CONTINUING = dict.fromkeys(range(128, 192))
 _NEXT = (b"\x80", b"\x90", b"\xa0")  # each byte that begins a character takes one of them next
 
@@ -52,7 +54,6 @@ class _Walk:
     def __init__(self, form: Form, text: str) -> None:
         self._form = form
         self._text = text
-        self._any_key = Text(0, len(text))
         self._seen: dict[tuple[int, int], Found] = {}
 
     def part(self, part: Part, start: int) -> Found:
@@ -63,6 +64,8 @@ class _Walk:
         return self._seen[key]
 
     def _follow(self, part: Part, start: int) -> Found:
+        if not self._form.fits(part):
+            return _NOTHING
         if start == len(self._text):
             return frozenset(), self._least(part)
         match part:
@@ -193,7 +196,7 @@ class _Walk:
 
     def _other_key(self, named: frozenset[str], place: int, comma: str) -> Found:
         """A key that is none of `named`, for those have kinds of their own."""
-        ends, tail = self._next(self._any_key, place, comma)
+        ends, tail = self._next(_ANY_KEY, place, comma)
         begin = place + len(comma)
         ends = frozenset(end for end in ends if _spelled(self._text[begin:end]) not in named)
         if tail is not None:

@@ -5,8 +5,10 @@ In go the characters written so far and the bounds, out come the characters that
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from decimal import Decimal
 from fractions import Fraction
 from typing import Protocol
 
@@ -48,6 +50,25 @@ def is_number(text: str, bounds: Bounds) -> bool:
     above = value > bounds.low if bounds.open_low else value >= bounds.low
     below = value < bounds.high if bounds.open_high else value <= bounds.high
     return above and below
+
+
+def spellings(value: float) -> tuple[str, ...]:
+    """The ways a float may be written in JSON: Python's, other serializers', and without exponent.
+
+    Which one a guide allows is the runtime's choice: elsewhere 1e-07 is 1e-7 or 0.0000001, and
+    1.0 is 1.
+    """
+    said = json.dumps(value)
+    mantissa, e, exponent = said.partition("e")
+    found = [said, f"{mantissa}e{int(exponent)}" if e else said]
+    plain = f"{Decimal(said):f}".removesuffix(".0")
+    if "." in plain:
+        found.append(plain)
+    else:
+        found.append(plain + ".0")
+        if int(plain) == value:  # a whole number is compared to its last digit
+            found.append(plain)
+    return tuple(dict.fromkeys(found))
 
 
 def shortest_tail(begun: str, bounds: Bounds) -> str | None:

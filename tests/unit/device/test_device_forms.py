@@ -1,4 +1,4 @@
-"""Answers held to JSON: the bounds of a schema, the shortest way to the end, and who takes it."""
+"""Answers held to JSON: the shortest way to the end, and who takes it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ from router.device.form import Number
 from router.device.guard import Guard, Shortest
 from router.device.numbers import is_number, shortest_tail
 from router.device.schema import read_schema
-from router.errors import Incapable
 
 
 def way_out(form, begun):
@@ -194,48 +193,6 @@ def _decimal(value, scale):
     sign, value = ("-" if value < 0 else ""), abs(value)
     places = len(str(scale)) - 1
     return f"{sign}{value // scale}" + (f".{value % scale:0{places}d}" if places else "")
-
-
-@pytest.mark.parametrize(
-    ("schema", "named"),
-    [
-        ({"type": "string", "pattern": "a+"}, "pattern"),
-        ({"type": "object", "properties": {"a": {"not": {}}}}, "schema.a"),
-        ({"type": "integer", "multipleOf": 3}, "multipleOf"),
-        ({"oneOf": [{"type": "string"}, {"enum": ["a"]}]}, "may fit the same"),
-        ({"$ref": "https://example.com/s.json"}, "points out"),
-        ({"$ref": "#/$defs/none"}, "points nowhere"),
-        ({"$ref": "#"}, "no finite answer"),
-        ({"enum": [[1]]}, "array or an object"),
-        ({"type": "object", "properties": {"a": False}, "required": ["a"]}, "schema.a"),
-        ({"type": "strin"}, "strin"),
-    ],
-)
-def test_what_can_not_be_held_to_is_refused_with_its_place(schema, named):
-    with pytest.raises(Incapable, match=named.replace("$", r"\$")):
-        read_schema(schema, 100)
-
-
-def test_branches_told_apart_by_a_constant_are_one_of():
-    kinds = [
-        {
-            "type": "object",
-            "properties": {"kind": {"const": kind}, "v": {"type": "integer"}},
-            "required": ["kind", "v"],
-        }
-        for kind in ("dog", "cat")
-    ]
-    form = read_schema({"oneOf": kinds}, 100)
-
-    assert way_out(form, '{"kind":"c') == 'at","v":0}'
-
-
-def test_what_the_schema_leaves_open_is_bounded():
-    schema = json.loads(read_schema({"type": "array", "items": {}}, 40).as_schema())
-
-    assert schema["maxItems"] == 10
-    strings = schema["$defs"]["any"]["anyOf"][0]
-    assert strings == {"type": "string", "minLength": 0, "maxLength": 80}
 
 
 BYTES = Shortest(lambda text: list(text.encode()), [bytes([i]) for i in range(256)])
