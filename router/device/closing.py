@@ -137,7 +137,8 @@ class _Walk:
                 if count < part.high:
                     found, tail = self._next(part.item, place, "," if count else "")
                     after |= found
-                    tails.append(self._and(tail, self._items_rest(part, count + 1)))
+                    if tail is not None:
+                        tails.append(self._and(tail, self._items_rest(part, count + 1)))
             here = after
             if not here:
                 break
@@ -155,7 +156,6 @@ class _Walk:
         tails: list[str | None] = []
         here: dict[bool, set[int]] = {False: {start + 1}, True: set()}  # by: a field has come
         for i, field in enumerate(part.fields):
-            rest = self._rest(part, i + 1)
             there: dict[bool, set[int]] = {False: set(), True: set()}
             for begun, places in here.items():
                 if not field.required:
@@ -163,7 +163,8 @@ class _Walk:
                 for place in places:
                     found, tail = self._field(field, place, "," if begun else "")
                     there[True] |= found
-                    tails.append(self._and(tail, rest))
+                    if tail is not None:
+                        tails.append(self._and(tail, self._rest(part, i + 1)))
             here = there
         if part.extra is not None:
             self._extras(part, part.extra, here, tails)

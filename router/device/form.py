@@ -147,7 +147,7 @@ class Form:
         length = self._rest_length(fields, begun=begun)
         if length is None or length > self.most:
             return None
-        inside = [f"{field.key}:{self._shortest(field.part)}" for field in fields if field.required]
+        inside = [f"{field.key}:{self.least(field.part)}" for field in fields if field.required]
         comma = "," if begun and inside else ""
         return ("" if begun else "{") + comma + ",".join(inside) + "}"
 

@@ -11,7 +11,6 @@ import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
-from urllib.parse import unquote
 
 from ..errors import Incapable, Refused
 from .apart import apart
@@ -198,7 +197,7 @@ class _Reader:
             raise _cannot(where, f"{pointer!r} points out of the schema, or to an anchor")
         found: Any = self._root
         try:
-            for step in unquote(pointer).split("/")[1:]:
+            for step in pointer.split("/")[1:]:
                 key = step.replace("~1", "/").replace("~0", "~")
                 found = found[int(key)] if isinstance(found, list) else found[key]
         except (KeyError, IndexError, ValueError, TypeError) as exc:
