@@ -36,13 +36,30 @@ def closing(form: Form, said: bytes) -> bytes | None:
 
     None: no answer of the form begins so, or it is nested too deeply to be followed.
     """
-    try:
-        ends, tail = _Walk(form, _raw(said)).part(form.root, 0)
-    except RecursionError:
-        return None
-    if len(said) in ends:
-        return b""
-    return None if tail is None else tail.encode("latin-1")
+    return Closing(form).of(said)
+
+
+class Closing:
+    """`closing` of one answer as it grows: what is over in it is not followed again."""
+
+    def __init__(self, form: Form) -> None:
+        self._form = form
+        self._text = ""
+        self._over: dict[tuple[int, int], Found] = {}
+
+    def of(self, said: bytes) -> bytes | None:
+        """As `closing`. Quick where `said` goes on from what was given before."""
+        text = _raw(said)
+        if not text.startswith(self._text):
+            self._over.clear()
+        self._text = text
+        try:
+            ends, tail = _Walk(self._form, text, self._over).part(self._form.root, 0)
+        except RecursionError:
+            return None
+        if len(text) in ends:
+            return b""
+        return None if tail is None else tail.encode("latin-1")
 
 
 def _raw(said: bytes | str) -> str:
@@ -51,22 +68,43 @@ def _raw(said: bytes | str) -> str:
 
 
 class _Walk:
-    def __init__(self, form: Form, text: str) -> None:
+    """Follows a text.
+
+    Args:
+        over: What was found, by part and place, without a look at where the text ends: it holds for
+            every text that goes on from this one. Filled.
+    """
+
+    def __init__(self, form: Form, text: str, over: dict[tuple[int, int], Found]) -> None:
         self._form = form
         self._text = text
-        self._seen: dict[tuple[int, int], Found] = {}
+        self._over = over
+        self._open: dict[tuple[int, int], Found] = {}  # what another text may change
+        self._looked = False  # at the end of the text, since the part began that is followed
 
     def part(self, part: Part, start: int) -> Found:
         key = (id(part), start)
-        if key not in self._seen:
-            self._seen[key] = _NOTHING  # a part that is itself without a character between
-            self._seen[key] = self._follow(part, start)
-        return self._seen[key]
+        if key in self._over:
+            return self._over[key]
+        if key in self._open:
+            self._looked = True
+            return self._open[key]
+        before, self._looked = self._looked, False
+        self._open[key] = _NOTHING  # a part that is itself without a character between
+        found = self._follow(part, start)
+        if self._looked:
+            self._open[key] = found
+        else:
+            del self._open[key]
+            self._over[key] = found
+            self._looked = before
+        return found
 
     def _follow(self, part: Part, start: int) -> Found:
         if not self._form.fits(part):
             return _NOTHING
         if start == len(self._text):
+            self._looked = True
             return frozenset(), self._least(part)
         match part:
             case Named(name):
@@ -89,12 +127,14 @@ class _Walk:
             return frozenset({start + len(wanted)}), None
         rest = self._text[start : start + len(wanted)]
         if start + len(rest) == len(self._text) and wanted.startswith(rest):
+            self._looked = True
             return frozenset(), wanted[len(rest) :]
         return _NOTHING
 
     def _number(self, part: Number, start: int) -> Found:
         said = longest_number(self._text, start, whole=part.whole)
         end = start + len(said)
+        self._looked = self._looked or end == len(self._text)
         ends = frozenset({end}) if is_number(said, part) else frozenset[int]()
         return ends, shortest_tail(said, part) if end == len(self._text) else None
 
@@ -105,6 +145,7 @@ class _Walk:
         found = _BODY.match(text, start + 1)
         assert found is not None
         body, end = found[0], found.end()
+        self._looked = self._looked or text[end : end + 1] != _QUOTE
         missing = _missing(body)
         if missing is None or (missing and end < len(text)):
             return _NOTHING

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.schemas import random_schema
 
-from router.device.closing import closing
+from router.device.closing import Closing, closing
 from router.device.form import Number
 from router.device.guard import Guard, Shortest
 from router.device.numbers import is_number, shortest_tail
@@ -99,6 +99,26 @@ def test_the_shortest_answer_of_a_random_schema_validates_from_each_of_its_begin
         assert tail is not None
         validate(json.loads(least[:end] + tail))
         assert len(least[:end] + tail) <= len(least)
+
+
+@given(st.integers(0, 10_000), st.data())
+def test_an_answer_followed_as_it_grows_is_closed_like_one_that_is_given_whole(seed, data):
+    """Also where it goes astray, and where a token was taken back."""
+    form = read_schema(random_schema(seed) if seed % 4 else {}, 300)
+    grown = Closing(form)
+    raw = closing(form, b"{" if data.draw(st.booleans()) else b"") or b""
+    said = b""
+    for _ in range(data.draw(st.integers(1, 12))):
+        whole = said + (closing(form, said) or raw)
+        step = data.draw(
+            st.sampled_from([whole[len(said) :][: data.draw(st.integers(1, 9))]])
+            | st.sampled_from(
+                [b'"', b",", b'"x', b":", b"1", b"[", b"{", b"}", b"\\u00", b"-", b"."]
+            )
+        )
+        assert grown.of(said + step) == closing(form, said + step)
+        if closing(form, said + step) is not None and data.draw(st.booleans()):
+            said += step
 
 
 NAMED_AND_OTHERS = {
