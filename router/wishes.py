@@ -103,6 +103,11 @@ def _tool_choice(given: object, tools: Sequence[Tool]) -> str | None:
         function = given.get("function")
         given = function.get("name") if isinstance(function, Mapping) else function
         named = text(f"{field}.function.name", given)
+        if named in ("none", "required"):
+            raise ConfigError(
+                f"a tool called {named!r} can't be told from the word; give it another name",
+                field=field,
+            )
     elif given is None or given == "auto":
         return None
     else:

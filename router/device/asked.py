@@ -66,7 +66,7 @@ def ask(job: Job, voice: Voice, limit: int) -> Asked:
         Refused: The job itself is wrong.
     """
     _check(job)
-    sampler = Sampler(_sampling(job))
+    sampler = Sampler(_sampling(job), guided=job.guide is not None)
     prompt = voice.prompt.ids(job.messages)
     room = limit - len(prompt)
     if room < 1:

@@ -8,7 +8,9 @@ which each character stands for a byte.
 
 from __future__ import annotations
 
+import json
 import re
+import sys
 
 from .form import Choice, Either, Field, Form, Items, Named, Number, Part, Record, Text
 from .numbers import is_number, longest_number, shortest_tail
@@ -17,6 +19,8 @@ _BODY = re.compile(r'(?:[^"\\\x00-\x1f]|\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}))*')
 _ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{4}|.)", re.DOTALL)
 _BROKEN_ESCAPE = re.compile(r"\\(?:u[0-9a-fA-F]{0,3})?\Z")
 _PADDING = "."
+_QUOTE = '"'
+_ANY_KEY = Text(0, sys.maxsize)
 _CONTINUING = dict.fromkeys(range(128, 192))
 _NEXT = (b"\x80", b"\x90", b"\xa0")  # each byte that begins a character takes one of them next
 
@@ -32,13 +36,30 @@ def closing(form: Form, said: bytes) -> bytes | None:
 
     None: no answer of the form begins so, or it is nested too deeply to be followed.
     """
-    try:
-        ends, tail = _Walk(form, _raw(said)).part(form.root, 0)
-    except RecursionError:
-        return None
-    if len(said) in ends:
-        return b""
-    return None if tail is None else tail.encode("latin-1")
+    return Closing(form).of(said)
+
+
+class Closing:
+    """`closing` of one answer as it grows: what is over in it is not followed again."""
+
+    def __init__(self, form: Form) -> None:
+        self._form = form
+        self._text = ""
+        self._over: dict[tuple[int, int], Found] = {}
+
+    def of(self, said: bytes) -> bytes | None:
+        """As `closing`. Quick where `said` goes on from what was given before."""
+        text = _raw(said)
+        if not text.startswith(self._text):
+            self._over.clear()
+        self._text = text
+        try:
+            ends, tail = _Walk(self._form, text, self._over).part(self._form.root, 0)
+        except RecursionError:
+            return None
+        if len(text) in ends:
+            return b""
+        return None if tail is None else tail.encode("latin-1")
 
 
 def _raw(said: bytes | str) -> str:
@@ -47,20 +68,43 @@ def _raw(said: bytes | str) -> str:
 
 
 class _Walk:
-    def __init__(self, form: Form, text: str) -> None:
+    """Follows a text.
+
+    Args:
+        over: What was found, by part and place, without a look at where the text ends: it holds for
+            every text that goes on from this one. Filled.
+    """
+
+    def __init__(self, form: Form, text: str, over: dict[tuple[int, int], Found]) -> None:
         self._form = form
         self._text = text
-        self._seen: dict[tuple[int, int], Found] = {}
+        self._over = over
+        self._open: dict[tuple[int, int], Found] = {}  # what another text may change
+        self._looked = False  # at the end of the text, since the part began that is followed
 
     def part(self, part: Part, start: int) -> Found:
         key = (id(part), start)
-        if key not in self._seen:
-            self._seen[key] = _NOTHING  # a part that is itself without a character between
-            self._seen[key] = self._follow(part, start)
-        return self._seen[key]
+        if key in self._over:
+            return self._over[key]
+        if key in self._open:
+            self._looked = True
+            return self._open[key]
+        before, self._looked = self._looked, False
+        self._open[key] = _NOTHING  # a part that is itself without a character between
+        found = self._follow(part, start)
+        if self._looked:
+            self._open[key] = found
+        else:
+            del self._open[key]
+            self._over[key] = found
+            self._looked = before
+        return found
 
     def _follow(self, part: Part, start: int) -> Found:
+        if not self._form.fits(part):
+            return _NOTHING
         if start == len(self._text):
+            self._looked = True
             return frozenset(), self._least(part)
         match part:
             case Named(name):
@@ -83,12 +127,14 @@ class _Walk:
             return frozenset({start + len(wanted)}), None
         rest = self._text[start : start + len(wanted)]
         if start + len(rest) == len(self._text) and wanted.startswith(rest):
+            self._looked = True
             return frozenset(), wanted[len(rest) :]
         return _NOTHING
 
     def _number(self, part: Number, start: int) -> Found:
         said = longest_number(self._text, start, whole=part.whole)
         end = start + len(said)
+        self._looked = self._looked or end == len(self._text)
         ends = frozenset({end}) if is_number(said, part) else frozenset[int]()
         return ends, shortest_tail(said, part) if end == len(self._text) else None
 
@@ -99,6 +145,7 @@ class _Walk:
         found = _BODY.match(text, start + 1)
         assert found is not None
         body, end = found[0], found.end()
+        self._looked = self._looked or text[end : end + 1] != _QUOTE
         missing = _missing(body)
         if missing is None or (missing and end < len(text)):
             return _NOTHING
@@ -131,7 +178,8 @@ class _Walk:
                 if count < part.high:
                     found, tail = self._next(part.item, place, "," if count else "")
                     after |= found
-                    tails.append(self._and(tail, self._items_rest(part, count + 1)))
+                    if tail is not None:
+                        tails.append(self._and(tail, self._items_rest(part, count + 1)))
             here = after
             if not here:
                 break
@@ -149,7 +197,6 @@ class _Walk:
         tails: list[str | None] = []
         here: dict[bool, set[int]] = {False: {start + 1}, True: set()}  # by: a field has come
         for i, field in enumerate(part.fields):
-            rest = self._rest(part, i + 1)
             there: dict[bool, set[int]] = {False: set(), True: set()}
             for begun, places in here.items():
                 if not field.required:
@@ -157,10 +204,11 @@ class _Walk:
                 for place in places:
                     found, tail = self._field(field, place, "," if begun else "")
                     there[True] |= found
-                    tails.append(self._and(tail, rest))
+                    if tail is not None:
+                        tails.append(self._and(tail, self._rest(part, i + 1)))
             here = there
         if part.extra is not None:
-            self._extras(part.extra, here, tails)
+            self._extras(part, part.extra, here, tails)
         ends: set[int] = set()
         for place in here[False] | here[True]:
             end, tail = self._literal("}", place)
@@ -171,20 +219,33 @@ class _Walk:
     def _field(self, field: Field, place: int, comma: str) -> Found:
         return self._next(field.part, place, f"{comma}{_raw(field.key)}:")
 
-    def _extras(self, extra: Part, here: dict[bool, set[int]], tails: list[str | None]) -> None:
+    def _extras(
+        self, part: Record, extra: Part, here: dict[bool, set[int]], tails: list[str | None]
+    ) -> None:
         """Any number of fields of other names; adds where they may end."""
-        key = Text(0, len(self._text))
+        named = frozenset(json.loads(field.key) for field in part.fields)
         waiting = [(place, begun) for begun, places in here.items() for place in places]
         while waiting:
             place, begun = waiting.pop()
-            names, tail = self._next(key, place, "," if begun else "")
+            ends, tail = self._other_key(named, place, "," if begun else "")
             tails.append(self._and(tail, self._and(":", self._and(self._least(extra), "}"))))
-            for end in names:
+            for end in ends:
                 found, tail = self._next(extra, end, ":")
                 tails.append(self._and(tail, "}"))
                 new = found - here[True]
                 here[True] |= new
                 waiting.extend((one, True) for one in new)
+
+    def _other_key(self, named: frozenset[str], place: int, comma: str) -> Found:
+        """A key that is none of `named`, for those have kinds of their own."""
+        ends, tail = self._next(_ANY_KEY, place, comma)
+        begin = place + len(comma)
+        ends = frozenset(end for end in ends if _spelled(self._text[begin:end]) not in named)
+        if tail is not None:
+            begun = self._text[place:]
+            while _spelled((begun + tail)[len(comma) :]) in named:
+                tail = f"{tail.removesuffix(_QUOTE)}{_PADDING}{_QUOTE}"
+        return ends, tail
 
     def _next(self, part: Part, place: int, before: str) -> Found:
         """A part that comes after a literal."""
@@ -204,6 +265,12 @@ class _Walk:
     @staticmethod
     def _and(one: str | None, more: str | None) -> str | None:
         return None if one is None or more is None else one + more
+
+
+def _spelled(key: str) -> str:
+    """The name that a whole key spells."""
+    name: str = json.loads(key.encode("latin-1"))
+    return name
 
 
 def _merged(ways: list[Found]) -> Found:

@@ -10,6 +10,7 @@ kind they are.
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from fractions import Fraction
@@ -93,94 +94,170 @@ Part = Text | Choice | Number | Items | Record | Either | Named
 class Form:
     """A bounded schema.
 
-    Attributes:
+    Lengths are known before any text is made, so that a schema that wants a string of gigabytes
+    costs no gigabytes.
+
+    Args:
         root: What the whole answer is.
         parts: What names stand for.
+        most: Most characters of an answer. What takes more even at its shortest doesn't exist.
     """
 
-    def __init__(self, root: Part, parts: Mapping[str, Part]) -> None:
+    def __init__(self, root: Part, parts: Mapping[str, Part], most: int = sys.maxsize) -> None:
         self.root = root
         self.parts = parts
-        self._least: dict[str, str] = {}
+        self.most = most
+        self._lengths: dict[int, int | None] = {}  # by identity; true until a name gets shorter
+        self._of_name: dict[str, int] = {}
+        self._texts: dict[int, str] = {}
         shorter = True
         while shorter:  # a form may contain itself, so once around is not enough
             shorter = False
             for name, part in parts.items():
-                self._known: dict[int, str | None] = {}  # true until a name gets shorter
-                least = self.least(part)
-                known = self._least.get(name)
-                if least is not None and (known is None or len(least) < len(known)):
-                    self._least[name] = least
+                length = self.length(part)
+                if length is not None and length < self._of_name.get(name, length + 1):
+                    self._of_name[name] = length
+                    self._lengths.clear()
                     shorter = True
-        self._known = {}
+
+    def length(self, part: Part | None = None) -> int | None:
+        """Characters of the shortest JSON that is such a part, by default the whole, be they more
+        than `most`. None: there is none."""
+        part = self.root if part is None else part
+        if id(part) not in self._lengths:
+            self._lengths[id(part)] = self._length(part)
+        return self._lengths[id(part)]
+
+    def fits(self, part: Part | None = None) -> bool:
+        """Whether there is such a part with at most `most` characters."""
+        length = self.length(part)
+        return length is not None and length <= self.most
 
     def least(self, part: Part | None = None) -> str | None:
         """The shortest JSON that is such a part, by default the whole. None: there is none."""
         part = self.root if part is None else part
-        if id(part) not in self._known:
-            self._known[id(part)] = self._shortest(part)
-        return self._known[id(part)]
-
-    def _shortest(self, part: Part) -> str | None:
-        match part:
-            case Named(name):
-                return self._least.get(name)
-            case Text(low):
-                return f'"{"." * low}"'
-            case Choice(texts):
-                return min(texts, key=len, default=None)
-            case Number():
-                return shortest_tail("", part)
-            case Either(parts):
-                known = [found for one in parts if (found := self.least(one)) is not None]
-                return min(known, key=len, default=None)
-            case Items(item, low):
-                one = self.least(item) if low else ""
-                return None if one is None else f"[{','.join([one] * low)}]"
-            case Record(fields):
-                return self.rest(fields, begun=False)
+        if not self.fits(part):
+            return None
+        if id(part) not in self._texts:
+            self._texts[id(part)] = self._shortest(part)
+        return self._texts[id(part)]
 
     def rest(self, fields: tuple[Field, ...], *, begun: bool) -> str | None:
         """The shortest way to the end of a record with these fields to come."""
-        inside: list[str] = []
-        for field in fields:
-            if field.required:
-                value = self.least(field.part)
-                if value is None:
-                    return None
-                inside.append(f"{field.key}:{value}")
+        length = self._rest_length(fields, begun=begun)
+        if length is None or length > self.most:
+            return None
+        inside = [f"{field.key}:{self.least(field.part)}" for field in fields if field.required]
         comma = "," if begun and inside else ""
         return ("" if begun else "{") + comma + ",".join(inside) + "}"
 
+    def _length(self, part: Part) -> int | None:
+        match part:
+            case Named(name):
+                return self._of_name.get(name)
+            case Text(low, high):
+                return low + 2 if low <= high else None
+            case Choice(texts):
+                return min(map(len, texts), default=None)
+            case Number():
+                text = shortest_tail("", part)
+                return None if text is None else len(text)
+            case Either(parts):
+                known = [found for one in parts if (found := self.length(one)) is not None]
+                return min(known, default=None)
+            case Items(item, low, high):
+                one = self.length(item) if low else 0
+                if one is None or low > high:
+                    return None
+                return low * one + max(0, low - 1) + 2
+            case Record(fields):
+                return self._rest_length(fields, begun=False)
+
+    def _rest_length(self, fields: tuple[Field, ...], *, begun: bool) -> int | None:
+        length, count = 0, 0
+        for field in fields:
+            if field.required:
+                value = self.length(field.part)
+                if value is None:
+                    return None
+                length += len(field.key) + 1 + value
+                count += 1
+        commas = count if begun else max(0, count - 1)
+        return length + commas + (1 if begun else 2)
+
+    def _shortest(self, part: Part) -> str:
+        """As `least`, for a part that fits."""
+        part = self._plain(part)
+        match part:
+            case Text(low):
+                return f'"{"." * low}"'
+            case Choice(texts):
+                return min(texts, key=len)
+            case Items(item, low):
+                return f"[{','.join([self._shortest(item)] * low if low else [])}]"
+            case Record(fields):
+                found = self.rest(fields, begun=False)
+            case _:
+                assert isinstance(part, Number)
+                found = shortest_tail("", part)
+        assert found is not None
+        return found
+
+    def _plain(self, part: Part) -> Part:
+        """Which of the parts behind names and choices of parts is the shortest."""
+        found: list[tuple[int, Part]] = []
+        seen: set[str] = set()
+        waiting = [part]
+        while waiting:
+            one = waiting.pop()
+            length = self.length(one)
+            if isinstance(one, Either):
+                waiting.extend(one.parts)
+            elif isinstance(one, Named):
+                if one.name not in seen:
+                    seen.add(one.name)
+                    waiting.append(self.parts[one.name])
+            elif length is not None:
+                found.append((length, one))
+        return min(found, key=lambda of: of[0])[1]
+
     def as_schema(self) -> str:
         """The form as a JSON Schema for the runtime's guidance."""
-        whole = _schema(self.root)
+        whole = self._schema(self.root)
         if self.parts:
-            whole["$defs"] = {name: _schema(part) for name, part in self.parts.items()}
+            whole["$defs"] = {name: self._schema(part) for name, part in self.parts.items()}
         return json.dumps({**whole, "x-guidance": {"whitespace_flexible": False}})
 
+    def _schema(self, part: Part) -> Any:
+        if not self.fits(part):
+            return False
+        match part:
+            case Named(name):
+                return {"$ref": f"#/$defs/{name}"}
+            case Text(low, high):
+                return {"type": "string", "minLength": low, "maxLength": high}
+            case Choice(texts):
+                return {"enum": _values(texts)}
+            case Number():
+                return _number_schema(part)
+            case Either(parts):
+                return {"anyOf": [self._schema(one) for one in parts]}
+            case Items(item, low, high):
+                items = self._schema(item)
+                return {"type": "array", "items": items, "minItems": low, "maxItems": high}
+            case Record(fields, extra):
+                return {
+                    "type": "object",
+                    "properties": {json.loads(f.key): self._schema(f.part) for f in fields},
+                    "required": [json.loads(f.key) for f in fields if f.required],
+                    "additionalProperties": False if extra is None else self._schema(extra),
+                }
 
-def _schema(part: Part) -> dict[str, Any]:
-    match part:
-        case Named(name):
-            return {"$ref": f"#/$defs/{name}"}
-        case Text(low, high):
-            return {"type": "string", "minLength": low, "maxLength": high}
-        case Choice(texts):
-            return {"enum": [json.loads(text) for text in texts]}
-        case Number():
-            return _number_schema(part)
-        case Either(parts):
-            return {"anyOf": [_schema(one) for one in parts]}
-        case Items(item, low, high):
-            return {"type": "array", "items": _schema(item), "minItems": low, "maxItems": high}
-        case Record(fields, extra):
-            return {
-                "type": "object",
-                "properties": {json.loads(field.key): _schema(field.part) for field in fields},
-                "required": [json.loads(field.key) for field in fields if field.required],
-                "additionalProperties": False if extra is None else _schema(extra),
-            }
+
+def _values(texts: tuple[str, ...]) -> list[Any]:
+    """The values of these texts, each once, though some are spelled in several ways."""
+    found = {json.dumps(value): value for value in map(json.loads, texts)}
+    return list(found.values())
 
 
 def _number_schema(part: Number) -> dict[str, Any]:

@@ -9,6 +9,7 @@ and present are the same memory, writes a token's key and value at the row's end
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -94,6 +95,8 @@ def read_graph(
     outputs: Iterable[Port],
     count: Callable[[str], int],
     hidden: str | None = None,
+    *,
+    limit: float = math.inf,
 ) -> Graph:
     """What it takes to drive this graph.
 
@@ -102,6 +105,7 @@ def read_graph(
         inputs, outputs: As the runtime lists them.
         count: How many nodes of the graph have this operator.
         hidden: Name of an extra output that is wanted. A graph without it is no error.
+        limit: Most tokens a row will have. Attention with a window that wide looks at all of them.
 
     Raises:
         Incapable: It is another kind of graph; the message says what is different.
@@ -112,7 +116,7 @@ def read_graph(
     layers = decoder.get("num_hidden_layers")
     if not isinstance(layers, int) or layers < 1:
         raise _unfit("its genai_config.json does not say how many layers it has")
-    if decoder.get("sliding_window"):
+    if _window(decoder.get("sliding_window")) < limit:
         raise _unfit("its attention has a sliding window")
     if count(ATTENTION) < layers:
         raise _unfit(f"not every layer's attention is {ATTENTION}")
@@ -127,7 +131,8 @@ def read_graph(
         raise _unfit(f"it does not give {min(missing)}")
     if wrong := [n for n in (ids, mask, positions) if n in takes and takes[n].type != _INT64]:
         raise _unfit(f"{wrong[0]} is {takes[wrong[0]].type}, not {_INT64}")
-    heads, head_size, cache = _cache([*(takes[n] for n in past), *(gives[n] for n in present)])
+    caches = [*(takes[n] for n in past), *(gives[n] for n in present)]
+    heads, head_size, cache = _cache(caches, decoder.get("head_size"))
     row = gives[logits]
     shown = gives.get(hidden) if hidden is not None else None
     if shown is not None and _NUMBERS.get(shown.type) != "float32":
@@ -174,16 +179,22 @@ def _same(takes: Mapping[str, Port], needed: set[str], optional: set[str]) -> No
         raise _unfit(f"it takes {min(more)} too, which we have no value for")
 
 
-def _cache(ports: list[Port]) -> tuple[int, int, Number]:
-    """Heads, head size and kind of number that all caches share."""
-    kinds = {(_fixed(port, 4, 1), _fixed(port, 4, 3), _number(port)) for port in ports}
+def _cache(ports: list[Port], head_size: object) -> tuple[int, int, Number]:
+    """Heads, head size and kind of number that all caches share.
+
+    Args:
+        head_size: As the config says it, for graphs that leave it open, as Phi-3.5's does.
+    """
+    said = head_size if isinstance(head_size, int) and head_size > 0 else None
+    kinds = {(_fixed(port, 4, 1), _fixed(port, 4, 3, said), _number(port)) for port in ports}
     if len(kinds) > 1:
         raise _unfit("its layers' key-value caches differ from one another")
     return kinds.pop()
 
 
-def _fixed(port: Port, rank: int, axis: int) -> int:
+def _fixed(port: Port, rank: int, axis: int, where_open: int | None = None) -> int:
     size = port.shape[axis] if len(port.shape) == rank else None
+    size = where_open if isinstance(size, str) or (size is None and where_open) else size
     if not isinstance(size, int) or size < 1:
         raise _unfit(f"axis {axis} of {port.name}, of shape {list(port.shape)}, has no fixed size")
     return size
@@ -197,3 +208,11 @@ def _number(port: Port) -> Number:
 
 def _unfit(why: str) -> Incapable:
     return Incapable(f"this model's rows can't be run together: {why}")
+
+
+def _window(said: object) -> float:
+    """How many tokens back attention looks, as the config says it; infinity: at all of them."""
+    size = said.get("window_size") if isinstance(said, Mapping) else said
+    if said is None or said is False:
+        return math.inf
+    return size if isinstance(size, int) and size > 0 else 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from .closing import closing
+from .closing import Closing
 from .form import Form
 
 _CONTINUING = bytes(range(0x80, 0xC0))  # within a character
@@ -65,7 +65,7 @@ class Guard:
     """
 
     def __init__(self, form: Form, shortest: Shortest, *, leading_space: bool) -> None:
-        self._form = form
+        self._closing = Closing(form)
         self._shortest = shortest
         self._strip = leading_space
         self._said = b""
@@ -89,7 +89,7 @@ class Guard:
         return True
 
     def _way_out(self, said: bytes) -> list[int] | None:
-        rest = closing(self._form, said)
+        rest = self._closing.of(said)
         if rest is None:
             return None
         text = rest.lstrip(_CONTINUING)

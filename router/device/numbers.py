@@ -5,13 +5,16 @@ In go the characters written so far and the bounds, out come the characters that
 
 from __future__ import annotations
 
+import json
 import math
 import re
+from decimal import Decimal
 from fractions import Fraction
 from typing import Protocol
 
 _WHOLE = re.compile(r"-?(?:0|[1-9][0-9]*)")
 _REAL = re.compile(r"-?(?:0|[1-9][0-9]*)(?:\.[0-9]+)?")
+_BEGUN = re.compile(r"-?(?:(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)?")
 _MOST_MORE = 20  # digits that are tried before and after the point
 
 
@@ -49,10 +52,31 @@ def is_number(text: str, bounds: Bounds) -> bool:
     return above and below
 
 
+def spellings(value: float) -> tuple[str, ...]:
+    """The ways a float may be written in JSON: Python's, other serializers', and without exponent.
+
+    Which one a guide allows is the runtime's choice: elsewhere 1e-07 is 1e-7 or 0.0000001, and
+    1.0 is 1.
+    """
+    said = json.dumps(value)
+    mantissa, e, exponent = said.partition("e")
+    found = [said, f"{mantissa}e{int(exponent)}" if e else said]
+    plain = f"{Decimal(said):f}".removesuffix(".0")
+    if "." in plain:
+        found.append(plain)
+    else:
+        found.append(plain + ".0")
+        if int(plain) == value:  # a whole number is compared to its last digit
+            found.append(plain)
+    return tuple(dict.fromkeys(found))
+
+
 def shortest_tail(begun: str, bounds: Bounds) -> str | None:
     """What makes a number within the bounds of `begun`. None: nothing does."""
     if is_number(begun, bounds):
         return ""
+    if not _BEGUN.fullmatch(begun):  # such as 01
+        return None
     if begun == "":
         ways = [tail for sign in ("", "-") if (tail := _signed(sign, bounds)) is not None]
         return min(ways, key=len, default=None)

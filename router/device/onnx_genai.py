@@ -26,7 +26,7 @@ from .kept import Held, KeptGenerators, Tokens
 from .logits import FloatArray
 from .memory import resident_bytes
 from .pace import Pace
-from .runtime import NAME, cache_token_bytes, load_model, make_generator
+from .runtime import NAME, cache_token_bytes, guided_choice, load_model, make_generator
 from .voice import Voice
 from .writing import Writing
 
@@ -175,6 +175,8 @@ class _Hand:
             return token
         if scores is not None:  # only the runtime knows what the guide allows
             self._generator.set_logits(scores.reshape(1, 1, -1))
+        if self._guided:
+            return guided_choice(self._generator)
         self._generator.generate_next_token()
         return int(self._generator.get_next_tokens()[0])
 

@@ -52,8 +52,15 @@ class Runner:
     """
 
     def __init__(
-        self, folder: ModelFolder, *, threads: int | None, spinning: bool, hidden: str | None
+        self,
+        folder: ModelFolder,
+        *,
+        threads: int | None,
+        spinning: bool,
+        hidden: str | None,
+        limit: int,
     ) -> None:
+        """`limit`: most tokens that a row will have; the rest as in `Rows.open`."""
         onnxruntime.disable_telemetry_events()
         settings = onnxruntime.SessionOptions()
         settings.add_session_config_entry("session.intra_op.allow_spinning", str(int(spinning)))
@@ -74,6 +81,7 @@ class Runner:
                     _ports(self._session.get_outputs()),
                     lambda operator: _count(text, operator),
                     hidden,
+                    limit=limit,
                 )
         except _LOADING as exc:
             raise cannot_load(folder, exc) from exc

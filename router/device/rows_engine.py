@@ -26,7 +26,7 @@ from .logits import FloatArray
 from .memory import resident_bytes
 from .onnxrun import NAME
 from .pace import Pace
-from .runtime import load_guide_model, load_tokenizer, make_generator
+from .runtime import guided_choice, load_guide_model, load_tokenizer, make_generator
 from .seats import Slot
 from .session import Rows
 from .slots import Prefix
@@ -218,8 +218,7 @@ class Hand:
         else:
             self._guide.get_logits()  # it takes no others before it has been asked for its own
             self._guide.set_logits(np.ascontiguousarray(row).reshape(1, 1, -1))
-            self._guide.generate_next_token()
-            token = int(self._guide.get_next_tokens()[0])
+            token = guided_choice(self._guide)
         self.next = token
         return token
 

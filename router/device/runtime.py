@@ -16,6 +16,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime_genai as og
 
+from ..errors import Refused
 from .engine import EngineOptions, Guide
 from .folder import CONFIG_FILE
 from .guide_graph import FILE as GUIDE_FILE
@@ -131,3 +132,17 @@ def cache_token_bytes(folder: Path) -> int | None:
         return int(decoder["num_hidden_layers"] * heads * _KEY_AND_VALUE * _FLOAT_BYTES)
     except (OSError, ValueError, KeyError, TypeError):
         return None
+
+
+def guided_choice(generator: Any) -> int:
+    """The next token of a generator that is held to a form.
+
+    Raises:
+        Refused: The form can't be followed. What the runtime says of it spells form and answer,
+            so it is not passed on.
+    """
+    try:
+        generator.generate_next_token()
+    except RuntimeError:
+        raise Refused("the form can't be followed by this model's tokens") from None
+    return int(generator.get_next_tokens()[0])

@@ -4,7 +4,8 @@ In go the wishes of a job and one row after the other, out come scores whose lar
 choice. Every wish is a change of the row: biases and penalties are added, temperature divides, what
 lies outside `top_k`, `top_p` and `min_p` is set far below all else, and a draw is noise on top:
 ``argmax(logit - log(E))`` with E exponential is a draw from the softmax (the Gumbel-max trick). So
-a grammar may still strike tokens out afterwards, and the draw is one from what it leaves.
+a grammar may still strike tokens out afterwards, and the draw is one from what it leaves, also
+where it leaves only what was cut.
 
 The order is that of Hugging Face's processors: penalties, temperature, top_k, top_p, min_p.
 Penalties are OpenAI's: a token that the answer has `c` times loses ``c * frequency_penalty``, and
@@ -25,8 +26,11 @@ from ..errors import Refused
 FloatArray = npt.NDArray[np.float32]
 
 OUTSIDE = 1e4
-"""How far what was cut lies below. Finite: where a grammar leaves nothing else it is still chosen,
-the likeliest first."""
+"""How far what was cut lies below. Finite: where a grammar leaves nothing else it is still chosen
+from."""
+
+_LEAST_TEMPERATURE = 1e-6
+"""Below it the likeliest token wins by far more than any noise, and dividing would overflow."""
 
 _SURELY_INSIDE = 1e-5  # of the likeliest token's probability: enough for nearly every `top_p`
 _LEAST_NOISE = np.float32(1e-30)
@@ -37,7 +41,8 @@ class Sampling:
     """How tokens are to be chosen.
 
     Attributes:
-        temperature: None or 0: the likeliest token each time; the cuts then change nothing.
+        temperature: None or below 1e-6: the likeliest token each time; the cuts then change
+            nothing.
         top_p, top_k, min_p: As in `Request`. None: no such cut.
         frequency_penalty, presence_penalty: -2 to 2, in units of a logit.
         logit_bias: Token ids and what is added to their logits, -100 to 100.
@@ -79,18 +84,24 @@ _RANGES = (
 class Sampler:
     """Lives for one answer.
 
+    Args:
+        guided: Whether tokens may be struck out of the scores afterwards. False saves the noise on
+            those that were cut, which then are never chosen.
+
     Attributes:
         greedy: The likeliest token of the raw row is always the choice: there is nothing to do.
     """
 
-    def __init__(self, wanted: Sampling) -> None:
+    def __init__(self, wanted: Sampling, *, guided: bool = True) -> None:
         self._wanted = wanted
+        # The caller of `top_k` 1 wants no draw; where the one is struck out, then the next likely.
+        self._draws_cut = guided and wanted.top_k != 1
         self._frequency = wanted.frequency_penalty or 0.0
         self._presence = wanted.presence_penalty or 0.0
         self._bias_ids = np.array([token for token, _ in wanted.logit_bias], np.int64)
         self._biases = np.array([bias for _, bias in wanted.logit_bias], np.float32)
         self._counts: Counter[int] = Counter()
-        self._draws = bool(wanted.temperature)
+        self._draws = (wanted.temperature or 0.0) >= _LEAST_TEMPERATURE
         self.greedy = not (self._draws or self._frequency or self._presence or wanted.logit_bias)
         if self._draws:
             seed = None if wanted.seed is None else wanted.seed % 2**64
@@ -116,17 +127,21 @@ class Sampler:
             return scores
         scores /= np.float32(self._wanted.temperature)
         kept = _kept(scores, self._wanted)
-        noise = self._random.standard_exponential(
-            scores.size if kept is None else kept.size, dtype=np.float32
-        )
-        np.log(np.maximum(noise, _LEAST_NOISE), out=noise)
         if kept is None:
-            scores -= noise
-        else:
-            drawn = scores[kept] - noise
-            scores -= np.float32(OUTSIDE)
-            scores[kept] = drawn
+            scores -= self._noise(scores.size)
+            return scores
+        drawn = scores[kept] - self._noise(kept.size)
+        if self._draws_cut:
+            scores -= self._noise(scores.size)
+        scores -= np.float32(OUTSIDE)
+        scores[kept] = drawn
         return scores
+
+    def _noise(self, size: int) -> FloatArray:
+        """What makes a draw of scores when it is taken off them."""
+        noise = self._random.standard_exponential(size, dtype=np.float32)
+        np.log(np.maximum(noise, _LEAST_NOISE), out=noise)
+        return noise
 
     def _lean(self, scores: FloatArray) -> None:
         """Add biases and penalties."""

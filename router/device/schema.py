@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from typing import Any
 
-from ..errors import Incapable
+from ..errors import Incapable, Refused
+from .apart import apart
 from .form import (
     MOST_DIGITS,
     Choice,
@@ -26,6 +27,7 @@ from .form import (
     Record,
     Text,
 )
+from .numbers import spellings
 
 _SAYS_NOTHING = frozenset({
     "$comment", "$defs", "$id", "$schema", "default", "definitions", "deprecated", "description",
@@ -43,6 +45,8 @@ _OF_TYPE: Mapping[str, frozenset[str]] = {
 _ANY = "any"
 _LONGEST_TEXT = 1000
 _DEEPEST = 64
+_LONGEST_TOKEN = 128
+"""Characters. Of a run of one character the longest tokens of today's vocabularies have as many."""
 
 
 def read_schema(schema: Mapping[str, Any], most_tokens: int) -> Form:
@@ -53,13 +57,28 @@ def read_schema(schema: Mapping[str, Any], most_tokens: int) -> Form:
             is bounded so that one of them doesn't take the whole of it.
 
     Raises:
-        Incapable: The schema asks for what can't be held to, or nothing validates.
+        Incapable: The schema asks for what can't be held to, or nothing validates that has so few
+            tokens.
+        Refused: It is no JSON Schema.
     """
     reader = _Reader(schema, most_tokens)
-    root = reader.part(schema, "schema", 0)
-    form = Form(root, reader.parts)
-    if form.least() is None:
+    try:
+        root = reader.part(schema, "schema", 0)
+    except (TypeError, AttributeError, ValueError, OverflowError) as exc:
+        raise Refused(f"this is no JSON Schema: {exc}", code="malformed_schema") from exc
+    form = Form(root, reader.parts, reader.most)
+    try:
+        form.least()
+    except RecursionError as exc:
+        raise _cannot("schema", "leads from one reference to the next too often") from exc
+    if form.length() is None:
         raise Incapable("no finite answer fits the schema", code=_CODE)
+    if not form.fits():
+        raise Incapable(
+            f"the shortest answer of this form has more than {form.most:,} characters; "
+            f"it may have {most_tokens:,} tokens",
+            code="max_output_tokens",
+        )
     return form
 
 
@@ -69,6 +88,7 @@ _CODE = "unsupported_schema"
 class _Reader:
     def __init__(self, root: Mapping[str, Any], most_tokens: int) -> None:
         self._root = root
+        self.most = most_tokens * _LONGEST_TOKEN
         self._most_text = max(16, min(_LONGEST_TEXT, 2 * most_tokens))
         self._most_items = max(4, most_tokens // 4)
         self._names: dict[str, str] = {}
@@ -113,28 +133,33 @@ class _Reader:
                 return Choice(("true", "false"))
             case "string":
                 low = _count(said, "minLength", 0, where)
-                return Text(low, _count(said, "maxLength", max(low, self._most_text), where))
+                high = _count(said, "maxLength", max(low, self._most_text), where)
+                return Text(low, min(high, max(low, self.most)))
             case "integer" | "number":
                 return _number(said, whole=kind == "integer", where=where)
             case "array":
                 low = _count(said, "minItems", 0, where)
                 high = _count(said, "maxItems", max(low, self._most_items), where)
                 item = self.part(said.get("items", True), f"{where}.items", depth)
-                return Items(item, low, high)
+                return Items(item, low, min(high, max(low, self.most)))
             case "object":
                 return self._record(said, where, depth)
         raise _cannot(where, f"is of an unknown type {kind!r}")
 
     def _record(self, said: Mapping[str, Any], where: str, depth: int) -> Record:
         properties = said.get("properties", {})
-        required = list(said.get("required", ()))
-        extra = said.get("additionalProperties")
+        required = _list(said, "required", where)
+        extra = said.get("additionalProperties", True)
         if not isinstance(properties, Mapping):
-            raise _cannot(where, "has properties that are no mapping")
-        named = {
-            **properties,
-            **{name: extra or True for name in required if name not in properties},
-        }
+            raise _malformed(where, "has properties that are no mapping")
+        if not all(isinstance(name, str) for name in required):
+            raise _malformed(where, "has something else than names in required")
+        if not isinstance(extra, bool | Mapping):
+            raise _malformed(where, "has additionalProperties that are no schema")
+        others = [name for name in required if name not in properties]
+        if others and extra is False:
+            raise _cannot(where, f"requires {', '.join(others)} and allows no such property")
+        named = {**properties, **dict.fromkeys(others, extra)}
         fields = tuple(
             Field(_json(name), self.part(sub, f"{where}.{name}", depth), required=name in required)
             for name, sub in named.items()
@@ -160,17 +185,19 @@ class _Reader:
 
     def _ref(self, said: Mapping[str, Any], where: str, depth: int) -> Named:
         pointer = said["$ref"]
+        if not isinstance(pointer, str):
+            raise _malformed(where, "is no pointer")
         if pointer not in self._names:
             name = self._names[pointer] = f"part{len(self._names)}"
             self.parts[name] = self.part(self._look_up(pointer, where), where, depth)
         return Named(self._names[pointer])
 
-    def _look_up(self, pointer: object, where: str) -> object:
-        if not isinstance(pointer, str) or not pointer.startswith("#"):
-            raise _cannot(where, f"{pointer!r} points out of the schema")
+    def _look_up(self, pointer: str, where: str) -> object:
+        if pointer != "#" and not pointer.startswith("#/"):
+            raise _cannot(where, f"{pointer!r} points out of the schema, or to an anchor")
         found: Any = self._root
         try:
-            for step in pointer.removeprefix("#").split("/")[1:]:
+            for step in pointer.split("/")[1:]:
                 key = step.replace("~1", "/").replace("~0", "~")
                 found = found[int(key)] if isinstance(found, list) else found[key]
         except (KeyError, IndexError, ValueError, TypeError) as exc:
@@ -178,52 +205,38 @@ class _Reader:
         return found
 
     def _any_of(self, said: Mapping[str, Any], where: str, depth: int) -> Part:
-        return Either(self._branches(said["anyOf"], where, depth))
+        return Either(self._branches(said, "anyOf", where, depth))
 
     def _one_of(self, said: Mapping[str, Any], where: str, depth: int) -> Part:
-        parts = self._branches(said["oneOf"], where, depth)
+        parts = self._branches(said, "oneOf", where, depth)
         for i, one in enumerate(parts):
-            if any(not self._apart(one, other) for other in parts[:i]):
+            if any(not apart(one, other, self.parts) for other in parts[:i]):
                 raise _cannot(where, "has branches that may fit the same answer")
         return Either(parts)
 
     def _all_of(self, said: Mapping[str, Any], where: str, depth: int) -> Part:
-        if len(said["allOf"]) != 1:
-            raise _cannot(where, "has more than one branch")
-        return self._branches(said["allOf"], where, depth)[0]
+        parts = self._branches(said, "allOf", where, depth)
+        if len(parts) != 1:
+            raise _cannot(where, "has not one branch")
+        return parts[0]
 
-    def _branches(self, given: Any, where: str, depth: int) -> tuple[Part, ...]:
+    def _branches(
+        self, said: Mapping[str, Any], word: str, where: str, depth: int
+    ) -> tuple[Part, ...]:
+        given = _list(said, word, where)
         return tuple(self.part(one, f"{where}[{i}]", depth) for i, one in enumerate(given))
 
     def _const(self, said: Mapping[str, Any], where: str, depth: int) -> Part:
         return self._enum({**said, "enum": [said["const"]]}, where, depth)
 
     def _enum(self, said: Mapping[str, Any], where: str, depth: int) -> Part:
-        if any(isinstance(value, list | Mapping) for value in said["enum"]):
+        values = _list(said, "enum", where)
+        if any(isinstance(value, list | Mapping) for value in values):
             raise _cannot(where, "has a value that is an array or an object")
         kinds = said.get("type")
         kinds = [kinds] if isinstance(kinds, str) else kinds
-        fitting = [v for v in said["enum"] if kinds is None or _kinds(v) & set(kinds)]
-        return Choice(tuple(dict.fromkeys(map(_json, fitting))))
-
-    def _apart(self, one: Part, other: Part) -> bool:
-        """Whether surely nothing is both."""
-        one, other = self._plain(one), self._plain(other)
-        if _begins(one).isdisjoint(_begins(other)):
-            return True
-        if isinstance(one, Choice) and isinstance(other, Choice):
-            return set(one.texts).isdisjoint(other.texts)
-        if isinstance(one, Record) and isinstance(other, Record):
-            theirs = {f.key: f.part for f in other.fields if f.required}
-            return any(
-                f.required and f.key in theirs and self._apart(f.part, theirs[f.key])
-                for f in one.fields
-            )
-        return False
-
-    def _plain(self, part: Part) -> Part:
-        """The part itself behind a name; one that is being read, or leads on, stays a name."""
-        return self.parts.get(part.name, part) if isinstance(part, Named) else part
+        fitting = [v for v in values if kinds is None or _kinds(v) & set(kinds)]
+        return Choice(tuple(dict.fromkeys(text for value in fitting for text in _texts(value))))
 
 
 def _guess(said: Mapping[str, Any]) -> str | None:
@@ -275,25 +288,6 @@ def _count(said: Mapping[str, Any], word: str, default: int, where: str) -> int:
     return value
 
 
-def _begins(part: Part) -> frozenset[str]:
-    """The characters that such a part may begin with."""
-    match part:
-        case Text():
-            return frozenset('"')
-        case Choice(texts):
-            return frozenset(text[0] for text in texts)
-        case Number():
-            return frozenset("-0123456789")
-        case Items():
-            return frozenset("[")
-        case Record():
-            return frozenset("{")
-        case Either(parts):
-            return frozenset[str]().union(*map(_begins, parts))
-        case Named():  # not looked into: it may begin with anything
-            return frozenset('"-0123456789[{tfn')
-
-
 def _kinds(value: object) -> set[str]:
     """The schema's words for the type of a plain value."""
     if value is None:
@@ -305,8 +299,20 @@ def _kinds(value: object) -> set[str]:
     return {"number", "integer"} if float(str(value)).is_integer() else {"number"}
 
 
+def _texts(value: object) -> tuple[str, ...]:
+    """How a plain value may be written."""
+    return spellings(value) if isinstance(value, float) else (_json(value),)
+
+
 def _json(value: object) -> str:
     return json.dumps(value, ensure_ascii=False)
+
+
+def _list(said: Mapping[str, Any], word: str, where: str) -> Sequence[Any]:
+    value = said.get(word, ())
+    if not isinstance(value, list | tuple):
+        raise _malformed(where, f"{word} is no array")
+    return value
 
 
 def _only(said: Mapping[str, Any], known: set[str] | frozenset[str], where: str) -> None:
@@ -317,3 +323,7 @@ def _only(said: Mapping[str, Any], known: set[str] | frozenset[str], where: str)
 
 def _cannot(where: str, why: str) -> Incapable:
     return Incapable(f"the device can't hold an answer to this schema: {where} {why}", code=_CODE)
+
+
+def _malformed(where: str, why: str) -> Refused:
+    return Refused(f"this is no JSON Schema: {where} {why}", code="malformed_schema")

@@ -68,9 +68,11 @@ class Rows:
         if (options.accelerator or "cpu").lower() != "cpu":
             raise Incapable(f"rows run on the CPU alone, not on {options.accelerator}")
         folder = read_folder(Path(options.folder))
-        runner = Runner(folder, threads=options.threads, spinning=options.spinning, hidden=hidden)
-        prove(runner)
         limit = folder.limit(options.context_limit)
+        runner = Runner(
+            folder, threads=options.threads, spinning=options.spinning, hidden=hidden, limit=limit
+        )
+        prove(runner)
         return cls(runner, limit=limit, max_rows=max_rows, ceiling_bytes=ceiling_bytes)
 
     @property

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..device.engine import Guide, Job
-from ..errors import Refused
+from ..errors import Incapable, Refused
 from ..types import Ask, Finish, Message, Need, Tool, ToolCall
 from .base import honours
 
@@ -34,18 +34,22 @@ def as_job(ask: Ask) -> Job:
     """The job that answers `ask`.
 
     Raises:
-        Incapable: It needs what the device can't do.
+        Incapable: It needs what the device can't do; a forced call beside another form or stop
+            strings is such a thing.
         Refused: A schema of it is no JSON.
     """
     honours(ask, ABLE)
     forced = forces_a_call(ask)
+    if forced:
+        _nothing_beside(ask)
     tools = _callable(ask) if forced else ()
+    guide = _guide(ask, tools)  # first, for it tells whether what the messages spell is JSON
     return Job(
         messages=_told(ask.messages, tools) if tools else ask.messages,
         max_output_tokens=ask.max_output_tokens,
         temperature=ask.temperature,
         seed=ask.seed,
-        stop=() if forced else ask.stop,
+        stop=ask.stop,
         top_p=ask.top_p,
         top_k=ask.top_k,
         min_p=ask.min_p,
@@ -53,7 +57,7 @@ def as_job(ask: Ask) -> Job:
         presence_penalty=ask.presence_penalty,
         logit_bias=tuple(ask.logit_bias.items()),
         logprobs=ask.logprobs,
-        guide=_guide(ask, tools),
+        guide=guide,
         tenant=ask.tenant or None,
     )
 
@@ -71,6 +75,21 @@ def read_call(text: str, finish: Finish, ask: Ask) -> tuple[ToolCall, ...]:
     return (ToolCall(id=f"call_{ask.attempt_id}", name=said["name"], arguments=arguments),)
 
 
+def _nothing_beside(ask: Ask) -> None:
+    """Raise Incapable where a forced call would have to be of another form too, or stop early."""
+    asked = (
+        ("a JSON answer", ask.json or ask.json_schema is not None),
+        ("regex", ask.regex is not None),
+        ("grammar", ask.grammar is not None),
+        ("stop", bool(ask.stop)),
+    )
+    found = [name for name, given in asked if given]
+    if found:
+        raise Incapable(
+            f"the device can't honour {', '.join(found)} beside a forced call", reached=False
+        )
+
+
 def _callable(ask: Ask) -> tuple[Tool, ...]:
     if ask.tool_choice == "required":
         return ask.tools
@@ -82,8 +101,7 @@ def _callable(ask: Ask) -> tuple[Tool, ...]:
 
 def _guide(ask: Ask, tools: tuple[Tool, ...]) -> Guide | None:
     if tools:
-        calls = [_call_schema(tool) for tool in tools]
-        return _json_guide(calls[0] if len(calls) == 1 else {"anyOf": calls, **_definitions(calls)})
+        return _json_guide(_calls_schema(tools))
     if ask.json_schema is not None:
         return _json_guide(ask.json_schema)
     if ask.json:
@@ -102,34 +120,45 @@ def _json_guide(schema: Mapping[str, Any]) -> Guide:
         raise Refused(f"a JSON Schema of the request is no JSON: {exc}", reached=False) from exc
 
 
-def _call_schema(tool: Tool) -> dict[str, Any]:
-    arguments = dict(_NO_ARGUMENTS if tool.parameters is None else tool.parameters)
-    shared = {key: arguments.pop(key) for key in _SHARED if key in arguments}
-    return {
-        "type": "object",
-        "properties": {"name": {"const": tool.name}, "arguments": arguments},
-        "required": ["name", "arguments"],
-        **shared,  # what `#/$defs/...` in the arguments points to
-    }
+def _calls_schema(tools: tuple[Tool, ...]) -> dict[str, Any]:
+    """A call of any of the tools. The parameters of each stay whole, at a place of their own."""
+    try:
+        parameters = {
+            f"arguments{i}": _moved(
+                _NO_ARGUMENTS if tool.parameters is None else tool.parameters,
+                f"#/$defs/arguments{i}",
+            )
+            for i, tool in enumerate(tools)
+        }
+    except RecursionError as exc:
+        raise Refused("the parameters of a tool are nested too deeply", reached=False) from exc
+    calls = [
+        {
+            "type": "object",
+            "properties": {
+                "name": {"const": tool.name},
+                "arguments": {"$ref": f"#/$defs/{place}"},
+            },
+            "required": ["name", "arguments"],
+        }
+        for tool, place in zip(tools, parameters, strict=True)
+    ]
+    only = calls[0] if len(calls) == 1 else {"anyOf": calls}
+    return {**only, "$defs": parameters}
 
 
-_SHARED = ("$defs", "definitions")
-
-
-def _definitions(calls: list[dict[str, Any]]) -> dict[str, Any]:
-    """The definitions of all calls in one place, where each of them looks for its own.
-
-    Raises: Refused when two tools mean different things by one name.
-    """
-    shared: dict[str, Any] = {}
-    for call in calls:
-        for key in _SHARED:
-            for name, meant in call.pop(key, {}).items():
-                if shared.setdefault(key, {}).setdefault(name, meant) != meant:
-                    raise Refused(
-                        f"two tools define {name!r} in different ways; rename one", reached=False
-                    )
-    return shared
+def _moved(schema: Any, root: str) -> Any:
+    """The same schema for another place: what pointed to its root points to `root`."""
+    if isinstance(schema, Mapping):
+        return {
+            key: root + value.removeprefix("#")
+            if key == "$ref" and isinstance(value, str) and value.startswith("#")
+            else _moved(value, root)
+            for key, value in schema.items()
+        }
+    if isinstance(schema, list | tuple):
+        return [_moved(one, root) for one in schema]
+    return schema
 
 
 def _told(messages: tuple[Message, ...], tools: tuple[Tool, ...]) -> tuple[Message, ...]:

@@ -6,6 +6,8 @@ import random
 from typing import Any
 
 _WORDS = ("name", "age", "tags", "kind", "größe", "note", "items", "id", 'a "b"', "x/y", "ñandú")
+_SHORT = ("", ".", "a", "n", "..")
+"""Names that a key of any name easily becomes where it is cut short."""
 
 
 def random_schema(seed: int) -> dict[str, Any]:
@@ -37,12 +39,14 @@ def random_schema(seed: int) -> dict[str, Any]:
 
 def _object(dice: random.Random, depth: int, names: tuple[str, ...]) -> dict[str, Any]:
     properties = _properties(dice, depth, names)
+    if open_ := dice.random() < 0.2:
+        properties |= {name: _leaf(dice) for name in dice.sample(_SHORT, 2)}
     required = [name for name in properties if dice.random() < 0.6]
     schema: dict[str, Any] = {"type": "object", "properties": properties, "required": required}
-    if dice.random() < 0.5:
-        schema["additionalProperties"] = False
-    elif dice.random() < 0.2:
+    if open_:
         schema["additionalProperties"] = _leaf(dice)
+    elif dice.random() < 0.5:
+        schema["additionalProperties"] = False
     return schema
 
 
@@ -85,6 +89,6 @@ def _leaf(dice: random.Random) -> dict[str, Any]:
             low = round(dice.uniform(-5, 5), 2)
             return {"type": "number", "minimum": low, "exclusiveMaximum": low + dice.randint(1, 9)}
         case 5:
-            return {"enum": dice.sample(["red", "grün", 'say "hi"', 7, 1.5, None, True], 3)}
+            return {"enum": dice.sample(["red", "grün", 'say "hi"', 7, 1.5, 1e-7, None, True], 3)}
         case _:
             return {"type": dice.choice(["boolean", "number", "null"])}

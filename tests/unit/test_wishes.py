@@ -83,6 +83,15 @@ def test_a_tool_may_be_chosen_in_openai_s_shape(choice, wanted):
     assert request(tool_choice=choice, tools=TOOLS).tool_choice == wanted
 
 
+@pytest.mark.parametrize("word", ["none", "required"])
+def test_a_tool_named_like_a_choice_is_not_read_as_the_choice(word):
+    named = {"type": "function", "function": {"name": word}}
+
+    with pytest.raises(ConfigError, match="another name"):
+        request(tool_choice=named, tools=[*TOOLS, named])
+    assert request(tool_choice=word, tools=[*TOOLS, named]).tool_choice == word
+
+
 def test_a_forced_call_and_a_grammar_are_needs_of_their_own():
     assert request(tools=TOOLS).needs == {"tools"}
     assert request(tools=TOOLS, tool_choice="look").needs == {"forced_tools"}

@@ -53,6 +53,33 @@ def test_a_bound_below_the_shortest_answer_is_refused_before_anything_is_read(en
     assert caught.value.code == "max_output_tokens"
 
 
+@pytest.mark.parametrize("value", [1e-7, 2.5e-9, 1e16, 1.0])
+def test_a_float_constant_is_written_by_the_model_and_not_cut(engine, value):
+    text, steps = run(engine, Guide(kind="json", text=json.dumps({"enum": [value]})))
+
+    assert json.loads(text) == value
+    assert steps[-1].finish == "stop"
+
+
+@pytest.mark.parametrize("place", ["anyOf", "properties", "items", "additionalProperties", "$ref"])
+def test_what_no_answer_has_room_for_is_left_out_of_the_form(engine, place):
+    huge = {"type": "string", "minLength": 160_000_000}
+    schema = {
+        "anyOf": {"anyOf": [huge, {"type": "integer"}]},
+        "properties": {"type": "object", "properties": {"a": huge, "b": {"type": "null"}}},
+        "items": {"type": "array", "items": huge},
+        "additionalProperties": {"type": "object", "additionalProperties": huge},
+        "$ref": {"type": "array", "items": {"$ref": "#/$defs/h"}, "$defs": {"h": huge}},
+    }[place]
+    text, steps = run(
+        engine, Guide(kind="json", text=json.dumps(schema)), 40, temperature=1, seed=3
+    )
+
+    assert len(text) < 100
+    assert json.loads(text) in ([], {}, {"b": None}) or place == "anyOf"
+    assert steps[-1].finish == "stop"
+
+
 def test_a_regular_expression_is_kept_to(engine):
     for seed in range(5):
         text, steps = run(

@@ -150,3 +150,27 @@ def test_another_graph_is_left_to_others_with_the_reason(case: str):
 def test_a_decoder_in_several_files_is_left_to_others():
     with pytest.raises(Incapable, match="no single decoder file"):
         model_file(config(filename=None))
+
+
+def test_a_window_as_wide_as_any_row_is_none() -> None:
+    wide = config(sliding_window={"window_size": 4096, "slide_key_value_cache": False})
+
+    assert read_graph(wide, inputs(), outputs(), two, limit=4096).heads == 3
+    with pytest.raises(Incapable, match="sliding window"):
+        read_graph(wide, inputs(), outputs(), two, limit=4097)
+    with pytest.raises(Incapable, match="sliding window"):
+        read_graph(config(sliding_window={"layers": [0]}), inputs(), outputs(), two, limit=9)
+
+
+def test_a_head_size_that_the_graph_leaves_open_is_the_config_s() -> None:
+    def open_caches(ports: list[Port]) -> list[Port]:
+        return [
+            port(p.name, p.type, *p.shape[:3], "kv_cache_dim") if len(p.shape) == 4 else p
+            for p in ports
+        ]
+
+    takes, gives = open_caches(inputs()), open_caches(outputs())
+
+    assert read_graph(config(head_size=64), takes, gives, two).head_size == 64
+    with pytest.raises(Incapable, match="has no fixed size"):
+        read_graph(config(), takes, gives, two)

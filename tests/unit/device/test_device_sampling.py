@@ -40,6 +40,9 @@ def test_temperature_flattens_and_sharpens():
         ({"top_p": 0.71}, 3),
         ({"min_p": 0.3}, 3),
         ({"top_k": 3, "top_p": 0.5}, 2),
+        ({"top_k": 2, "min_p": 0.2}, 2),
+        ({"top_k": 4, "min_p": 0.5}, 2),
+        ({"top_p": 0.5, "min_p": 0.2}, 2),
         ({"top_k": 99}, 5),
         ({"top_p": 1.0}, 5),
     ],
@@ -58,6 +61,21 @@ def test_a_cut_token_is_still_the_choice_where_a_guide_leaves_no_other():
     assert scores[0] - scores[1] > OUTSIDE / 2
 
 
+@pytest.mark.parametrize("cut", [{"top_p": 0.3}, {"min_p": 0.9}])
+def test_among_cut_tokens_that_a_guide_leaves_the_draw_goes_by_their_odds(cut):
+    sampler = Sampler(Sampling(temperature=1.0, seed=1, **cut))
+    left = [1 + int(sampler.scores(ROW)[1:].argmax()) for _ in range(4000)]
+    odds = np.exp(ROW[1:]) / np.exp(ROW[1:]).sum()
+
+    assert np.bincount(left, minlength=5)[1:] / 4000 == pytest.approx(odds, abs=0.03)
+
+
+def test_without_a_guide_the_cut_tokens_cost_no_noise():
+    scores = Sampler(Sampling(temperature=1.0, seed=1, top_p=0.3), guided=False).scores(ROW)
+
+    assert scores[1:] == pytest.approx(ROW[1:] - OUTSIDE, abs=0.01)
+
+
 @given(st.integers(-(2**70), 2**70))
 def test_the_same_seed_draws_the_same(seed):
     one, other = (
@@ -66,6 +84,14 @@ def test_the_same_seed_draws_the_same(seed):
     )
 
     assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("temperature", [1e-6, 1e-39])
+def test_a_draw_that_is_hardly_one_stays_finite(temperature):
+    scores = Sampler(Sampling(temperature=temperature, seed=1, top_p=0.5)).scores(ROW * 40)
+
+    assert np.isfinite(scores).all()
+    assert int(scores.argmax()) == 0
 
 
 def test_penalties_are_openai_s():
@@ -90,6 +116,8 @@ def test_a_bias_is_added_and_an_unknown_token_is_refused():
         ({}, True),
         ({"temperature": 0.0, "seed": 3, "top_p": 0.3}, True),
         ({"temperature": 0.1}, False),
+        ({"temperature": 1e-6}, False),
+        ({"temperature": 1e-39}, True),
         ({"presence_penalty": 1.0}, False),
         ({"logit_bias": ((1, 1.0),)}, False),
     ],
