@@ -16,6 +16,7 @@ from ..clock import Clock
 from ..errors import HopError, Unavailable
 from . import wire
 from .engine import Engine, Reuse
+from .expected import tenant_mark
 from .idle import GOODBYE, Idle
 from .jobs import Jobs, failed
 from .learned import Kept, Learned
@@ -200,7 +201,7 @@ class Serving:
             self._mail.post(client, failed(0, self._engine))
             self._mail.part(client)
         else:
-            client.greeted = True
+            client.greeted, client.app = True, hello.app or client.app
             card = self._listener.card
             proof = card.proof if card else None
             self._mail.post(client, wire.Ready(self._engine.info, os.getpid(), proof))
@@ -213,7 +214,9 @@ class Serving:
             error.code = REPLACED
             self._mail.post(client, failed(message.id, error))
         else:
-            jobs.add(client, message)
+            owner = tenant_mark(client.app, message.job.tenant)
+            job = replace(message.job, tenant=owner)
+            jobs.add(client, wire.Run(message.id, job, message.within_s))
 
     def _count(self, client: Client, message: wire.Count, engine: Engine) -> None:
         reply: wire.ToClient

@@ -5,11 +5,12 @@ In goes one argument, `Orders` as JSON; it is written by `spawn.py`, not by peop
 
 It leaves when its last client has been gone for a while, however the client went: the kernel closes
 a dead process's sockets. What it has to say about its own failures goes to the clients; only
-what comes before that, or a crash of the runtime, is left in its log.
+what comes before that, and our place in the code at a crash, is left in its log.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import sys
 from collections.abc import Callable
@@ -53,6 +54,7 @@ def main(arguments: list[str]) -> None:
     engine = _engine(orders.options, orders.limits)
     if not starter_lives():
         return
+    _keep_to_our_words()
     try:
         listener = listen(orders.place)
     except AlreadyServed:
@@ -116,6 +118,18 @@ def _be_modest(options: EngineOptions) -> None:
     os.environ["OPENBLAS_NUM_THREADS"] = "1"
     if sys.platform != "win32" and options.nice:
         os.nice(options.nice)
+
+
+def _keep_to_our_words() -> None:
+    """Keep what the runtime and its libraries print out of the log from now on: it may quote a
+    prompt or an answer. Our own words go there still, and where we were when the runtime crashes.
+    """
+    log = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    os.close(nothing)
+    sys.stderr = log
+    faulthandler.enable(log)
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ class Scripted:
     def __init__(self):
         self.closed = 0
         self.steps = 0
+        self.owners = {}
 
     def reuse(self):
         return Reuse(jobs=3)
@@ -49,6 +50,7 @@ class Scripted:
 
     def run(self, job):
         words = job.messages[0].content.split()
+        self.owners[job.messages[0].content] = job.tenant
         try:
             for read in range(1, len(words) + 1):
                 self.steps += 1
@@ -56,7 +58,7 @@ class Scripted:
             for number, word in enumerate(words, 1):
                 self.steps += 1
                 if word == "boom":
-                    raise RuntimeError("the runtime fell over")
+                    raise RuntimeError(f"fell over at {words}")
                 if word == "long":
                     raise Incapable("too long", code="context_length_exceeded")
                 last = number == len(words)
@@ -68,8 +70,9 @@ class Scripted:
 class Client:
     """A blocking client that reads what is there."""
 
-    def __init__(self, worker, key=None):
+    def __init__(self, worker, key=None, app=""):
         self.worker = worker
+        self.app = app
         self.sock = worker.dial()
         self.inbox = wire.Inbox()
         self.got = []
@@ -91,13 +94,14 @@ class Client:
         return False
 
     def hello(self):
-        self.send(wire.Hello(wire.VERSION, self.key))
+        self.send(wire.Hello(wire.VERSION, self.key, self.app))
         self.worker.turn(2)
         self.read()
         return self
 
-    def run(self, number, text):
-        job = Job(messages=(Message(role="user", content=text),), max_output_tokens=50)
+    def run(self, number, text, tenant=None):
+        messages = (Message(role="user", content=text),)
+        job = Job(messages=messages, max_output_tokens=50, tenant=tenant)
         self.send(wire.Run(number, job))
 
     def text(self, number):
@@ -308,10 +312,13 @@ def test_a_failure_ends_one_job_and_not_the_worker(start, capsys):
     crashed, incapable = client.of(wire.Failed)
 
     assert (crashed.id, crashed.kind, crashed.retryable) == (1, "unavailable", True)
-    assert "the runtime fell over" in crashed.message
+    assert crashed.message.startswith("the engine failed: RuntimeError")
     assert (incapable.kind, incapable.code) == ("incapable", "context_length_exceeded")
     assert client.text(3) == "fine"
-    assert "RuntimeError" in capsys.readouterr().err
+    log = capsys.readouterr().err
+    assert "RuntimeError" in log
+    assert "in run" in log
+    assert "boom'" not in log + crashed.message
 
 
 def test_tokens_are_counted_and_health_is_told_while_a_job_runs(start):
@@ -430,6 +437,43 @@ def test_the_card_is_for_its_owner_s_eyes(start):
     worker = start(transport="tcp")
 
     assert worker.place.card.stat().st_mode & 0o777 == 0o600
+
+
+# Whose it is
+
+
+def test_a_tenant_of_one_app_is_not_the_one_of_the_same_name_of_another(start):
+    worker = start(at_once=9)
+    clients = [Client(worker, app=app).hello() for app in ("x", "x", "y", "", "")]
+    watcher = Client(worker).hello()
+    watcher.send(wire.Watch())
+    for number, client in enumerate(clients):
+        client.run(1, f"named {number}", tenant="customer-1")
+        client.run(2, f"unnamed {number}")
+    worker.turn(3)
+    watcher.read()
+    worker.until_idle(*clients)
+    owner = worker.engine.owners
+
+    for word in ("named", "unnamed"):
+        assert owner[f"{word} 0"] == owner[f"{word} 1"]  # connections of one process
+        assert len({owner[f"{word} {number}"] for number in range(5)}) == 4
+    assert not set(owner.values()) & {None, "", "customer-1"}
+    last = watcher.of(wire.Ahead)[-1].outlook
+    assert {load.tenant for load in last.running + last.waiting} <= set(owner.values())
+
+
+def test_in_a_full_line_an_app_that_sends_much_gives_way_though_nobody_names_a_tenant(start):
+    worker = start(limits=Limits(queue=3), at_once=1)
+    greedy, modest = Client(worker).hello(), Client(worker).hello()
+    for number in range(1, 5):
+        greedy.run(number, "a b")
+        worker.turn()
+    modest.run(1, "mine")
+    worker.until_idle(greedy, modest)
+
+    assert modest.text(1) == "mine"
+    assert [failed.id for failed in greedy.of(wire.Failed)] == [4]
 
 
 # Several at once
