@@ -68,6 +68,8 @@ class Jobs:
         at_once: Most that run by turns.
 
     Attributes:
+        done: Jobs that ended well.
+        ended: Jobs that ended in any way, once they were in line.
         changed: Whether the jobs that are there have changed since somebody set it to False.
     """
 
@@ -93,7 +95,7 @@ class Jobs:
         self._looked_at = clock.now()
         self.waiting: list[Task] = []
         self.running: list[Task] = []
-        self.done = 0
+        self.done = self.ended = 0
         self.turned_away = 0
         self.changed = False
 
@@ -203,6 +205,7 @@ class Jobs:
                 task.steps.close()
             (self.running if task in self.running else self.waiting).remove(task)
             self.changed = True
+        self.ended += len(tasks)
 
     def _look_again(self, now: float) -> None:
         looked = [task for task in self.waiting if task.ends_at is not None][:LOOKED_AT]

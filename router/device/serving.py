@@ -190,7 +190,7 @@ class Serving:
             self._count(client, message, self._engine)
         elif isinstance(message, wire.Watch):
             client.watches = True
-            self._show(client, self._jobs)
+            self._show([client], self._jobs)
         else:
             self._mail.post(client, self._health(message.id, self._jobs))
 
@@ -248,20 +248,24 @@ class Serving:
     def _work(self, jobs: Jobs) -> None:
         jobs.work()
         changed, jobs.changed = jobs.changed, False
-        for client in tuple(self._mail.clients):
+        behind = []
+        for client in self._mail.clients:
             client.behind = client.watches and (changed or client.behind)
             if client.behind and not client.outbox:  # who hasn't read the last one yet gets none
-                client.behind = False
-                self._show(client, jobs)
-        if jobs.done >= self._weighed_at + _WEIGHED_EVERY:
-            self._weighed_at = jobs.done
+                behind.append(client)
+        if behind:
+            self._show(behind, jobs)
+        if jobs.ended >= self._weighed_at + _WEIGHED_EVERY:
+            self._weighed_at = jobs.ended
             self._look_at_memory()
         if jobs.done >= self._kept_at + _KEPT_EVERY:
             self._put_away()
 
-    def _show(self, client: Client, jobs: Jobs) -> None:
-        outlook = replace(jobs.outlook(self._clock.now()), you=client.number)
-        self._mail.post(client, wire.Ahead(outlook))
+    def _show(self, clients: list[Client], jobs: Jobs) -> None:
+        outlook = jobs.outlook(self._clock.now())  # milliseconds when many wait, so once for all
+        for client in clients:
+            client.behind = False
+            self._mail.post(client, wire.Ahead(replace(outlook, you=client.number)))
 
     def _look_at_memory(self) -> None:
         size, most = self._weigh(), self._limits.bloated_bytes

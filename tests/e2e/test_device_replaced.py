@@ -107,6 +107,30 @@ async def test_a_worker_that_does_not_greet_is_replaced(tiny, runtime):
 
 @posix
 @in_loop
+async def test_a_replacement_that_hangs_is_noticed_while_the_old_one_works_on(tiny, runtime):
+    limits = Limits(linger_s=LIMITS.linger_s, bloated_bytes=1)
+    async with linked(tiny, runtime, limits=limits, hang_s=HANG_S) as link:
+        await link.start()
+        old = link.worker_pid
+        works = asyncio.create_task(answer(link, job(tokens=LONG)))
+        while link.worker_pid in (old, None):
+            await answer(link, job(tokens=1))
+        new = link.worker_pid
+        task = asyncio.create_task(answer(link, job(tokens=LONG)))
+        await until_jobs(link, 1)
+        assert not works.done()
+        os.kill(new, signal.SIGSTOP)
+        async with asyncio.timeout(HANG_S + 5):
+            with pytest.raises(Unavailable, match="it hung"):
+                await task
+        works.cancel()
+        await asyncio.wait([works])
+    assert gone(new, 2.0)
+    assert gone(old, 3.0)
+
+
+@posix
+@in_loop
 async def test_a_worker_that_only_pauses_is_left_alone(tiny, runtime):
     async with linked(tiny, runtime, hang_s=5.0) as link:
         await link.start()

@@ -13,6 +13,7 @@ import pytest
 from router.clock import ManualClock
 from router.device import wire
 from router.device.engine import EngineInfo, Job, Reuse, Step
+from router.device.learned import Learned
 from router.device.meeting import listen, read_card
 from router.device.place import Place
 from router.device.serving import Limits, Serving
@@ -556,6 +557,34 @@ def test_who_watches_is_told_of_every_change_and_who_does_not_is_not(start):
     assert other.of(wire.Ahead) == []
 
 
+class Counting(Learned):
+    """Counts how often it looks ahead."""
+
+    looks = 0
+
+    def outlook(self, **what):
+        self.looks += 1
+        return super().outlook(**what)
+
+
+def test_what_is_ahead_is_found_out_once_a_change_however_many_watch(start):
+    learned = Counting()
+    worker = start(at_once=1, learned=learned)
+    watchers = [Client(worker).hello() for _ in range(5)]
+    for watcher in watchers:
+        watcher.send(wire.Watch())
+    worker.turn()
+    assert learned.looks == 5  # each is told at once
+
+    watchers[0].run(1, "a b c")
+    worker.turn()
+    for watcher in watchers:
+        watcher.read()
+    assert learned.looks == 6
+    assert [len(watcher.of(wire.Ahead)) for watcher in watchers] == [2] * 5
+    assert len({watcher.of(wire.Ahead)[-1].outlook.you for watcher in watchers}) == 5
+
+
 def test_what_is_learned_is_put_away_now_and_then_and_in_the_end(start):
     kept = []
     worker = start(keep=kept.append)
@@ -599,6 +628,23 @@ def test_a_worker_that_grew_too_large_says_goodbye_ends_its_jobs_and_takes_no_ne
     assert (failed.id, failed.code, failed.retryable) == (100, "replaced", True)
     assert not client.read()
     assert not worker.alive
+
+
+def test_jobs_that_are_cancelled_or_fail_have_the_memory_weighed_too(start, capsys):
+    worker = start(limits=Limits(linger_s=0.05, bloated_bytes=100), weigh=lambda: 200)
+    client = Client(worker).hello()
+    for number in range(1, 17):
+        assert worker.alive
+        client.run(number, "word " * 9 if number % 2 else "boom")
+        worker.turn(2)
+        if number % 2:
+            client.send(wire.Cancel(number))
+            worker.turn()
+    client.read()
+
+    assert not worker.alive
+    assert len(client.of(wire.Goodbye)) == 1
+    assert client.of(wire.Done) == []
 
 
 def test_memory_that_can_not_be_read_is_no_reason_to_leave(start):
