@@ -46,8 +46,8 @@ class Foresight:
         self._kept: tuple[str, Kept | None] | None = None
 
     async def forecast(self, ask: Expected) -> Forecast:
-        """When an answer of the tenant that `ask` names would begin and end. With no worker up, what was kept of its speed speaks,
-        with the start in front."""
+        """When an answer would begin and end; `ask` has its tenant's name. With no worker up, what
+        was kept of its speed speaks, with the start in front."""
         connection = await self._glance()
         if connection is None:
             return ask.cold(await asyncio.to_thread(self._remembered))

@@ -254,7 +254,7 @@ class DeviceLink:
         return self._keep(connection) if connection else None
 
     def _look_after(self, connection: Connection) -> None:
-        """Have somebody notice when it hangs; each has its own, as a replaced one may work still."""
+        """Have somebody notice when it hangs; each has its own, as an old one may still work."""
         loop, watching = asyncio.get_running_loop(), self._watchmen
         for one, watchman in tuple(watching.items()):
             if watchman.done() or watchman.get_loop() is not loop:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import faulthandler
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,11 +23,13 @@ from ..clock import SystemClock
 from ..errors import HopError
 from . import speed_file
 from .engine import Engine, EngineOptions
-from .identity import sign, unsign
+from .identity import sign, still_there, unsign
 from .learned import Learned
 from .meeting import AlreadyServed, listen
 from .place import Place
 from .serving import Limits, Serving
+
+_LOOK_S = 0.05
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
@@ -51,7 +54,7 @@ def main(arguments: list[str]) -> None:
     orders = msgspec.json.decode(arguments[0], type=Orders)
     starter_lives = _watch(orders.starter)
     _be_modest(orders.options)
-    engine = _engine(orders.options, orders.limits)
+    engine = _engine(orders, starter_lives)
     if not starter_lives():
         return
     _keep_to_our_words()
@@ -76,17 +79,24 @@ def main(arguments: list[str]) -> None:
     unsign(orders.place)
 
 
-def _engine(options: EngineOptions, limits: Limits) -> Engine | HopError:
+def _engine(orders: Orders, starter_lives: Callable[[], bool]) -> Engine | HopError:
     """The engine, or why there is none: that is told to every client, better than by a log."""
-    from .room import refusal
+    from .room import refusal, within
 
+    def more_comes() -> bool:
+        there = starter_lives() and still_there(orders.place)
+        if there:
+            time.sleep(_LOOK_S)
+        return there
+
+    options, limit = orders.options, orders.limits.memory_bytes
     try:
-        refused = refusal(options, limits.memory_bytes)
+        refused = refusal(options, limit, more_comes=more_comes)
         if refused is not None:
             return refused
         from .onnx_genai import OnnxGenAI
 
-        return OnnxGenAI(options)
+        return OnnxGenAI(within(options, limit))
     except HopError as exc:
         return exc
 

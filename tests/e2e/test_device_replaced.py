@@ -27,7 +27,7 @@ from support.tiny_phi3 import build_tiny_phi3
 
 from router import AsyncRouter
 from router.device.engine import EngineOptions
-from router.device.identity import put_down, sign, unsign
+from router.device.identity import put_down, sign, still_there, unsign
 from router.device.place import place_for
 from router.device.serving import Limits
 from router.errors import Unavailable
@@ -157,6 +157,22 @@ def test_only_the_process_that_signed_is_ever_ended(tiny, runtime):
     sign(place)
     unsign(place)
     assert not place.paper.exists()
+
+
+@in_loop
+async def test_it_is_known_whether_an_older_worker_of_the_place_lives(tiny, runtime):
+    place = place_for(EngineOptions(folder=os.path.realpath(tiny), threads=1), folder=runtime)
+    assert not still_there(place)
+    async with linked(tiny, runtime) as link:
+        await link.start()
+        pid = link.worker_pid
+        assert still_there(place)
+        paper = place.paper.read_bytes()
+    assert await asyncio.to_thread(gone, pid, 5.0)
+    place.paper.write_bytes(paper)
+    assert not still_there(place)
+    sign(place)
+    assert not still_there(place)  # it is us
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read on Linux only")
