@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
 import time
@@ -173,6 +174,31 @@ async def test_it_is_known_whether_an_older_worker_of_the_place_lives(tiny, runt
     assert not still_there(place)
     sign(place)
     assert not still_there(place)  # it is us
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="files with holes")
+@in_loop
+async def test_who_finds_no_room_waits_for_the_worker_that_leaves(tiny, runtime, tmp_path):
+    large = shutil.copytree(tiny, tmp_path / "large")
+    with (large / "more.onnx.data").open("wb") as file:
+        file.truncate(1 << 43)
+    options = EngineOptions(folder=os.path.realpath(large), threads=1)
+    idles = [sys.executable, "-c", "import time; time.sleep(60)", "firsthop.device.worker"]
+    async with linked(large, runtime) as link:
+        leaving = await asyncio.create_subprocess_exec(*idles)
+        started = psutil.Process(leaving.pid).create_time()
+        paper = {"pid": leaving.pid, "started": started}
+        place_for(options, folder=runtime).paper.write_text(json.dumps(paper))
+        start = asyncio.create_task(link.start())
+        await asyncio.wait([start], timeout=2.0)
+        waited = not start.done()
+        leaving.kill()
+        await leaving.wait()
+        with pytest.raises(Unavailable, match="free") as caught:
+            await start
+
+    assert waited
+    assert caught.value.code == "no_memory"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read on Linux only")
