@@ -100,7 +100,7 @@ class Arrival:
                     return None
                 if ended:
                     raise Unavailable(
-                        f"the device worker ended before it was ready: {child.obituary()}. "
+                        f"the device worker ended before it was ready: {child.last_words()}. "
                         f"Its log: {self._place.log}",
                         retryable=False,
                     )

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import hmac
 import os
+import secrets
 import socket
 from collections import deque
 from collections.abc import Callable
@@ -82,6 +84,7 @@ class Connection(asyncio.Protocol):
         due_at: Since when something has been due from it, on the same.
         outlook: What is ahead, as it said last; `outlook_at` on the same clock. None: it never did.
         seen: Over when the first outlook has come. None: nobody asked.
+        app: What it tells the worker of this process; see `wire.Hello`.
     """
 
     def __init__(self, peer: socket.socket, on_lost: Callable[[], None]) -> None:
@@ -96,6 +99,7 @@ class Connection(asyncio.Protocol):
         self.outlook_at = 0.0
         self.seen: asyncio.Future[None] | None = None
         self._process = os.getpid()
+        self.app = _app(self._process)
         self._peer = peer
         self._on_lost = on_lost
         self._inbox = wire.Inbox()
@@ -241,7 +245,8 @@ async def meet(
     connection = Connection(peer, on_lost)
     try:
         await _open(connection, peer)
-        connection.send(wire.pack(wire.Hello(wire.VERSION, card.key if card else None)))
+        key = card.key if card else None
+        connection.send(wire.pack(wire.Hello(wire.VERSION, key, connection.app)))
         async with asyncio.timeout(patience_s):
             greeting = await asyncio.shield(connection.greeting)
     except TimeoutError as exc:
@@ -261,6 +266,12 @@ async def meet(
     if greeting is not None:
         _distrust(place, card)
     return None
+
+
+@functools.cache
+def _app(process: int) -> str:
+    """What only this process knows; a forked child, which has another number, gets its own."""
+    return secrets.token_hex(16)
 
 
 def error_of(failed: wire.Failed) -> HopError:

@@ -110,7 +110,8 @@ class Job:
         top_p, top_k, min_p, frequency_penalty, presence_penalty, logit_bias: See `sampling.py`.
         logprobs: How many likeliest tokens to tell in each place. None: no token is spelled out.
         guide: The form the answer is held to. None: it is free.
-        tenant: Whose it is; what is kept of one tenant's prompt is never used for another's.
+        tenant: Whose it is; what is kept of one tenant's prompt is never used for another's. A
+            client says a name; the engine is given the worker's mark of that name and its app.
     """
 
     messages: tuple[Message, ...]

@@ -21,7 +21,7 @@ class Expected:
         input_tokens: Of its prompt, template included. None: as many as usual.
         cap: Most tokens its answer may have.
         output_tokens: What its answer will have. None: as long as answers get.
-        tenant: Its mark; see `tenant_mark`.
+        tenant: Whose it is, by its mark with the worker; see `tenant_mark`.
         within_s: Seconds it has. None: any time.
     """
 
@@ -69,8 +69,15 @@ class Expected:
         )
 
 
-def tenant_mark(tenant: str | None) -> str:
-    """What stands for a tenant in messages to others: the same for the same, and not the name."""
-    if tenant is None:
-        return ""
-    return hashlib.blake2s(tenant.encode(errors="replace"), digest_size=8).hexdigest()
+def tenant_mark(app: str, tenant: str | None) -> str:
+    """What stands for a tenant of an app in the worker and in what others are told.
+
+    Who doesn't know `app` can neither make the mark nor find out the name by trying names.
+
+    Args:
+        app: What the app's process says of itself; see `wire.Hello`.
+        tenant: None or empty: nobody is named, which is one tenant of this app.
+    """
+    key = hashlib.blake2s(app.encode()).digest()
+    name = (tenant or "").encode(errors="surrogatepass")
+    return hashlib.blake2s(name, key=key, digest_size=16).hexdigest()

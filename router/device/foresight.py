@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
+from dataclasses import replace
 from typing import Any
 
 from ..errors import HopError
 from . import speed_file
 from .connection import Connection
-from .expected import Expected
+from .expected import Expected, tenant_mark
 from .learned import Kept
 from .place import Place
 from .predict import Forecast
@@ -45,8 +46,8 @@ class Foresight:
         self._kept: tuple[str, Kept | None] | None = None
 
     async def forecast(self, ask: Expected) -> Forecast:
-        """When an answer would begin and end. With no worker up, what was kept of its speed speaks,
-        with the start in front."""
+        """When an answer would begin and end; `ask` has its tenant's name. With no worker up, what
+        was kept of its speed speaks, with the start in front."""
         connection = await self._glance()
         if connection is None:
             return ask.cold(await asyncio.to_thread(self._remembered))
@@ -55,7 +56,8 @@ class Foresight:
             await asyncio.wait([seen], timeout=_GLANCE_S)
         if connection.outlook is None:
             return Forecast(queue=None, first_token_s=None, end_s=None)
-        return ask.warm(connection.outlook, connection.loop.time() - connection.outlook_at)
+        marked = replace(ask, tenant=tenant_mark(connection.app, ask.tenant))
+        return marked.warm(connection.outlook, connection.loop.time() - connection.outlook_at)
 
     def forget(self) -> None:
         """A worker was started: what it leaves behind is read anew."""

@@ -9,10 +9,14 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from .place import Place
+
+if TYPE_CHECKING:
+    import psutil
 
 _SAME_S = 1.0
 """Two readings of one process's start differ by less, though the system's clock was set between."""
@@ -58,19 +62,37 @@ def put_down(place: Place, pid: int | None = None) -> int | None:
     """
     import psutil
 
+    process = _signer(place)
+    if process is None or (pid is not None and process.pid != pid):
+        return None
+    try:
+        process.kill()
+    except psutil.Error:
+        return None
+    return process.pid
+
+
+def still_there(place: Place) -> bool:
+    """Whether a worker that signed here, and isn't this process, lives still."""
+    process = _signer(place)
+    return process is not None and process.pid != os.getpid()
+
+
+def _signer(place: Place) -> psutil.Process | None:
+    """The worker that signed, if it is that one for sure, and lives."""
+    import psutil
+
     found = _read(place)
-    if found is None or (pid is not None and found.pid != pid):
+    if found is None:
         return None
     try:
         process = psutil.Process(found.pid)
         ours = sys.platform == "win32" or process.uids().real == os.getuid()
         same = abs(process.create_time() - found.started) < _SAME_S
-        if not (ours and same and "firsthop.device.worker" in process.cmdline()):
-            return None
-        process.kill()
+        worker = ours and same and "firsthop.device.worker" in process.cmdline()
+        return process if worker and process.status() != psutil.STATUS_ZOMBIE else None
     except psutil.Error:
         return None
-    return found.pid
 
 
 def _read(place: Place) -> Identity | None:

@@ -7,6 +7,7 @@ and while it waits, so that its policy can send it elsewhere.
 
 from __future__ import annotations
 
+import sys
 import traceback
 from collections.abc import Callable
 from dataclasses import replace
@@ -15,7 +16,6 @@ from ..clock import Clock
 from ..errors import HopError, NotSent, Unavailable
 from . import wire
 from .engine import Engine, Job, Step
-from .expected import tenant_mark
 from .learned import Learned
 from .mail import Client
 from .predict import Load, Outlook, forecast
@@ -42,6 +42,8 @@ class Jobs:
         at_once: Most that run by turns.
 
     Attributes:
+        done: Jobs that ended well.
+        ended: Jobs that ended in any way, once they were in line.
         changed: Whether the jobs that are there have changed since somebody set it to False.
     """
 
@@ -67,7 +69,7 @@ class Jobs:
         self._looked_at = clock.now()
         self.waiting: list[Task] = []
         self.running: list[Task] = []
-        self.done = 0
+        self.done = self.ended = 0
         self.turned_away = 0
         self.changed = False
 
@@ -84,7 +86,7 @@ class Jobs:
             owner=client,
             id=message.id,
             job=message.job,
-            tenant=tenant_mark(message.job.tenant),
+            tenant=message.job.tenant or "",
             client=client.number,
             queued_at=now,
             due_s=now + (PATIENCE_S if within_s is None else within_s),
@@ -204,6 +206,7 @@ class Jobs:
                 task.steps.close()
             (self.running if task in self.running else self.waiting).remove(task)
             self.changed = True
+        self.ended += len(tasks)
 
     def _look_again(self, now: float) -> None:
         looked = [task for task in self.waiting if task.ends_at is not None][:LOOKED_AT]
@@ -313,11 +316,13 @@ class Jobs:
 
 
 def failed(number: int, exc: Exception) -> wire.Failed:
-    """An error as a message; one that isn't ours goes into the worker's log too."""
+    """An error as a message; one that isn't ours goes into the worker's log too, without its text:
+    that may hold a piece of the prompt or of the answer."""
     if isinstance(exc, HopError):
         return wire.Failed(number, exc.kind, exc.message, exc.retryable, exc.code)
-    traceback.print_exc()
-    message = f"the engine failed: {type(exc).__name__}: {exc}"
+    kind, frames = type(exc).__name__, traceback.format_tb(exc.__traceback__)
+    print(f"the engine failed: {kind}, at", *frames, sep="\n", file=sys.stderr, flush=True)
+    message = f"the engine failed: {kind}; where, is in the worker's log"
     return wire.Failed(number, Unavailable.kind, message, True)
 
 

@@ -39,6 +39,8 @@ _CRASH_WINDOW_S = 60.0
 _REPLY_S = 5.0
 _OBITUARY_S = 0.5
 _LOOK_S = 0.005
+_CHILDREN = 4
+"""Workers of ours that are remembered: a replaced one may have jobs still. The newest first."""
 
 
 class DeviceLink:
@@ -80,8 +82,8 @@ class DeviceLink:
         self._transport: Transport | None = transport
         self._connection: Connection | None = None
         self._opening: asyncio.Task[Connection] | None = None
-        self._child: Child | None = None
-        self._watchman: asyncio.Task[None] | None = None
+        self._children: deque[Child] = deque(maxlen=_CHILDREN)
+        self._watchmen: dict[Connection, asyncio.Task[None]] = {}
         self._old: set[Connection] = set()
         self._foresight = Foresight(self._usable, self._look, self._place)
         self._crashes: deque[float] = deque(maxlen=_CRASHES)
@@ -177,9 +179,9 @@ class DeviceLink:
             opening.cancel()
             await asyncio.wait([opening])
         await self._foresight.aclose()
-        watchman = self._watchman
-        if watchman is not None and watchman.get_loop() is asyncio.get_running_loop():
-            watchman.cancel()
+        for watchman in self._watchmen.values():
+            if watchman.get_loop() is asyncio.get_running_loop():
+                watchman.cancel()
         connection, self._connection = self._usable(), None
         for one in {connection, *self._old} - {None}:
             if one is not None and one.usable_here():
@@ -239,7 +241,8 @@ class DeviceLink:
             raise Unavailable(
                 f"the device worker can't be met in {place.folder}: {exc}", retryable=False
             ) from exc
-        self._child = child or self._child
+        if child is not None:
+            self._children.appendleft(child)
         self._foresight.forget()
         return self._keep(connection)
 
@@ -251,19 +254,24 @@ class DeviceLink:
         return self._keep(connection) if connection else None
 
     def _look_after(self, connection: Connection) -> None:
-        """Have somebody notice when it hangs."""
-        loop, watchman = asyncio.get_running_loop(), self._watchman
-        if watchman is None or watchman.done() or watchman.get_loop() is not loop:
-            self._watchman = loop.create_task(
+        """Have somebody notice when it hangs; each has its own, as an old one may still work."""
+        loop, watching = asyncio.get_running_loop(), self._watchmen
+        for one, watchman in tuple(watching.items()):
+            if watchman.done() or watchman.get_loop() is not loop:
+                del watching[one]
+        if connection not in watching:
+            watching[connection] = loop.create_task(
                 watch(connection, self._place(), self._hang_s, self._end_child)
             )
 
+    def _child(self, pid: int) -> Child | None:
+        return next((child for child in self._children if child.pid == pid), None)
+
     def _end_child(self, pid: int) -> bool:
-        child = self._child
-        if child is None or child.pid != pid:
-            return False
-        child.kill()
-        return True
+        child = self._child(pid)
+        if child is not None:
+            child.kill()
+        return child is not None
 
     def _keep(self, connection: Connection) -> Connection:
         """Make it ours, unless another was made meanwhile: one is enough."""
@@ -286,8 +294,8 @@ class DeviceLink:
         if connection.fate is not None:
             self._last_crash = connection.fate
             return Unavailable(f"the device worker gave no whole answer: {connection.fate}")
-        child = self._child
-        if child is None or child.pid != connection.ready.pid:
+        child = self._child(connection.ready.pid)
+        if child is None:
             return Unavailable("the device worker went away before the answer was whole")
         patience = _OBITUARY_S
         while not child.ended and patience > 0:

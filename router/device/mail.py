@@ -10,6 +10,7 @@ import selectors
 import socket
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from secrets import token_hex
 
 from . import wire
 from .meeting import Listener
@@ -25,12 +26,14 @@ class Client:
         greeted: Whether it has said who it is, and may ask for things.
         gone: The connection is closed; whoever still holds this should let go of it.
         number: Its own, of all that ever came.
+        app: Which process it belongs to, as it said; until then one of its own.
         watches: Whether it wants to hear what is ahead.
         behind: Whether what it heard last of that is no longer so.
     """
 
     sock: socket.socket
     number: int = 0
+    app: str = field(default_factory=token_hex)
     watches: bool = False
     behind: bool = False
     greeted: bool = False

@@ -1,7 +1,8 @@
 """Whether a model finds room in this machine's memory, asked before it loads.
 
 In go a model's folder and what is free, out comes why not, or nothing. Without this a load that
-doesn't fit drives the machine into its swap, or has the kernel end whoever is largest.
+doesn't fit drives the machine into its swap, or has the kernel end whoever is largest. A worker
+that is being replaced holds its memory until its last job is done; that is waited for.
 
 Source of the overhead: SmolLM2-135M int4 with one thread, Linux, onnxruntime-genai 0.18: 107 MB of
 weights, 234 MB resident once loaded and warm, 37 MB of it before.
@@ -10,7 +11,8 @@ weights, 234 MB resident once loaded and warm, 37 MB of it before.
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
@@ -96,7 +98,8 @@ def need_of(path: Path, context_limit: int | None) -> Need:
 def no_room(need: Need, *, free: int | None, limit: int | None) -> str | None:
     """Why the model should not be loaded. None: it should, as far as is known.
 
-    What is free has to hold the model and a short request; a limit is kept by the longest too.
+    What is free has to hold the model and a short request; a limit is kept by one of the longest,
+    and more at once, and what is kept of them, get what it leaves.
 
     Args:
         free: Bytes that can be had without swapping. None: not known, so nothing is refused.
@@ -104,11 +107,11 @@ def no_room(need: Need, *, free: int | None, limit: int | None) -> str | None:
     """
     least, most = need.at(SHORT_TOKENS), need.at(need.context_limit)
     if limit is not None and most > limit:
-        lower = "" if need.at(SHORT_TOKENS) > limit else "lower context_limit, "
+        lower = "" if least > limit else "lower context_limit, "
         return (
-            f"{need.model} needs up to {gigabytes(most)} at its {need.context_limit:,} tokens, and "
-            f"memory_limit is {gigabytes(limit)}: {lower}raise memory_limit, or take a smaller "
-            "model: firsthop models list"
+            f"{need.model} needs up to {gigabytes(most)} with a request of {need.context_limit:,} "
+            f"tokens, and memory_limit is {gigabytes(limit)}: {lower}raise memory_limit, or take a "
+            "smaller model: firsthop models list"
         )
     if free is not None and least > free:
         return (
@@ -132,10 +135,21 @@ def rows_bytes(need: Need, at_once: int, *, free: int | None, limit: int | None)
     return max(one, min([at_once * one, *bounds]))
 
 
-def refusal(options: EngineOptions, limit: int | None) -> Unavailable | None:
+def refusal(
+    options: EngineOptions,
+    limit: int | None,
+    *,
+    free: Callable[[], int | None] = free_bytes,
+    more_comes: Callable[[], bool] = lambda: False,
+) -> Unavailable | None:
     """Why a worker with these options has to stay without its model. None: it may load.
 
     A model on an accelerator lies in memory that can't be seen from here, so it is not judged.
+
+    Args:
+        free: Bytes that can be had now; see `no_room`.
+        more_comes: Asked before each look at what is free: whether more may become free later, as
+            a worker that leaves holds some. It waits a moment if so.
 
     Raises:
         Unavailable: Not retryable; the folder can't be used.
@@ -143,8 +157,28 @@ def refusal(options: EngineOptions, limit: int | None) -> Unavailable | None:
     if options.accelerator is not None:
         return None
     need = need_of(Path(options.folder), options.context_limit)
-    why = no_room(need, free=free_bytes(), limit=limit)
-    return None if why is None else Unavailable(why, retryable=False, code="no_memory")
+    why = no_room(need, free=None, limit=limit)
+    while why is None:
+        waits = more_comes()
+        lacking = no_room(need, free=free(), limit=None)
+        if lacking is None:
+            return None
+        if not waits:
+            why = lacking
+    return Unavailable(why, retryable=False, code="no_memory")
+
+
+def within(options: EngineOptions, limit: int | None) -> EngineOptions:
+    """The options with no more caches kept than a limit leaves beside one longest request.
+
+    Raises:
+        Unavailable: Not retryable; the folder can't be used.
+    """
+    if limit is None or options.accelerator is not None:
+        return options
+    need = need_of(Path(options.folder), options.context_limit)
+    left = limit - need.at(need.context_limit)
+    return replace(options, keep_bytes=max(0, min(options.keep_bytes, left)))
 
 
 def gigabytes(count: int) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import heapq
 import math
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Hashable, Iterable, Sequence
 from typing import Generic, Protocol, TypeVar
 
@@ -92,11 +92,16 @@ def line(waiting: Iterable[J], served: Iterable[Who]) -> list[J]:
 
 
 def greediest(waiting: Sequence[J]) -> J:
-    """Who gives up a place in a full line: the last job of the tenant that has most there."""
-    tenants: dict[Hashable, int] = {}
-    for job in waiting:
-        tenants[job.tenant] = tenants.get(job.tenant, 0) + 1
-    return max(enumerate(waiting), key=lambda at: (tenants[at[1].tenant], at[0]))[1]
+    """Who gives up a place in a full line: of the tenant that has most there the client that has
+    most, and of that one the last job."""
+    tenants = Counter(job.tenant for job in waiting)
+    clients = Counter((job.tenant, job.client) for job in waiting)
+
+    def greed(at: tuple[int, J]) -> tuple[int, int, int]:
+        number, job = at
+        return tenants[job.tenant], clients[job.tenant, job.client], number
+
+    return max(enumerate(waiting), key=greed)[1]
 
 
 def rounds_between(together: int) -> int:

@@ -16,6 +16,7 @@ from ..clock import Clock
 from ..errors import HopError, Unavailable
 from . import wire
 from .engine import Engine, Reuse
+from .expected import tenant_mark
 from .idle import GOODBYE, Idle
 from .jobs import Jobs, failed
 from .learned import Kept, Learned
@@ -189,7 +190,7 @@ class Serving:
             self._count(client, message, self._engine)
         elif isinstance(message, wire.Watch):
             client.watches = True
-            self._show(client, self._jobs)
+            self._show([client], self._jobs)
         else:
             self._mail.post(client, self._health(message.id, self._jobs))
 
@@ -200,7 +201,7 @@ class Serving:
             self._mail.post(client, failed(0, self._engine))
             self._mail.part(client)
         else:
-            client.greeted = True
+            client.greeted, client.app = True, hello.app or client.app
             card = self._listener.card
             proof = card.proof if card else None
             self._mail.post(client, wire.Ready(self._engine.info, os.getpid(), proof))
@@ -213,7 +214,9 @@ class Serving:
             error.code = REPLACED
             self._mail.post(client, failed(message.id, error))
         else:
-            jobs.add(client, message)
+            owner = tenant_mark(client.app, message.job.tenant)
+            job = replace(message.job, tenant=owner)
+            jobs.add(client, wire.Run(message.id, job, message.within_s))
 
     def _count(self, client: Client, message: wire.Count, engine: Engine) -> None:
         reply: wire.ToClient
@@ -245,20 +248,24 @@ class Serving:
     def _work(self, jobs: Jobs) -> None:
         jobs.work()
         changed, jobs.changed = jobs.changed, False
-        for client in tuple(self._mail.clients):
+        behind = []
+        for client in self._mail.clients:
             client.behind = client.watches and (changed or client.behind)
             if client.behind and not client.outbox:  # who hasn't read the last one yet gets none
-                client.behind = False
-                self._show(client, jobs)
-        if jobs.done >= self._weighed_at + _WEIGHED_EVERY:
-            self._weighed_at = jobs.done
+                behind.append(client)
+        if behind:
+            self._show(behind, jobs)
+        if jobs.ended >= self._weighed_at + _WEIGHED_EVERY:
+            self._weighed_at = jobs.ended
             self._look_at_memory()
         if jobs.done >= self._kept_at + _KEPT_EVERY:
             self._put_away()
 
-    def _show(self, client: Client, jobs: Jobs) -> None:
-        outlook = replace(jobs.outlook(self._clock.now()), you=client.number)
-        self._mail.post(client, wire.Ahead(outlook))
+    def _show(self, clients: list[Client], jobs: Jobs) -> None:
+        outlook = jobs.outlook(self._clock.now())  # milliseconds when many wait, so once for all
+        for client in clients:
+            client.behind = False
+            self._mail.post(client, wire.Ahead(replace(outlook, you=client.number)))
 
     def _look_at_memory(self) -> None:
         size, most = self._weigh(), self._limits.bloated_bytes

@@ -61,19 +61,26 @@ class Child:
             self._process.kill()
 
     def obituary(self) -> str:
-        """How it ended, and the last lines of its log. Empty while it lives."""
+        """How it ended. Empty while it lives."""
         code = self._process.returncode
         if code is None:
             return ""
-        how = f"exit code {code}" if code >= 0 else _signal_name(-code)
-        words = self._last_words()
-        return f"{how}; its last words: {words}" if words else how
+        return f"exit code {code}" if code >= 0 else _signal_name(-code)
+
+    def last_words(self) -> str:
+        """How it ended, and the last lines of its log.
+
+        Only for one that never got ready: what a worker that has served wrote may be somebody
+        else's business.
+        """
+        words = self._end_of_log()
+        return f"{self.obituary()}; its last words: {words}" if words else self.obituary()
 
     def _reap(self) -> None:
         self._process.wait()
         self._ended.set()
 
-    def _last_words(self) -> str:
+    def _end_of_log(self) -> str:
         try:
             with self._log.open("rb") as file:
                 size = file.seek(0, os.SEEK_END)

@@ -52,7 +52,12 @@ def save(path: Path, kept: Kept) -> None:
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(msgspec.json.encode(kept))
+        with contextlib.suppress(FileNotFoundError):
+            draft.unlink()
+        # How long answers are is nobody else's business.
+        handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as file:
+            file.write(msgspec.json.encode(kept))
         draft.replace(path)
     except OSError as exc:
         log.warning("what was learned of the device's speed can't be kept: %s", exc)

@@ -16,7 +16,7 @@ from ..types import Finish, Message, TokenLogprob
 from .engine import EngineInfo, Job, Reuse
 from .predict import Outlook
 
-VERSION = 3
+VERSION = 4
 """Raised whenever a message changes. It is part of the meeting place's name, so that a client
 never meets a worker that speaks otherwise; `Hello` still says it."""
 
@@ -36,10 +36,13 @@ class Hello(_Frame, frozen=True, tag="hello"):
 
     Attributes:
         key: What the worker's card says a client must show. None: the place needs no key.
+        app: Known to the client's process alone, and the same for all of its connections. What is
+            kept of one app's prompts is never used for another's. Empty: this connection is one.
     """
 
     version: int
     key: str | None = None
+    app: str = ""
 
 
 class Run(_Frame, frozen=True, tag="run"):

@@ -5,13 +5,15 @@ In goes one argument, `Orders` as JSON; it is written by `spawn.py`, not by peop
 
 It leaves when its last client has been gone for a while, however the client went: the kernel closes
 a dead process's sockets. What it has to say about its own failures goes to the clients; only
-what comes before that, or a crash of the runtime, is left in its log.
+what comes before that, and our place in the code at a crash, is left in its log.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,11 +23,13 @@ from ..clock import SystemClock
 from ..errors import HopError
 from . import speed_file
 from .engine import Engine, EngineOptions
-from .identity import sign, unsign
+from .identity import sign, still_there, unsign
 from .learned import Learned
 from .meeting import AlreadyServed, listen
 from .place import Place
 from .serving import Limits, Serving
+
+_LOOK_S = 0.05
 
 
 class Orders(msgspec.Struct, frozen=True, kw_only=True):
@@ -50,9 +54,10 @@ def main(arguments: list[str]) -> None:
     orders = msgspec.json.decode(arguments[0], type=Orders)
     starter_lives = _watch(orders.starter)
     _be_modest(orders.options)
-    engine = _engine(orders.options, orders.limits)
+    engine = _engine(orders, starter_lives)
     if not starter_lives():
         return
+    _keep_to_our_words()
     try:
         listener = listen(orders.place)
     except AlreadyServed:
@@ -74,17 +79,26 @@ def main(arguments: list[str]) -> None:
     unsign(orders.place)
 
 
-def _engine(options: EngineOptions, limits: Limits) -> Engine | HopError:
+def _engine(orders: Orders, starter_lives: Callable[[], bool]) -> Engine | HopError:
     """The engine, or why there is none: that is told to every client, better than by a log."""
-    from .room import refusal
+    from .room import refusal, within
 
+    def more_comes() -> bool:
+        there = starter_lives() and still_there(orders.place)
+        if there:
+            time.sleep(_LOOK_S)
+        return there
+
+    options, limit = orders.options, orders.limits.memory_bytes
     try:
-        refused = refusal(options, limits.memory_bytes)
+        refused = refusal(options, limit, more_comes=more_comes)
         if refused is not None:
             return refused
         from .open_engine import open_engine
 
-        return open_engine(options, limits.memory_bytes)
+        options = within(options, limit)
+        for_rows = None if limit is None else limit - options.keep_bytes
+        return open_engine(options, for_rows)
     except HopError as exc:
         return exc
 
@@ -119,6 +133,18 @@ def _be_modest(options: EngineOptions) -> None:
     os.environ["NUMPY_MADVISE_HUGEPAGE"] = "0"
     if sys.platform != "win32" and options.nice:
         os.nice(options.nice)
+
+
+def _keep_to_our_words() -> None:
+    """Keep what the runtime and its libraries print out of the log from now on: it may quote a
+    prompt or an answer. Our own words go there still, and where we were when the runtime crashes.
+    """
+    log = os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace")
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nothing, 2)
+    os.close(nothing)
+    sys.stderr = log
+    faulthandler.enable(log)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from typing import Any
 from ..clock import SystemClock
 from ..device import wire
 from ..device.engine import AT_ONCE, EngineInfo, EngineOptions
-from ..device.expected import Expected, tenant_mark
+from ..device.expected import Expected
 from ..device.folder import ModelFolder, read_folder
 from ..device.link import DeviceLink
 from ..device.predict import Forecast
@@ -188,7 +188,7 @@ class Device:
             input_tokens=input_tokens,
             cap=cap,
             output_tokens=output_tokens,
-            tenant=tenant_mark(tenant or None),
+            tenant=tenant,
             within_s=within_s,
         )
         return await link.forecast(expected)

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
 import time
@@ -27,7 +28,7 @@ from support.tiny_phi3 import build_tiny_phi3
 
 from router import AsyncRouter
 from router.device.engine import EngineOptions
-from router.device.identity import put_down, sign, unsign
+from router.device.identity import put_down, sign, still_there, unsign
 from router.device.place import place_for
 from router.device.serving import Limits
 from router.errors import Unavailable
@@ -107,6 +108,30 @@ async def test_a_worker_that_does_not_greet_is_replaced(tiny, runtime):
 
 @posix
 @in_loop
+async def test_a_replacement_that_hangs_is_noticed_while_the_old_one_works_on(tiny, runtime):
+    limits = Limits(linger_s=LIMITS.linger_s, bloated_bytes=1)
+    async with linked(tiny, runtime, limits=limits, hang_s=HANG_S) as link:
+        await link.start()
+        old = link.worker_pid
+        works = asyncio.create_task(answer(link, job(tokens=LONG)))
+        while link.worker_pid in (old, None):
+            await answer(link, job(tokens=1))
+        new = link.worker_pid
+        task = asyncio.create_task(answer(link, job(tokens=LONG)))
+        await until_jobs(link, 1)
+        assert not works.done()
+        os.kill(new, signal.SIGSTOP)
+        async with asyncio.timeout(HANG_S + 5):
+            with pytest.raises(Unavailable, match="it hung"):
+                await task
+        works.cancel()
+        await asyncio.wait([works])
+    assert gone(new, 2.0)
+    assert gone(old, 3.0)
+
+
+@posix
+@in_loop
 async def test_a_worker_that_only_pauses_is_left_alone(tiny, runtime):
     async with linked(tiny, runtime, hang_s=5.0) as link:
         await link.start()
@@ -133,6 +158,47 @@ def test_only_the_process_that_signed_is_ever_ended(tiny, runtime):
     sign(place)
     unsign(place)
     assert not place.paper.exists()
+
+
+@in_loop
+async def test_it_is_known_whether_an_older_worker_of_the_place_lives(tiny, runtime):
+    place = place_for(EngineOptions(folder=os.path.realpath(tiny), threads=1), folder=runtime)
+    assert not still_there(place)
+    async with linked(tiny, runtime) as link:
+        await link.start()
+        pid = link.worker_pid
+        assert still_there(place)
+        paper = place.paper.read_bytes()
+    assert await asyncio.to_thread(gone, pid, 5.0)
+    place.paper.write_bytes(paper)
+    assert not still_there(place)
+    sign(place)
+    assert not still_there(place)  # it is us
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="files with holes")
+@in_loop
+async def test_who_finds_no_room_waits_for_the_worker_that_leaves(tiny, runtime, tmp_path):
+    large = shutil.copytree(tiny, tmp_path / "large")
+    with (large / "more.onnx.data").open("wb") as file:
+        file.truncate(1 << 43)
+    options = EngineOptions(folder=os.path.realpath(large), threads=1)
+    idles = [sys.executable, "-c", "import time; time.sleep(60)", "firsthop.device.worker"]
+    async with linked(large, runtime) as link:
+        leaving = await asyncio.create_subprocess_exec(*idles)
+        started = psutil.Process(leaving.pid).create_time()
+        paper = {"pid": leaving.pid, "started": started}
+        place_for(options, folder=runtime).paper.write_text(json.dumps(paper))
+        start = asyncio.create_task(link.start())
+        await asyncio.wait([start], timeout=2.0)
+        waited = not start.done()
+        leaving.kill()
+        await leaving.wait()
+        with pytest.raises(Unavailable, match="free") as caught:
+            await start
+
+    assert waited
+    assert caught.value.code == "no_memory"
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read on Linux only")

@@ -264,6 +264,29 @@ async def test_a_worker_killed_in_mid_answer_is_a_typed_error_and_the_next_one_w
 
 @posix
 @in_loop
+async def test_what_a_worker_that_served_has_written_is_in_nobody_s_error(tiny, runtime):
+    place = place_for(EngineOptions(folder=os.path.realpath(tiny), threads=1), folder=runtime)
+    async with linked(tiny, runtime) as link:
+        await link.start()
+        with place.log.open("ab") as log:
+            log.write(b"patient John Doe\n")
+        with pytest.raises(Unavailable, match="SIGKILL") as caught:
+            await kill_in_mid_answer(link)
+
+    assert "John" not in str(caught.value)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks at the worker's files")
+@in_loop
+async def test_what_the_runtime_prints_of_an_answer_is_not_kept(tiny, runtime):
+    async with linked(tiny, runtime) as link:
+        await link.start()
+        descriptors = Path("/proc", str(link.worker_pid), "fd")
+        assert os.readlink(descriptors / "2") == os.devnull
+
+
+@posix
+@in_loop
 async def test_every_waiting_request_hears_of_the_death(tiny, runtime):
     async with linked(tiny, runtime) as link, linked(tiny, runtime) as stranger:
         await asyncio.gather(link.start(), stranger.start())

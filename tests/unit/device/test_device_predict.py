@@ -271,8 +271,10 @@ def test_a_client_that_comes_back_at_once_is_noticed_and_one_that_leaves_too():
 
 
 def test_a_tenant_s_name_is_not_told_to_others():
-    assert tenant_mark(None) == ""
-    assert "acme" not in tenant_mark("acme") != tenant_mark("other")
+    assert tenant_mark("app", None) == tenant_mark("app", "")
+    marks = {tenant_mark(app, name) for app in ("a", "b") for name in (None, "acme", "other")}
+    assert len(marks) == 6
+    assert not any("acme" in mark for mark in marks)
 
 
 def test_prompts_with_a_beginning_in_common_share_tokens_and_conversations_a_share():

@@ -17,6 +17,7 @@ from router.device.room import (
     no_room,
     refusal,
     rows_bytes,
+    within,
 )
 from router.errors import Unavailable
 
@@ -85,9 +86,45 @@ def test_enough_is_enough_and_unknown_refuses_nothing() -> None:
 def test_a_limit_is_held_against_the_longest_request() -> None:
     said = no_room(PHI, free=None, limit=4_000_000_000) or ""
 
-    assert said.startswith("phi-3.5-mini needs up to 5.8 GB at its 4,096 tokens")
+    assert said.startswith("phi-3.5-mini needs up to 5.8 GB with a request of 4,096 tokens")
     assert "memory_limit is 4.0 GB: lower context_limit, raise memory_limit" in said
     assert no_room(PHI, free=None, limit=6_000_000_000) is None
+
+
+def test_rows_and_what_is_kept_share_what_a_limit_leaves_beside_one_request() -> None:
+    six = 6_000_000_000
+
+    assert no_room(PHI, free=None, limit=six) is None
+    longest = PHI.at(PHI.context_limit) - PHI.at(0)
+    assert longest < rows_bytes(PHI, 4, free=None, limit=six) == six - PHI.at(0) < 2 * longest
+
+
+def test_caches_are_kept_within_the_limit(tmp_path: Path) -> None:
+    options = EngineOptions(folder=str(folder(tmp_path / "m")), keep_bytes=10**9)
+
+    assert within(options, None) == options
+    assert within(options, 10**10) == options
+    need = need_of(tmp_path / "m", None)
+    assert within(options, need.at(need.context_limit) + 5000).keep_bytes == 5000
+    assert within(options, 100).keep_bytes == 0
+
+
+def test_memory_that_a_leaving_worker_holds_is_waited_for(tmp_path: Path) -> None:
+    options = EngineOptions(folder=str(folder(tmp_path / "m")))
+    free = iter([0, 0, 10**12])
+    comes = iter([True, True, False])
+    assert refusal(options, None, free=lambda: next(free), more_comes=lambda: next(comes)) is None
+
+    free, comes = iter([0, 0, 10**12]), iter([True, False])
+    error = refusal(options, None, free=lambda: next(free), more_comes=lambda: next(comes))
+    assert error is not None
+    assert error.code == "no_memory"
+
+
+def test_a_limit_that_is_too_low_is_told_without_waiting(tmp_path: Path) -> None:
+    options = EngineOptions(folder=str(folder(tmp_path / "m")))
+
+    assert refusal(options, 1, free=lambda: 0, more_comes=lambda: True) is not None
 
 
 def test_a_limit_below_the_weights_does_not_advise_a_shorter_context() -> None:

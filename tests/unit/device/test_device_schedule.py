@@ -61,6 +61,13 @@ def test_in_a_full_line_the_last_job_of_the_tenant_with_most_gives_way():
     assert greediest(jobs[:3]).name == "b2"
 
 
+def test_among_jobs_of_one_tenant_the_client_with_most_gives_way():
+    many = [Job("", 1, name=f"a{n}") for n in range(5)]
+
+    assert greediest([*many, Job("", 2, name="b1")]).name == "a4"
+    assert greediest([*many, *[Job("x", n, name=f"x{n}") for n in range(6)]]).name == "x5"
+
+
 jobs = st.builds(
     Job, st.sampled_from("abc"), st.integers(0, 2), st.floats(0, 100), st.text(max_size=3)
 )

@@ -14,6 +14,7 @@ import pytest
 from router.clock import ManualClock
 from router.device import wire
 from router.device.engine import EngineInfo, Job, Reuse, Step
+from router.device.learned import Learned
 from router.device.meeting import listen, read_card
 from router.device.place import Place
 from router.device.serving import Limits, Serving
@@ -41,6 +42,7 @@ class Scripted:
     def __init__(self):
         self.closed = 0
         self.steps = 0
+        self.owners = {}
 
     def reuse(self):
         return Reuse(jobs=3)
@@ -55,6 +57,7 @@ class Scripted:
 
     def run(self, job):
         words = job.messages[0].content.split()
+        self.owners[job.messages[0].content] = job.tenant
         try:
             for read in range(1, len(words) + 1):
                 self.steps += 1
@@ -62,7 +65,7 @@ class Scripted:
             for number, word in enumerate(words, 1):
                 self.steps += 1
                 if word == "boom":
-                    raise RuntimeError("the runtime fell over")
+                    raise RuntimeError(f"fell over at {words}")
                 if word == "long":
                     raise Incapable("too long", code="context_length_exceeded")
                 last = number == len(words)
@@ -90,8 +93,9 @@ class InStep(Scripted):
 class Client:
     """A blocking client that reads what is there."""
 
-    def __init__(self, worker, key=None):
+    def __init__(self, worker, key=None, app=""):
         self.worker = worker
+        self.app = app
         self.sock = worker.dial()
         self.inbox = wire.Inbox()
         self.got = []
@@ -113,13 +117,14 @@ class Client:
         return False
 
     def hello(self):
-        self.send(wire.Hello(wire.VERSION, self.key))
+        self.send(wire.Hello(wire.VERSION, self.key, self.app))
         self.worker.turn(2)
         self.read()
         return self
 
-    def run(self, number, text):
-        job = Job(messages=(Message(role="user", content=text),), max_output_tokens=50)
+    def run(self, number, text, tenant=None):
+        messages = (Message(role="user", content=text),)
+        job = Job(messages=messages, max_output_tokens=50, tenant=tenant)
         self.send(wire.Run(number, job))
 
     def text(self, number):
@@ -330,10 +335,13 @@ def test_a_failure_ends_one_job_and_not_the_worker(start, capsys):
     crashed, incapable = client.of(wire.Failed)
 
     assert (crashed.id, crashed.kind, crashed.retryable) == (1, "unavailable", True)
-    assert "the runtime fell over" in crashed.message
+    assert crashed.message.startswith("the engine failed: RuntimeError")
     assert (incapable.kind, incapable.code) == ("incapable", "context_length_exceeded")
     assert client.text(3) == "fine"
-    assert "RuntimeError" in capsys.readouterr().err
+    log = capsys.readouterr().err
+    assert "RuntimeError" in log
+    assert "in run" in log
+    assert "boom'" not in log + crashed.message
 
 
 def test_tokens_are_counted_and_health_is_told_while_a_job_runs(start):
@@ -452,6 +460,43 @@ def test_the_card_is_for_its_owner_s_eyes(start):
     worker = start(transport="tcp")
 
     assert worker.place.card.stat().st_mode & 0o777 == 0o600
+
+
+# Whose it is
+
+
+def test_a_tenant_of_one_app_is_not_the_one_of_the_same_name_of_another(start):
+    worker = start(at_once=9)
+    clients = [Client(worker, app=app).hello() for app in ("x", "x", "y", "", "")]
+    watcher = Client(worker).hello()
+    watcher.send(wire.Watch())
+    for number, client in enumerate(clients):
+        client.run(1, f"named {number}", tenant="customer-1")
+        client.run(2, f"unnamed {number}")
+    worker.turn(3)
+    watcher.read()
+    worker.until_idle(*clients)
+    owner = worker.engine.owners
+
+    for word in ("named", "unnamed"):
+        assert owner[f"{word} 0"] == owner[f"{word} 1"]  # connections of one process
+        assert len({owner[f"{word} {number}"] for number in range(5)}) == 4
+    assert not set(owner.values()) & {None, "", "customer-1"}
+    last = watcher.of(wire.Ahead)[-1].outlook
+    assert {load.tenant for load in last.running + last.waiting} <= set(owner.values())
+
+
+def test_in_a_full_line_an_app_that_sends_much_gives_way_though_nobody_names_a_tenant(start):
+    worker = start(limits=Limits(queue=3), at_once=1)
+    greedy, modest = Client(worker).hello(), Client(worker).hello()
+    for number in range(1, 5):
+        greedy.run(number, "a b")
+        worker.turn()
+    modest.run(1, "mine")
+    worker.until_idle(greedy, modest)
+
+    assert modest.text(1) == "mine"
+    assert [failed.id for failed in greedy.of(wire.Failed)] == [4]
 
 
 # Several at once
@@ -596,6 +641,34 @@ def test_who_watches_is_told_of_every_change_and_who_does_not_is_not(start):
     assert other.of(wire.Ahead) == []
 
 
+class Counting(Learned):
+    """Counts how often it looks ahead."""
+
+    looks = 0
+
+    def outlook(self, **what):
+        self.looks += 1
+        return super().outlook(**what)
+
+
+def test_what_is_ahead_is_found_out_once_a_change_however_many_watch(start):
+    learned = Counting()
+    worker = start(at_once=1, learned=learned)
+    watchers = [Client(worker).hello() for _ in range(5)]
+    for watcher in watchers:
+        watcher.send(wire.Watch())
+    worker.turn()
+    assert learned.looks == 5  # each is told at once
+
+    watchers[0].run(1, "a b c")
+    worker.turn()
+    for watcher in watchers:
+        watcher.read()
+    assert learned.looks == 6
+    assert [len(watcher.of(wire.Ahead)) for watcher in watchers] == [2] * 5
+    assert len({watcher.of(wire.Ahead)[-1].outlook.you for watcher in watchers}) == 5
+
+
 def test_what_is_learned_is_put_away_now_and_then_and_in_the_end(start):
     kept = []
     worker = start(keep=kept.append)
@@ -639,6 +712,23 @@ def test_a_worker_that_grew_too_large_says_goodbye_ends_its_jobs_and_takes_no_ne
     assert (failed.id, failed.code, failed.retryable) == (100, "replaced", True)
     assert not client.read()
     assert not worker.alive
+
+
+def test_jobs_that_are_cancelled_or_fail_have_the_memory_weighed_too(start, capsys):
+    worker = start(limits=Limits(linger_s=0.05, bloated_bytes=100), weigh=lambda: 200)
+    client = Client(worker).hello()
+    for number in range(1, 17):
+        assert worker.alive
+        client.run(number, "word " * 9 if number % 2 else "boom")
+        worker.turn(2)
+        if number % 2:
+            client.send(wire.Cancel(number))
+            worker.turn()
+    client.read()
+
+    assert not worker.alive
+    assert len(client.of(wire.Goodbye)) == 1
+    assert client.of(wire.Done) == []
 
 
 def test_memory_that_can_not_be_read_is_no_reason_to_leave(start):

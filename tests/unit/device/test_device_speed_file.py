@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import sys
 
 import pytest
 
@@ -27,6 +28,16 @@ def test_what_is_saved_comes_back_whole(tmp_path):
     assert load(path) == kept
     assert Learned(load(path)).costs.rates() == kept.costs().rates()
     assert [file.name for file in path.parent.iterdir()] == ["a.json"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="modes are POSIX's")
+def test_the_file_is_for_its_owner_s_eyes(tmp_path):
+    path = tmp_path / "a.json"
+    path.write_text("older")
+    path.chmod(0o644)
+    save(path, learned().keep())
+
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 def test_no_file_is_nothing_to_speak_of(tmp_path, caplog):

@@ -25,7 +25,7 @@ JOB = Job(
 )
 TO_WORKER = [
     wire.Hello(1, None),
-    wire.Hello(1, "key"),
+    wire.Hello(1, "key", "app"),
     wire.Run(1, JOB),
     wire.Cancel(7),
     wire.Count(3, JOB.messages),
