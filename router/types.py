@@ -61,7 +61,6 @@ class ToolCall:
     arguments: str
 
 
-@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One turn of a conversation.
