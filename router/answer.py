@@ -8,11 +8,9 @@ from typing import Any
 
 from .hops import Hop, Outcome
 from .policy.explain import plain, seconds, usd
-from .quick import quick
 from .types import Finish, TokenLogprob, ToolCall
 
 
-@quick
 @dataclass(frozen=True, slots=True)
 class Answer:
     """An answer and its outcome.

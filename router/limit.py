@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable
+from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 T = TypeVar("T")
@@ -45,19 +45,20 @@ class Limit:
             self._struck = True
             self._task.cancel()
 
-    async def step(self, step: Awaitable[T]) -> T:
-        """Wait for `step`. Raises: TimeoutError when the time is over.
+    async def step(self, begin: Callable[[], Awaitable[T]]) -> T:
+        """Wait for what `begin` gives. Raises: TimeoutError when the time is over.
 
-        As `asyncio.timeout`: a cancellation from outside at the same moment stays one.
+        As `asyncio.timeout`: a cancellation from outside at the same moment stays one. A step that
+        comes after the time is not begun: to cancel one that never waits would strike the caller.
         """
+        if self.over:
+            raise TimeoutError
         task = asyncio.current_task(self._loop)
         assert task is not None
         before = task.cancelling()
         self._task = task
         try:
-            if self.over:
-                self._strike()
-            return await step
+            return await begin()
         except asyncio.CancelledError as exc:
             if self._taken_back(task) and task.cancelling() <= before:
                 raise TimeoutError from exc

@@ -4,13 +4,16 @@ A frozen dataclass sets each field through `object.__setattr__`, which takes sev
 as a plain assignment, and a request makes some forty values. Here a value is filled while it is
 still of a twin class that takes assignments, and then becomes what it is: in half the time, as
 frozen as before. All else is the dataclass's own.
+
+Not for what an app makes or takes in itself: its class can't be derived from, and libraries that
+fill a dataclass in by its `__init__`, as pydantic does, can't make one.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, fields
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 T = TypeVar("T")
 
@@ -47,7 +50,16 @@ def quick(cls: type[T]) -> type[T]:
     cls.__new__ = known["__new__"]  # type: ignore[method-assign]
     del cls.__init__
     cls.__getnewargs_ex__ = _for_copies  # type: ignore[attr-defined]
+    cls.__init_subclass__ = classmethod(_refuse)  # type: ignore[assignment]
     return cls
+
+
+def _refuse(cls: type) -> NoReturn:
+    """A value is of its class and no other while it is filled."""
+    raise TypeError(
+        f"{cls.__name__} can't be derived from {cls.__bases__[0].__name__}: "
+        "make a class that holds one instead"
+    )
 
 
 def _for_copies(self: Any) -> tuple[tuple[()], Mapping[str, Any]]:

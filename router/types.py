@@ -61,7 +61,6 @@ class ToolCall:
     arguments: str
 
 
-@quick
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
     """One turn of a conversation.
@@ -175,18 +174,20 @@ class Ask(Asked):
         attempt_id: Unique for this call on the wire; sent along where a target takes such an id.
         max_output_tokens: Cap for this target, already resolved: never absent.
         tenant: Whose request it is. What a provider keeps of one is never used for another.
-        timeout_s: Seconds left. The drive cancels the call when they are over;
-            a provider may use it to refuse at once.
+        timeout_s: Seconds left. A provider may use it to refuse at once.
+        timed: Whoever asks ends the call when `timeout_s` is over, as the drive does; a provider
+            need not keep that time itself.
     """
 
     attempt_id: str
     max_output_tokens: int
     tenant: str = ""
     timeout_s: float | None = None
+    timed: bool = False
 
-    def once(self, attempt_id: str, timeout_s: float | None) -> Ask:
-        """The same for one call on the wire."""
-        return replace(self, attempt_id=attempt_id, timeout_s=timeout_s)
+    def once(self, attempt_id: str, timeout_s: float) -> Ask:
+        """The same for one call on the wire, which the caller ends after `timeout_s`."""
+        return replace(self, attempt_id=attempt_id, timeout_s=timeout_s, timed=True)
 
 
 def served_by(abilities: Set[Need]) -> frozenset[Need]:

@@ -253,7 +253,8 @@ class HopRun:
 
     def _book(self, attempt: Attempt) -> None:
         self.attempts.append(attempt)
-        self.booking.end(attempt, shown=self.released)
+        says = self._current is not None and self._current.reading.says_something
+        self.booking.end(attempt, shown=self.released, says=says)
 
     def _wait(self, state: tenacity.RetryCallState) -> float:
         """Decorrelated jitter, or what the target asked for if that is longer.

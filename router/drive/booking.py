@@ -11,6 +11,7 @@ from ..policy.rules import Policy
 from ..providers.base import Target
 from ..quick import quick
 from ..types import Label, Request
+from .senses import Senses
 
 
 @quick
@@ -20,6 +21,8 @@ class HopBooking:
 
     Attributes:
         hop: Index of the hop within the request.
+        alone: No other hop runs beside it, or may begin to.
+        senses: Say whether anything is waited for once its answer is here.
     """
 
     ledger: Sink
@@ -30,6 +33,8 @@ class HopBooking:
     target: Target
     call: Call
     hop: int
+    alone: bool
+    senses: Senses
 
     def begin(self, attempt_id: str, number: int, started_at: float) -> None:
         self.ledger.begin(
@@ -52,7 +57,18 @@ class HopBooking:
             )
         )
 
-    def end(self, attempt: Attempt, *, shown: bool) -> None:
-        # The request is closed next, unless the caller is given a whole draft to look at first.
-        at_once = attempt.error_kind is None and (shown or self.request.whole)
+    def end(self, attempt: Attempt, *, shown: bool, says: bool) -> None:
+        at_once = (
+            attempt.error_kind is None and self.alone and self._closed_next(attempt, shown, says)
+        )
         self.ledger.end(self.decision_id, self.hop, attempt, more_follows=at_once)
+
+    def _closed_next(self, attempt: Attempt, shown: bool, says: bool) -> bool:
+        """Whether the request is closed next, and nothing waited for until then.
+
+        Not after a draft: the next hop waits for its turn, and a caller who is given a whole draft
+        may look at it first.
+        """
+        whole = self.request.whole and self.call.commits and says
+        kept = shown or (whole and attempt.finish != "content_filter")
+        return kept and self.senses.is_ready(self.request)

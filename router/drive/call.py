@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
+from functools import partial
 from typing import NoReturn
 
 from ..clock import Clock, Deadline
@@ -202,9 +203,8 @@ class OneCall:
         try:
             if self.source is None:
                 self._send()
-            assert self.source is not None
             assert self.limit is not None
-            chunk = await self.limit.step(anext(self.source, None))
+            chunk = await self.limit.step(self._following)
             if chunk is None and self.reading.finish is None:
                 raise BadWire("the answer ended without saying why")
         except HopError as exc:
@@ -235,6 +235,7 @@ class OneCall:
 
     def _send(self) -> None:
         self.source = self.live.provider.stream(self.ask.once(self.attempt_id, self.timeout_s))
+        self._following: Callable[[], Awaitable[Chunk | None]] = partial(anext, self.source, None)
         self.limit = Limit(max(0.0, self.until - self.clock.now()))
 
     async def _broken(self, exc: Exception) -> HopError:

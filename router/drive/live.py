@@ -43,11 +43,12 @@ class Booking(Protocol):
         """Before the call. Raising means that the call isn't made."""
         ...
 
-    def end(self, attempt: Attempt, *, shown: bool) -> None:
+    def end(self, attempt: Attempt, *, shown: bool, says: bool) -> None:
         """After it, however it ended.
 
         Args:
             shown: What it said has gone on to the caller as it came.
+            says: It said something.
         """
         ...
 

@@ -20,7 +20,7 @@ from ..signals import prompt_bound, request_signals
 from ..signals.catalogue import AtMost, Value
 from ..signals.language import load as load_detector
 from ..signals.schemas import load as load_checker
-from ..types import Label, Message, Request, ToolCall
+from ..types import Label, Message, Need, Request, ToolCall
 from ..world.machine import Machine
 from .breaker import Breakers
 from .chances import Chances
@@ -42,6 +42,7 @@ seconds, and so many times what its first token usually takes. Else a deadline b
 would hide for ever that it hangs, and every request would wait for it."""
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _STATES = ("closed", "half_open", "open")
+_CHECKED: frozenset[Need] = frozenset(("json", "tools"))
 
 
 class Foresees(Protocol):
@@ -188,11 +189,16 @@ class Senses:
             loop = asyncio.get_running_loop()
             self.detector = loop.run_in_executor(None, load_detector)
 
+    def is_ready(self, request: Request) -> bool:
+        """Whether `ready` has nothing to wait for."""
+        loaded = self.detector is None or self.detector.done()
+        return loaded and not request.needs & _CHECKED
+
     async def ready(self, request: Request) -> None:
         """Wait until the signals of a draft can be computed without holding up the event loop."""
         if self.detector is not None:
             await asyncio.shield(self.detector)
-        if request.needs & {"json", "tools"}:
+        if request.needs & _CHECKED:
             await asyncio.to_thread(load_checker)
 
     async def _tokens(self, request: Request) -> Value:

@@ -87,6 +87,8 @@ class UnderWay:
                 target=self.live.target,
                 call=call,
                 hop=call.hop,
+                alone=beside is None and call.rival is None,
+                senses=context.home.senses,
             ),
             allowance=Allowance(self._most_usd(beside), self._worst),
             barred=partial(_barred, context.home.senses, call.target),

@@ -63,7 +63,7 @@ class Endpoint:
         host = url.hostname or ""
         if host == "localhost" or _is_loopback(host):
             return None
-        return host, url.port or (443 if url.scheme == "https" else 80)
+        return ascii_host(host), url.port or (443 if url.scheme == "https" else 80)
 
     def tls(self) -> ssl.SSLContext:
         """What to trust. Takes some 40 ms the first time; call it off the event loop.
@@ -120,6 +120,21 @@ def find_endpoint(
     )
 
 
+def ascii_host(host: str) -> str:
+    """A host as the wire and the resolver know it: by IDNA 2008, as httpx, aiohttp and browsers do.
+
+    Python's own codec is of 2003, where straße is strasse, a name that may be somebody else's.
+
+    Raises: UnicodeError: there is no such name.
+    """
+    if host.isascii():
+        host.encode("idna")  # raises for a label that is empty or too long
+        return host
+    import idna
+
+    return idna.encode(host, uts46=True).decode()
+
+
 def key_headers(target: Target, dialect: Dialect) -> dict[str, str]:
     """The headers that carry the key; none where there is no key and none is needed.
 
@@ -159,6 +174,11 @@ def _checked(written: str, where: str) -> SplitResult:
     usable = url.scheme in ("http", "https") and bool(url.hostname)
     if not usable or any(c.isspace() for c in written):
         raise ConfigError("has to be a URL that begins with http:// or https://", field=where)
+    try:
+        ascii_host(url.hostname or "")
+    except UnicodeError as exc:
+        said = "names a host that can't be looked up; is there an xn-- form of it?"
+        raise ConfigError(said, field=where) from exc
     return url
 
 
@@ -166,7 +186,6 @@ def _split(written: str) -> SplitResult | None:
     """The parts of a URL. None: it is none; what Python says of it may quote a password."""
     try:
         url = urlsplit(written)
-        (url.hostname or "").encode("idna")
         _ = url.port  # raises when it is no number
     except ValueError:
         return None

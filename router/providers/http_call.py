@@ -69,7 +69,7 @@ class Answer:
         if self._limit is None:
             return await self._reply.read()
         try:
-            return await self._limit.step(self._reply.read())
+            return await self._limit.step(self._reply.read)
         except TimeoutError as exc:
             raise _too_late(self._timeout_s) from exc
 
@@ -224,7 +224,7 @@ class _Calling(Generic[P]):
             return self._answer
         limit = Limit(max(0.0, self._deadline - asyncio.get_running_loop().time()))
         try:
-            reply = await limit.step(self._sent.__aenter__())
+            reply = await limit.step(self._sent.__aenter__)
         except BaseException as exc:
             limit.stop()
             if isinstance(exc, TimeoutError):

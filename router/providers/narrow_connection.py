@@ -14,7 +14,7 @@ from typing import cast
 import httptools
 
 MOST_HEAD_BYTES = 65_536
-"""Of an answer's head, trailers included."""
+"""Of an answer's head, and of what is between two pieces of its body or behind the last."""
 MOST_UNREAD_BYTES = 131_072
 """Of a body. With more, the socket is left alone until the reader has come."""
 SLICE_BYTES = 262_144
@@ -43,8 +43,9 @@ class Connection(asyncio.Protocol):
     """
 
     __slots__ = (
-        "_all_sent", "_asked", "_closed", "_gone", "_head_left", "_head_only", "_keep", "_loop",
-        "_parser", "_paused", "_transport", "_unread", "_until_close", "_waiter", "_write_paused",
+        "_asked", "_closed", "_gone", "_head_left", "_head_only", "_keep", "_loop",
+        "_parser", "_paused", "_to_send", "_transport", "_unread", "_until_close", "_waiter",
+        "_write_paused",
         "ended", "error", "head", "headers", "idle_until", "pieces", "received", "status",
     )  # fmt: skip
 
@@ -70,7 +71,8 @@ class Connection(asyncio.Protocol):
         self._head_only = head_only
         self._head_left = MOST_HEAD_BYTES
         self._unread = 0
-        self._until_close = self._all_sent = False
+        self._until_close = False
+        self._to_send: memoryview | None = None
         self.status = 0
         self.headers: dict[str, str] = {}
         self.pieces: list[bytes] = []
@@ -85,13 +87,13 @@ class Connection(asyncio.Protocol):
     @property
     def reusable(self) -> bool:
         """Whether this exchange is over and the next may begin."""
-        return self.ended and self._keep and self._all_sent and not self._closed
+        return self.ended and self._keep and self._to_send is None and not self._closed
 
     async def ask(self, head: bytes, body: bytes, *, head_only: bool = False) -> None:
         """Send a request and wait for the head of its answer.
 
-        A large body is sent as the other side takes it; if an answer comes meanwhile, the rest is
-        not sent.
+        A large body is sent as the other side takes it, beside an answer that has begun: some
+        servers say 200 first. What is refused, or moved elsewhere, is not sent to its end.
 
         Args:
             head: Request line and headers with the blank line.
@@ -104,10 +106,10 @@ class Connection(asyncio.Protocol):
         self._asked = True
         if len(body) <= SLICE_BYTES:
             self._transport.write(head + body if body else head)
-            self._all_sent = True
         else:
+            self._to_send = memoryview(body)
             self._transport.write(head)
-            await self._send(memoryview(body))
+            self._send()
         while not self.head:
             if self.error is not None:
                 raise self.error
@@ -146,14 +148,17 @@ class Connection(asyncio.Protocol):
         self._over(ConnectionAbortedError("closed on this side"))
         self._transport.abort()
 
-    async def _send(self, body: memoryview) -> None:
-        for at in range(0, len(body), SLICE_BYTES):
-            while self._write_paused and not self.head and self.error is None:
-                await self.wait()
-            if self.head or self.error is not None:
-                return
-            self._transport.write(body[at : at + SLICE_BYTES])
-        self._all_sent = True
+    def _send(self) -> None:
+        """As much of the body as is taken now."""
+        while (body := self._to_send) is not None and not self._write_paused:
+            self._to_send = body[SLICE_BYTES:] or None
+            self._transport.write(body[:SLICE_BYTES])
+
+    def _stop_sending(self) -> None:
+        """The rest of the body is wanted by nobody, and so nothing else can follow it."""
+        if self._to_send is not None:
+            self._to_send = None
+            self._keep = False
 
     def _wake(self) -> None:
         waiter = self._waiter
@@ -162,6 +167,7 @@ class Connection(asyncio.Protocol):
 
     def _over(self, error: BaseException | None) -> None:
         """No more will come; without an error the other side has closed in order."""
+        self._stop_sending()
         self._keep = False
         if not self.ended and self.error is None:
             if error is None and self.head and self._until_close:
@@ -176,14 +182,15 @@ class Connection(asyncio.Protocol):
         self._transport = cast(asyncio.Transport, transport)  # uvloop's is not of that class
 
     def data_received(self, data: bytes) -> None:
-        if not self._asked:
+        if not self._asked or self.error is not None:
             self.abort()
             return
         self.received = True
+        unread = self._unread
         try:
             self._parser.feed_data(data)
-            if not self.head:
-                self._spend(len(data))
+            if not self.head or (self._unread == unread and not self.ended):
+                self._spend(len(data))  # of a head or trailers; the parser tells them at their end
         except (httptools.HttpParserError, httptools.HttpParserUpgrade, HeadTooLong) as exc:
             # What comes after the end costs the connection, not the answer.
             self._over(exc.__context__ or exc)
@@ -206,7 +213,7 @@ class Connection(asyncio.Protocol):
 
     def resume_writing(self) -> None:
         self._write_paused = False
-        self._wake()
+        self._send()
 
     # What the parser calls.
 
@@ -217,7 +224,8 @@ class Connection(asyncio.Protocol):
     def on_header(self, name: bytes, value: bytes) -> None:
         self._spend(len(name) + len(value))
         if not self.head:  # else it is a trailer
-            self.headers[name.decode("latin-1").lower()] = value.decode("latin-1")
+            # Some write a space before the colon, and the parser leaves it there.
+            self.headers[name.decode("latin-1").rstrip().lower()] = value.decode("latin-1")
 
     def on_headers_complete(self) -> None:
         status = self._parser.get_status_code()
@@ -231,12 +239,15 @@ class Connection(asyncio.Protocol):
         else:
             self._until_close = "content-length" not in self.headers
         self._keep = self._parser.should_keep_alive() and not self._head_only
+        if status >= 300:
+            self._stop_sending()
         self.head = True
         self.ended = self._head_only
 
     def on_body(self, data: bytes) -> None:
         self.pieces.append(data)
         self._unread += len(data)
+        self._head_left = MOST_HEAD_BYTES
 
     def on_message_complete(self) -> None:
         self.ended = self.head  # a head below 200 has no body, and is no answer

@@ -61,6 +61,7 @@ class Pool:
         self._timer: asyncio.TimerHandle | None = None
         self._closed = False
         self._none_left: asyncio.Future[None] | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None  # from the first connection on
 
     @property
     def idle(self) -> int:
@@ -108,6 +109,7 @@ class Pool:
         """A new connection, and how long it took. Raises: Unavailable, not reached."""
         if self._closed:
             raise _closed()
+        self._loop = asyncio.get_running_loop()
         began = self._clock.now()
         limit = asyncio.timeout(self._connect_timeout_s)
         try:
@@ -125,17 +127,32 @@ class Pool:
         return connection, self._clock.now() - began
 
     async def aclose(self) -> None:
-        """Close all connections, those in use too, and wait until they are closed."""
+        """Close all connections, those in use too, and wait until they are closed.
+
+        From another loop than theirs nothing is waited for: that loop may never run again.
+        """
         self._closed = True
+        if self._loop is not asyncio.get_running_loop():
+            try:
+                if self._loop is not None:
+                    self._loop.call_soon_threadsafe(self._abort_all)
+            except RuntimeError:  # it is closed, and sockets are let go by the garbage collector
+                self._idle.clear()
+                self._open.clear()
+            return
+        self._abort_all()
+        if self._open:
+            if self._none_left is None or self._none_left.done():
+                self._none_left = self._loop.create_future()
+            await asyncio.shield(self._none_left)  # others may wait for it too
+
+    def _abort_all(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         self._idle.clear()
-        if self._open:
-            self._none_left = asyncio.get_running_loop().create_future()
-            for connection in tuple(self._open):
-                connection.abort()
-            await self._none_left
+        for connection in tuple(self._open):
+            connection.abort()
 
     def _gone(self, connection: Connection) -> None:
         self._open.discard(connection)

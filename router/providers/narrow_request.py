@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from urllib.parse import quote, urlsplit
 
 from ..errors import Refused
+from .endpoint import ascii_host
 from .narrow_inflate import OFFERED
 
 _IN_A_TARGET = "/?%:@!$&'()*+,;=~"
@@ -39,7 +40,7 @@ def origin_of(url: str) -> Origin:
     host = parts.hostname or ""
     secure = parts.scheme == "https"
     return Origin(
-        host=host if host.isascii() else host.encode("idna").decode(),
+        host=ascii_host(host),
         port=parts.port or (443 if secure else 80),
         secure=secure,
     )

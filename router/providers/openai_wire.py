@@ -102,11 +102,13 @@ class OpenAIWire:
 
         The first chunk may hold no text but only how it travelled and who answers; what came with
         the head is one chunk with it. Raises `HopError` and nothing else.
-        Closing the generator cuts the connection. `Target.timeout_s` bounds the whole call.
+        Closing the generator cuts the connection. `Target.timeout_s` bounds the whole call, unless
+        who asks keeps a time that is no longer (`Ask.timed`).
         """
         try:
             body, headers = request_body(ask, self._target, self.dialect), self._headers(ask)
-            kept = ask.timeout_s is not None and ask.timeout_s <= self._target.timeout_s
+            kept_s = ask.timeout_s if ask.timed else None
+            kept = kept_s is not None and kept_s <= self._target.timeout_s
             deadline = None if kept else self._caller.deadline()
             async with self._sent(body, headers, deadline) as sent:
                 answer, transit = sent, None

@@ -30,7 +30,7 @@ class Book:
     def begin(self, attempt_id: str, number: int, started_at: float) -> None:
         self.begun.append(attempt_id)
 
-    def end(self, attempt: Attempt, *, shown: bool) -> None:
+    def end(self, attempt: Attempt, *, shown: bool, says: bool) -> None:
         self.attempts.append(attempt)
 
 

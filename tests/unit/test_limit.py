@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 from support.virtual import run_virtual
@@ -15,7 +16,7 @@ def test_steps_within_the_time_pass() -> None:
         limit = Limit(3.0)
         found = []
         for number in range(3):
-            found.append(await limit.step(asyncio.sleep(0.9, number)))
+            found.append(await limit.step(partial(asyncio.sleep, 0.9, number)))
         limit.stop()
         await asyncio.sleep(10)
         return found
@@ -27,7 +28,7 @@ def test_a_step_over_the_time_ends_there_and_the_task_goes_on() -> None:
     async def main() -> float:
         limit = Limit(3.0)
         with pytest.raises(TimeoutError):
-            await limit.step(asyncio.sleep(60))
+            await limit.step(lambda: asyncio.sleep(60))
         assert limit.over
         ended = asyncio.get_running_loop().time()
         await asyncio.sleep(1)
@@ -44,16 +45,39 @@ def test_between_two_steps_it_does_not_strike_and_the_next_step_is_over_at_once(
         limit = Limit(1.0)
         await asyncio.sleep(5)
         with pytest.raises(TimeoutError):
-            await limit.step(asyncio.sleep(60))
+            await limit.step(lambda: asyncio.sleep(60))
         return asyncio.get_running_loop().time()
 
     assert run_virtual(main()) == 5.0
 
 
+def test_a_step_after_the_time_is_not_begun_and_leaves_the_caller_alone() -> None:
+    begun = 0
+
+    async def at_once() -> int:
+        nonlocal begun
+        begun += 1
+        return begun
+
+    async def main() -> int:
+        limit = Limit(1.0)
+        assert await limit.step(at_once) == 1
+        await asyncio.sleep(5)
+        with pytest.raises(TimeoutError):
+            await limit.step(at_once)
+        await asyncio.sleep(0)  # a cancellation that is still owed would come here
+        task = asyncio.current_task()
+        assert task is not None
+        return task.cancelling()
+
+    assert run_virtual(main()) == 0
+    assert begun == 1
+
+
 def test_a_cancellation_from_outside_stays_one_even_at_the_same_moment() -> None:
     async def main() -> None:
         async def step() -> None:
-            await Limit(1.0).step(asyncio.sleep(60))
+            await Limit(1.0).step(lambda: asyncio.sleep(60))
 
         task = asyncio.create_task(step())
         asyncio.get_running_loop().call_later(1.0, task.cancel)
@@ -72,7 +96,7 @@ def test_a_step_that_swallows_the_stroke_leaves_the_task_uncancelled() -> None:
         return "never"
 
     async def main() -> tuple[str, int]:
-        said = await Limit(1.0).step(stubborn())
+        said = await Limit(1.0).step(stubborn)
         task = asyncio.current_task()
         assert task is not None
         return said, task.cancelling()

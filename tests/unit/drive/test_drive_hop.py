@@ -55,7 +55,7 @@ class Book:
         self.touched_at_begin.append(self.touched())
         self.events.append(attempt_id)
 
-    def end(self, attempt: Attempt, *, shown: bool) -> None:
+    def end(self, attempt: Attempt, *, shown: bool, says: bool) -> None:
         self.events.append(attempt)
 
     @property

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
-from typing import Any
 
 import httptools
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.narrow_wire import MEASURED, Wire, connected
 
 from router.providers.narrow_connection import (
     MOST_HEAD_BYTES,
     MOST_UNREAD_BYTES,
-    SLICE_BYTES,
     Connection,
     HeadTooLong,
 )
@@ -26,43 +25,7 @@ CHUNKED = (
     b"Transfer-Encoding: chunked\r\n\r\n"
     b"5\r\nHello\r\n3;some=thing\r\n, y\r\n3\r\nou.\r\n0\r\nX-Trailer: t\r\n\r\n"
 )
-MEASURED = b"HTTP/1.1 200 OK\r\nContent-Length: 11\r\n\r\nHello, you."
 ENDLESS = b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nHello, you."
-
-
-class Wire(asyncio.Transport):
-    """A transport that keeps what it is told; `full` as when the other side takes nothing."""
-
-    def __init__(self, *, full: bool = False) -> None:
-        super().__init__()
-        self.sent = bytearray()
-        self.writes = 0
-        self.reading = True
-        self.aborted = False
-        self.full = full
-        self.protocol: Connection
-
-    def write(self, data: Any) -> None:
-        self.sent += data
-        self.writes += 1
-        if self.full and len(self.sent) > SLICE_BYTES:
-            self.protocol.pause_writing()
-
-    def pause_reading(self) -> None:
-        self.reading = False
-
-    def resume_reading(self) -> None:
-        self.reading = True
-
-    def abort(self) -> None:
-        self.aborted = True
-
-
-def connected(*, full: bool = False) -> tuple[Connection, Wire]:
-    wire = Wire(full=full)
-    wire.protocol = Connection(asyncio.get_running_loop(), lambda _: None)
-    wire.protocol.connection_made(wire)
-    return wire.protocol, wire
 
 
 async def answered(
@@ -190,6 +153,50 @@ def test_trailers_without_end_are_given_up() -> None:
 
 
 @pytest.mark.parametrize(
+    "behind",
+    [b"0\r\nX: " + b"x" * 10 * MOST_HEAD_BYTES, b"5;" + b"x" * 10 * MOST_HEAD_BYTES],
+    ids=["one trailer", "a chunk's extension"],
+)
+def test_what_never_becomes_a_body_is_given_up_and_the_socket_with_it(behind: bytes) -> None:
+    async def main() -> Wire:
+        connection, wire = connected()
+        asking = asyncio.create_task(connection.ask(b"GET / HTTP/1.1\r\n\r\n", b""))
+        await asyncio.sleep(0)
+        connection.data_received(CHUNKED.partition(b"0\r\n")[0])
+        await asking
+        came = 0
+        while not wire.aborted and came < len(behind):
+            connection.data_received(behind[came : came + 1000])
+            came += 1000
+        assert came <= MOST_HEAD_BYTES + 2000
+        assert isinstance(connection.error, HeadTooLong)
+        assert connection.take() == b"Hello, you."
+        return wire
+
+    assert asyncio.run(main()).aborted
+
+
+def test_a_long_body_in_many_small_chunks_is_no_head_without_end() -> None:
+    chunks = b"1;some=thing\r\nx\r\n" * (2 * MOST_HEAD_BYTES // 10)
+    whole = CHUNKED.partition(b"5\r\n")[0] + chunks + b"0\r\n\r\n"
+
+    connection = asyncio.run(answered([whole[at : at + 7] for at in range(0, len(whole), 7)]))
+
+    assert (connection.ended, connection.error) == (True, None)
+
+
+@pytest.mark.parametrize("name", [b"Content-Length ", b"Content-Length  "])
+def test_a_length_with_a_space_before_its_colon_counts(name: bytes) -> None:
+    cut = MEASURED.replace(b"Content-Length", name)[:-3]
+
+    connection = asyncio.run(answered([cut], eof=True))
+
+    assert connection.headers == {"content-length": "11"}
+    assert not connection.ended
+    assert isinstance(connection.error, EOFError)
+
+
+@pytest.mark.parametrize(
     "said",
     [
         b"SSH-2.0-OpenSSH_9.2\r\n",
@@ -220,38 +227,6 @@ def test_a_reader_who_does_not_come_stops_the_socket_until_he_does() -> None:
         assert len(connection.take()) == came
         assert wire.reading
         assert connection.take() == b""
-
-    asyncio.run(main())
-
-
-def test_a_small_request_is_one_write() -> None:
-    async def main() -> Wire:
-        connection, wire = connected()
-        asking = asyncio.create_task(connection.ask(b"POST / HTTP/1.1\r\n\r\n", b"x" * 2500))
-        await asyncio.sleep(0)
-        connection.data_received(MEASURED)
-        await asking
-        return wire
-
-    assert asyncio.run(main()).writes == 1
-
-
-def test_a_large_body_goes_out_as_it_is_taken_and_not_after_an_answer() -> None:
-    body = b"x" * (SLICE_BYTES * 5)
-
-    async def main() -> None:
-        connection, wire = connected(full=True)
-        asking = asyncio.create_task(connection.ask(b"h", body))
-        await asyncio.sleep(0)
-        assert len(wire.sent) == 1 + SLICE_BYTES
-        connection.resume_writing()
-        await asyncio.sleep(0)
-        assert len(wire.sent) == 1 + 2 * SLICE_BYTES
-        connection.data_received(MEASURED.replace(b"200 OK", b"413 Too Large"))
-        await asking
-        assert len(wire.sent) == 1 + 2 * SLICE_BYTES
-        assert (connection.status, connection.ended) == (413, True)
-        assert not connection.reusable
 
     asyncio.run(main())
 

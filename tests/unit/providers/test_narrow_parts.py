@@ -96,6 +96,7 @@ def test_a_head_says_where_what_and_how_long() -> None:
         ("https://a.example:80/", "a.example:80"),
         ("http://[::1]:8080/", "[::1]:8080"),
         ("http://bücher.example/", "xn--bcher-kva.example"),
+        ("http://straße.example/", "xn--strae-oqa.example"),
     ],
 )
 def test_a_host_is_named_as_the_wire_wants_it(url: str, host: str) -> None:

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
 
 import pytest
 from support.narrow_server import OK, asked, call, pooled, serving, until, writes
+from support.narrow_wire import Wire
 
 from router.clock import ManualClock
 from router.errors import BadWire, HopError, Unavailable
-from router.providers.narrow_pool import IDLE_S
+from router.providers.narrow_connection import Connection
+from router.providers.narrow_pool import IDLE_S, Pool
+from router.providers.narrow_request import origin_of
 
 
 def test_a_connection_serves_again_and_takes_no_time_then() -> None:
@@ -134,6 +138,67 @@ def test_closing_ends_the_calls_under_way() -> None:
             with pytest.raises(Unavailable, match="closed") as caught:
                 await asked(pool, server.url)
             assert caught.value.unbilled
+
+    asyncio.run(main())
+
+
+def test_all_who_close_at_once_wait_until_it_is_done_though_one_of_them_leaves() -> None:
+    async def main() -> None:
+        async with serving(writes(OK)) as server, pooled(server.url) as pool:
+            await asked(pool, server.url)
+            closing = [asyncio.create_task(pool.aclose()) for _ in range(3)]
+            await asyncio.sleep(0)
+            closing[0].cancel()
+            await asyncio.wait_for(asyncio.gather(*closing[1:]), 5.0)
+            assert closing[0].cancelled()
+            assert not pool._open
+            await pool.aclose()
+
+    asyncio.run(main())
+
+
+async def used(url: str) -> Pool:
+    """A pool with a connection, of the loop that this runs on."""
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    pool = Pool(origin_of(url), tls, name="cloud", connect_timeout_s=5.0)
+    await asked(pool, url)
+    return pool
+
+
+def test_closing_from_another_loop_is_done_by_the_one_the_connections_belong_to() -> None:
+    own = asyncio.new_event_loop()
+
+    async def main() -> None:
+        async with serving(writes(OK)) as server:
+            pool = await asyncio.to_thread(own.run_until_complete, used(server.url))
+            await asyncio.wait_for(pool.aclose(), 5.0)
+            await asyncio.to_thread(own.run_until_complete, asyncio.sleep(0.01))
+            assert not pool._open
+            own.close()
+            await asyncio.wait_for(server.hung_up.wait(), 5.0)
+
+    asyncio.run(main())
+
+
+def test_closing_after_their_loop_was_closed_waits_for_nothing() -> None:
+    own = asyncio.new_event_loop()
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    pool = Pool(origin_of("http://127.0.0.1:9"), tls, name="cloud", connect_timeout_s=5.0)
+    connection = Connection(own, pool._gone)
+    connection.connection_made(Wire())
+    pool._loop = own
+    pool._open.add(connection)
+    own.close()
+
+    asyncio.run(asyncio.wait_for(pool.aclose(), 5.0))
+
+    assert not pool._open
+
+
+def test_a_pool_that_was_never_used_closes_in_any_loop() -> None:
+    async def main() -> None:
+        async with pooled("http://127.0.0.1:9/v1"):
+            pass
 
     asyncio.run(main())
 

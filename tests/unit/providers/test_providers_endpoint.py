@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
+from yarl import URL
 
 from router import providers
 from router.errors import AuthFailed, ConfigError
@@ -40,6 +42,8 @@ def test_the_targets_address_comes_before_the_dialects() -> None:
         "https://api example/v1",
         "https://[::1/v1",
         "https://" + "a" * 70 + ".example/v1",
+        "https://" + "ä" * 70 + ".example/v1",
+        "https://☃.example/v1",
         "https://user:secret@api.example/v1",
         "https://api.example/v1?api-version=1",
         "https://api.example/v1#top",
@@ -50,6 +54,20 @@ def test_an_address_that_cannot_be_used_is_refused_with_its_field(base_url: str 
         find_endpoint(target(base_url), PLAIN)
 
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [
+        ("https://Straße.example/v1", "xn--strae-oqa.example"),
+        ("https://bücher.example/v1", "xn--bcher-kva.example"),
+        ("https://cloud.example/v1", "cloud.example"),
+    ],
+)
+def test_a_name_is_looked_up_as_browsers_do(written: str, meant: str) -> None:
+    assert find_endpoint(target(written), PLAIN).address == (meant, 443)
+    assert httpx.URL(written).raw_host == meant.encode()
+    assert URL(written).raw_host == meant
 
 
 def test_the_environments_proxy_is_used_unless_the_target_names_one(
