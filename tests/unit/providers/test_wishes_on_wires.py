@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from router.errors import Incapable, Refused
+from router.errors import Incapable
 from router.providers.base import Dialect, Target
 from router.providers.device_job import as_job, read_call
 from router.providers.ollama_body import chat_body
@@ -113,7 +113,7 @@ def test_the_device_holds_a_forced_call_to_the_tool_s_own_schema():
     schema = json.loads(job.guide.text)
 
     assert schema["properties"]["name"] == {"const": "look"}
-    assert schema["$defs"] == {"word": {"type": "string"}}
+    assert schema["$defs"]["arguments0"]["$defs"] == {"word": {"type": "string"}}
     assert job.messages[0].role == "system"
     assert "Look something up." in job.messages[0].content
     assert "go" not in job.messages[0].content.splitlines()[1]
@@ -130,10 +130,12 @@ def test_tools_that_may_but_need_not_be_called_are_beyond_the_device():
         as_job(ask(tools=(GO,)))
 
 
-def test_definitions_that_differ_are_refused():
+def test_each_tool_keeps_its_own_definitions():
     other = Tool(name="o", parameters={"type": "object", "$defs": {"word": {"type": "null"}}})
-    with pytest.raises(Refused, match="'word'"):
-        as_job(ask(tools=(LOOK, other), tool_choice="required"))
+    schema = json.loads(as_job(ask(tools=(LOOK, other), tool_choice="required")).guide.text)
+
+    kept = [schema["$defs"][name]["$defs"]["word"] for name in ("arguments0", "arguments1")]
+    assert kept == [{"type": "string"}, {"type": "null"}]
 
 
 def test_a_whole_call_is_read_and_one_that_was_cut_is_not():
