@@ -97,14 +97,8 @@ class Router:
     street: Orchestrator = field(init=False)
 
     def __post_init__(self) -> None:
-        home = Home(
-            self.targets,
-            self.ledger,
-            self.clock,
-            self.senses,
-            self.config.keep_text,
-            self.transforms,
-        )
+        keep_text, transforms = self.config.keep_text, self.transforms
+        home = Home(self.targets, self.ledger, self.clock, self.senses, keep_text, transforms)
         self.street = Orchestrator(home)
 
     @classmethod

@@ -1,4 +1,4 @@
-"""What all of this room's arithmetic is made of: arrays of floats, chances and their log-odds."""
+"""What all of this room's arithmetic is made of: arrays of floats, chances, folds."""
 
 from __future__ import annotations
 
@@ -11,19 +11,10 @@ FloatArray = npt.NDArray[np.float64]
 IntArray = npt.NDArray[np.int64]
 BoolArray = npt.NDArray[np.bool_]
 
-_EDGE = 1e-6
-
 
 def chance(logit: FloatArray) -> FloatArray:
     """Log-odds to a probability."""
     found: FloatArray = 1 / (1 + np.exp(-np.clip(logit, -40, 40)))
-    return found
-
-
-def log_odds(probability: FloatArray) -> FloatArray:
-    """A probability to log-odds, held within one in a million of either end."""
-    held = np.clip(probability, _EDGE, 1 - _EDGE)
-    found: FloatArray = np.log(held / (1 - held))
     return found
 
 

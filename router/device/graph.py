@@ -113,13 +113,7 @@ def read_graph(
     decoder = _decoder(config)
     takes, gives = {p.name: p for p in inputs}, {p.name: p for p in outputs}
     names = decoder.get("inputs", {}) | decoder.get("outputs", {})
-    layers = decoder.get("num_hidden_layers")
-    if not isinstance(layers, int) or layers < 1:
-        raise _unfit("its genai_config.json does not say how many layers it has")
-    if _window(decoder.get("sliding_window")) < limit:
-        raise _unfit("its attention has a sliding window")
-    if count(ATTENTION) < layers:
-        raise _unfit(f"not every layer's attention is {ATTENTION}")
+    layers = _layers(decoder, count, limit)
     past = _sides(names, "past_key_names", "past_value_names", layers, "past_key_values")
     present = _sides(names, "present_key_names", "present_value_names", layers, "present")
     ids = str(names.get("input_ids", "input_ids"))
@@ -162,6 +156,18 @@ def _decoder(config: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(decoder, dict):
         raise _unfit("its genai_config.json describes no decoder")
     return decoder
+
+
+def _layers(decoder: dict[str, Any], count: Callable[[str], int], limit: float) -> int:
+    """How many there are, all of the attention that takes each row's length."""
+    layers = decoder.get("num_hidden_layers")
+    if not isinstance(layers, int) or layers < 1:
+        raise _unfit("its genai_config.json does not say how many layers it has")
+    if _window(decoder.get("sliding_window")) < limit:
+        raise _unfit("its attention has a sliding window")
+    if count(ATTENTION) < layers:
+        raise _unfit(f"not every layer's attention is {ATTENTION}")
+    return layers
 
 
 def _sides(names: dict[str, Any], key: str, value: str, layers: int, usual: str) -> tuple[str, ...]:
