@@ -191,6 +191,11 @@ class Engine(Protocol):
         """Most runs whose next tokens one `compute` prepares. 1: each computes its own."""
         ...
 
+    def interrupt(self) -> None:
+        """Break off the reading of a piece of a prompt, if that is under way and can be. From any
+        thread. The step then ends early, with less read than it would have been."""
+        ...
+
     def compute(self, runs: Sequence[Run]) -> None:
         """Run the model once for the next tokens of these runs of its own, which all write.
 

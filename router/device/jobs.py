@@ -15,7 +15,8 @@ from dataclasses import replace
 from ..clock import Clock
 from ..errors import HopError, NotSent, Unavailable
 from . import wire
-from .engine import Engine, Job, Step
+from .ears import Ears
+from .engine import Engine, Job, Run, Step
 from .learned import Learned
 from .mail import Client
 from .predict import Load, Outlook, forecast
@@ -64,6 +65,7 @@ class Jobs:
         self._room = room
         self._at_once = at_once
         self._rota: Rota[Task] = Rota()
+        self._ears = Ears(engine.interrupt)
         self._served: dict[tuple[str, int], None] = {}
         self._stepped_at: float | None = None
         self._looked_at = clock.now()
@@ -130,7 +132,7 @@ class Jobs:
             try:
                 if task.steps is None:
                     task.steps = self._engine.run(task.job)
-                step = next(task.steps)
+                step = self._step(task.steps, task)
             except Exception as exc:  # a door: it becomes a message, and the worker lives on
                 self._fail(task, exc)
             else:
@@ -164,6 +166,16 @@ class Jobs:
             for task in tasks:
                 self._fail(task, exc)
         return self._lap() / len(runs)
+
+    def _step(self, steps: Run, task: Task) -> Step:
+        """Its next step, in which it hears that nobody waits any more if it takes long."""
+        if task.first_token_at is not None:
+            return next(steps)
+        self._ears.listen(task.owner, task.id)
+        try:
+            return next(steps)
+        finally:
+            self._ears.rest()
 
     def _lap(self) -> float:
         """Seconds since the last step ended, or since there was work again."""
@@ -275,6 +287,8 @@ class Jobs:
             task.chunk = None
         if step.token is None:
             before = max(task.read, step.reused)
+            if step.read == before:
+                return  # broken off
             task.chunk = (step.read - before, before, seconds)
             task.read, task.reused = step.read, step.reused
 

@@ -67,6 +67,9 @@ class OnnxGenAI:
         """Each run computes its own tokens."""
         return 1
 
+    def interrupt(self) -> None:
+        """See `Engine`. Can't be: the runtime holds the interpreter's lock while it computes."""
+
     def compute(self, runs: Sequence[Run]) -> None:
         """Nothing can be computed for several in one go."""
 

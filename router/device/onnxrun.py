@@ -39,6 +39,10 @@ FAILURES: tuple[type[Exception], ...] = (
 _LOADING: tuple[type[Exception], ...] = (*FAILURES, OSError, ValueError, msgspec.DecodeError)
 
 
+class Interrupted(Exception):
+    """A run was broken off because it was asked to be. Never leaves the engine."""
+
+
 class Runner:
     """A loaded graph.
 
@@ -86,24 +90,29 @@ class Runner:
         except _LOADING as exc:
             raise cannot_load(folder, exc) from exc
         self.hidden: Array | None = None
+        self._under_way: Any = None
         self._bindings: dict[tuple[int, int], Any] = {}
         self._bound_to: weakref.ref[Array] | None = None
         self._buffers: dict[str, Array] = {}
 
-    def run(self, arena: Arena, first: int, ids: Array, lengths: Array) -> Array:
+    def run(
+        self, arena: Arena, first: int, ids: Array, lengths: Array, *, breakable: bool = False
+    ) -> Array:
         """Append tokens to rows that lie side by side.
 
         Args:
             first: The place of the first of them.
             ids: int64, shape (rows, tokens). More than one token: of one row only.
             lengths: int64, shape (rows,): what each row holds when these are appended.
+            breakable: Whether `interrupt` may break it off.
 
         Returns:
             Logits of each row's last token, float32, shape (rows, vocab): a view of a buffer that
             the next run writes to again.
 
         Raises:
-            Unavailable: The runtime failed. Rows are as long as before, and whole.
+            Interrupted: `interrupt` was called meanwhile. Rows are as long as before, and whole.
+            Unavailable: The runtime failed. The same holds for them.
         """
         graph = self.graph
         rows, tokens = ids.shape
@@ -119,12 +128,24 @@ class Runner:
         if graph.hidden is not None:
             shape = (rows, tokens, graph.hidden_size)
             self.hidden = self._output(binding, graph.hidden, "float32", shape)
+        options = onnxruntime.RunOptions()
+        self._under_way = options if breakable else None
         try:
-            self._session.run_with_iobinding(binding)
+            self._session.run_with_iobinding(binding, options)
         except FAILURES as exc:
+            if options.terminate:
+                raise Interrupted from exc
             raise Unavailable(f"the runtime failed: {exc}", retryable=False) from exc
+        finally:
+            self._under_way = None
         last: Array = logits[:, -1]
         return last if graph.logits_number == "float32" else last.astype(np.float32)
+
+    def interrupt(self) -> None:
+        """Break off the run that is under way, if that may be. From any thread."""
+        options = self._under_way
+        if options is not None:
+            options.terminate = True
 
     def _output(self, binding: Any, name: str, number: str, shape: tuple[int, int, int]) -> Array:
         """A buffer for an output: kept, and as large as the largest run needed."""

@@ -1,9 +1,9 @@
-"""How many prompt tokens to read at once, so that a cancellation is never far away.
+"""How many prompt tokens to read at once, so that the worker's other jobs are never far away.
 
 In go the size and seconds of the chunks read so far, out comes the size of the next. Reading holds
-the worker; nobody can be heard until the chunk is done. Small chunks are polite and slow, for each
-reads all weights once more; large ones are fast and deaf. This keeps one chunk near `AIM_S` on the
-model and machine it runs on.
+the worker: until the chunk is done only a cancellation is heard (`ears.py`). Small chunks are
+polite and slow, for each reads all weights once more; large ones are fast and deaf. This keeps one
+chunk near `AIM_S` on the model and machine it runs on.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from .folder import cannot_load, read_folder
 from .kept_rows import KeptPrompts
 from .logits import FloatArray
 from .memory import resident_bytes
-from .onnxrun import NAME
+from .onnxrun import NAME, Interrupted
 from .pace import Pace
 from .runtime import guided_choice, load_guide_model, load_tokenizer, make_generator
 from .seats import Slot
@@ -85,6 +85,10 @@ class RowsEngine:
         """Tokens of the prompt these messages make, template included."""
         return self._voice.count(messages)
 
+    def interrupt(self) -> None:
+        """See `Engine`."""
+        self._rows.interrupt()
+
     def compute(self, runs: Sequence[Run]) -> None:
         """See `Engine`. A run that has its row already, or none yet, is left as it is."""
         hands = [run.hand for run in runs if isinstance(run, RowRun) and run.hand is not None]
@@ -133,7 +137,11 @@ class RowsEngine:
             while (read := slot.used) < len(prompt):
                 size = self._pace.chunk(len(prompt) - read)
                 began = time.perf_counter()
-                row = self._rows.prefill(slot, prompt[read : read + size].tolist())
+                try:
+                    row = self._rows.prefill(slot, prompt[read : read + size].tolist())
+                except Interrupted:
+                    yield Step(read=slot.used, reused=reused)
+                    continue
                 self._pace.saw(size, time.perf_counter() - began)
                 if slot.used == len(prompt):
                     hand.given(row.copy())  # others may be stepped before it is looked at

@@ -98,6 +98,10 @@ class Rows:
         """
         return self._hidden
 
+    def interrupt(self) -> None:
+        """Break off the `prefill` that is under way, if one is. From any thread."""
+        self._runner.interrupt()
+
     def fits(self, capacity: int) -> bool:
         """Whether a slot of so many tokens could be taken now."""
         return self._seats.fits(capacity)
@@ -155,6 +159,7 @@ class Rows:
 
         Raises:
             Incapable: The row would pass the limit. Nothing has changed.
+            Interrupted: `interrupt` was called. What was read before that is still true.
             Unavailable: No memory, and nothing has changed; or the runtime failed.
         """
         self._check(slot)
@@ -163,7 +168,9 @@ class Rows:
         for at in range(0, len(given), CHUNK):
             part = given[None, at : at + CHUNK]
             length = slot.used + part.shape[1]
-            logits = self._runner.run(self._arena, slot.place, part, np.array([length]))
+            logits = self._runner.run(
+                self._arena, slot.place, part, np.array([length]), breakable=True
+            )
             slot.used = length
         self._hidden = self._runner.hidden
         row: Array = logits[0]

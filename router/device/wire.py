@@ -240,6 +240,12 @@ class Inbox:
         for frame in self._frames(data):
             yield _decode(_to_worker, frame)
 
+    def ahead(self, data: bytes) -> Iterator[ToWorker]:
+        """The client's messages that `data` will complete, which is not taken in yet."""
+        look = Inbox()
+        look._bytes += self._bytes
+        return look.requests(data)
+
     def replies(self, data: bytes) -> Iterator[ToClient]:
         """The worker's messages that `data` completes. Raises `WireError`."""
         for frame in self._frames(data):

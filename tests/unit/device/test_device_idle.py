@@ -53,6 +53,9 @@ class Slow:
 
     together = 1
 
+    def interrupt(self):
+        pass
+
     def compute(self, runs):
         pass
 

@@ -6,6 +6,7 @@ import shutil
 import socket
 import sys
 import tempfile
+import threading
 from itertools import pairwise
 from pathlib import Path
 
@@ -52,6 +53,9 @@ class Scripted:
 
     together = 1
 
+    def interrupt(self):
+        pass
+
     def compute(self, runs):
         pass
 
@@ -83,6 +87,9 @@ class InStep(Scripted):
         super().__init__()
         self.computed = []
         self.fails_at = fails_at
+
+    def interrupt(self):
+        pass
 
     def compute(self, runs):
         self.computed.append(len(runs))
@@ -202,6 +209,47 @@ def start(folder):
         worker.close()
         assert not worker.place.socket.exists()
         assert not worker.place.card.exists()
+
+
+class Deaf(Scripted):
+    """An engine whose first step takes until it is interrupted."""
+
+    def __init__(self):
+        super().__init__()
+        self.reading = threading.Event()
+        self.broken_off = threading.Event()
+
+    def interrupt(self):
+        self.broken_off.set()
+
+    def run(self, job):
+        try:
+            self.reading.set()
+            assert self.broken_off.wait(20), "nobody interrupted"
+            yield Step(read=0)
+            yield from super().run(job)
+        finally:
+            self.closed += 1
+
+
+def test_a_job_is_cancelled_while_a_piece_of_its_prompt_is_read(start):
+    worker = start(engine=Deaf())
+    client = Client(worker).hello()
+    client.run(1, "a long prompt")
+
+    def cancel():
+        worker.engine.reading.wait(20)
+        client.send(wire.Cancel(1))
+
+    caller = threading.Thread(target=cancel)
+    caller.start()
+    worker.turn(2)
+    caller.join()
+    assert worker.engine.broken_off.is_set()
+    assert not worker.serving._jobs.any
+    assert worker.engine.closed == 1
+    client.read()
+    assert client.of(wire.Failed) == client.of(wire.Token) == []
 
 
 def test_a_client_is_told_what_the_engine_is(start):
