@@ -11,6 +11,7 @@ from . import arguments
 from .arguments import text, wrong
 from .document import nearest
 from .errors import ConfigError
+from .quick import maker
 from .types import ROLES, Image, Label, Message, Request, Role, Tool, ToolCall
 from .wishes import wishes
 
@@ -124,6 +125,9 @@ def messages(conversation: Conversation) -> tuple[Message, ...]:
     return found
 
 
+_turn = maker(Message)
+
+
 def _plain(turn: object) -> Message | None:
     """A turn that is nothing but a role and text, as most are. None: it has to be looked at."""
     if type(turn) is not dict or len(turn) != 2:
@@ -132,7 +136,7 @@ def _plain(turn: object) -> Message | None:
     if type(role) is not str or type(content) is not str or not content.isascii():
         return None
     speaker = _SPEAKERS.get(role)
-    return None if speaker is None else Message(role=speaker, content=content)
+    return None if speaker is None else _turn(role=speaker, content=content)
 
 
 def _message(number: int, turn: object) -> Message:

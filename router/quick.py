@@ -6,12 +6,13 @@ still of a twin class that takes assignments, and then becomes what it is: in ha
 frozen as before. All else is the dataclass's own.
 
 Not for what an app makes or takes in itself: its class can't be derived from, and libraries that
-fill a dataclass in by its `__init__`, as pydantic does, can't make one.
+fill a dataclass in by its `__init__`, as pydantic does, can't make one. Such a class stays as it
+is, and who makes many of them here takes `maker` or `copier`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, fields
 from typing import Any, NoReturn, TypeVar
 
@@ -25,33 +26,76 @@ def quick(cls: type[T]) -> type[T]:
         cls: Frozen and with slots, of no other class, without `__post_init__`. Nothing may be
             derived from it.
     """
-    parts = fields(cls)  # type: ignore[arg-type] # a dataclass, as said
-    twin = type(cls.__name__, (), {"__slots__": tuple(part.name for part in parts)})
-    known: dict[str, Any] = {"_new": object.__new__, "_twin": twin, "_missing": MISSING}
-    taken: list[str] = []
-    lines = ["self = _new(_twin)"]
-    for part in parts:
-        name = value = part.name
-        if part.kw_only and "*" not in taken:
-            taken.append("*")
-        if part.default_factory is not MISSING:
-            known[f"_{name}"] = part.default_factory
-            taken.append(f"{name}=_missing")
-            value = f"_{name}() if {name} is _missing else {name}"
-        elif part.default is not MISSING:
-            known[f"_{name}"] = part.default
-            taken.append(f"{name}=_{name}")
-        else:
-            taken.append(name)
-        lines.append(f"self.{name} = {value}")
-    lines += ["self.__class__ = cls", "return self"]
-    exec(f"def __new__(cls, {', '.join(taken)}):\n  " + "\n  ".join(lines), known)
-    known["__new__"].__qualname__ = f"{cls.__qualname__}.__new__"
-    cls.__new__ = known["__new__"]  # type: ignore[method-assign]
+    new = _maker(cls, "__new__")
+    new.__qualname__ = f"{cls.__qualname__}.__new__"
+    cls.__new__ = new  # type: ignore[method-assign]
     del cls.__init__
     cls.__getnewargs_ex__ = _for_copies  # type: ignore[attr-defined]
     cls.__init_subclass__ = classmethod(_refuse)  # type: ignore[assignment]
     return cls
+
+
+def maker(cls: type[T]) -> Callable[..., T]:
+    """What makes values of a frozen dataclass with slots, more quickly than its own `__init__`.
+
+    It takes what that takes. The class stays as it is.
+    """
+    make = _maker(cls, "make")
+    made: Callable[..., T] = make.__get__(cls)
+    return made
+
+
+def copier(cls: type[T], source: type, *given: str) -> Callable[..., T]:
+    """What makes a value of a dataclass out of another value, without asking for each field.
+
+    Args:
+        cls: What is made: frozen and with slots.
+        source: What it is made of; has each field of `cls` but those in `given`.
+        given: Fields that are told, in this order, behind the source.
+    """
+    names = [part.name for part in fields(cls)]  # type: ignore[arg-type] # a dataclass, as said
+    lacking = set(names) - set(given) - {part.name for part in fields(source)}
+    if lacking:
+        raise TypeError(f"{source.__name__} has no {', '.join(sorted(lacking))}")
+    values = {name: name if name in given else f"source.{name}" for name in names}
+    made: Callable[..., T] = _written("copy", ("source", *given), cls, values, {})
+    return made
+
+
+def _maker(cls: type, name: str) -> Any:
+    known: dict[str, Any] = {"_missing": MISSING}
+    taken, values = ["cls"], {}
+    for part in fields(cls):
+        field = values[part.name] = part.name
+        if part.kw_only and "*" not in taken:
+            taken.append("*")
+        if part.default_factory is not MISSING:
+            known[f"_{field}"] = part.default_factory
+            taken.append(f"{field}=_missing")
+            values[field] = f"_{field}() if {field} is _missing else {field}"
+        elif part.default is not MISSING:
+            known[f"_{field}"] = part.default
+            taken.append(f"{field}=_{field}")
+        else:
+            taken.append(field)
+    return _written(name, taken, cls, values, known)
+
+
+def _written(
+    name: str,
+    taken: Iterable[str],
+    cls: type,
+    values: Mapping[str, str],
+    known: dict[str, Any],
+) -> Any:
+    """A function that fills a twin of the class, and makes it what it is."""
+    own = {"__slots__": vars(cls)["__slots__"], "__setattr__": object.__setattr__}
+    twin = type(cls.__name__, cls.__bases__, own)
+    known |= {"_new": object.__new__, "_twin": twin, "_cls": cls}
+    lines = ["self = _new(_twin)", *(f"self.{n} = {value}" for n, value in values.items())]
+    lines += ["self.__class__ = _cls", "return self"]
+    exec(f"def {name}({', '.join(taken)}):\n  " + "\n  ".join(lines), known)
+    return known[name]
 
 
 def _refuse(cls: type) -> NoReturn:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Literal
 
-from .quick import quick
+from .quick import copier, quick
 
 Role = Literal["system", "user", "assistant", "tool"]
 Label = Literal["public", "internal", "pii", "secret"]
@@ -187,7 +187,10 @@ class Ask(Asked):
 
     def once(self, attempt_id: str, timeout_s: float) -> Ask:
         """The same for one call on the wire, which the caller ends after `timeout_s`."""
-        return replace(self, attempt_id=attempt_id, timeout_s=timeout_s, timed=True)
+        return _once(self, attempt_id, timeout_s, True)
+
+
+_once = copier(Ask, Ask, "attempt_id", "timeout_s", "timed")
 
 
 def served_by(abilities: Set[Need]) -> frozenset[Need]:

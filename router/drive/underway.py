@@ -14,9 +14,10 @@ from ..money import EXACT
 from ..policy.decide import doubt, early, given_up
 from ..policy.predicates import Predicate, tests_in
 from ..policy.trace import Check, Note
+from ..quick import copier
 from ..signals import draft_signals, presentable
 from ..signals.catalogue import Value
-from ..types import Ask, Chunk
+from ..types import Ask, Chunk, Request
 from .attempt import HopRun
 from .booking import HopBooking
 from .call import Aborted, Reading
@@ -29,6 +30,8 @@ from .rungs import cap, dearest, worst_case_of
 from .senses import Senses
 
 OVERTAKEN = "another hop was first"
+
+_ask_of = copier(Ask, Request, "attempt_id", "messages", "max_output_tokens", "timeout_s", "timed")
 
 
 class UnderWay:
@@ -127,33 +130,13 @@ class UnderWay:
     def _ask(self) -> Ask:
         context, live = self.context, self.live
         request = context.request
-        return Ask(
-            attempt_id="",
-            messages=outgoing(
-                request.messages,
-                self._attached(),
-                live.target,
-                () if live.here else context.home.transforms,
-            ),
-            max_output_tokens=cap(live, request),
-            temperature=request.temperature,
-            seed=request.seed,
-            stop=request.stop,
-            tools=request.tools,
-            json=request.json,
-            json_schema=request.json_schema,
-            top_p=request.top_p,
-            top_k=request.top_k,
-            min_p=request.min_p,
-            frequency_penalty=request.frequency_penalty,
-            presence_penalty=request.presence_penalty,
-            logit_bias=request.logit_bias,
-            logprobs=request.logprobs,
-            tool_choice=request.tool_choice,
-            regex=request.regex,
-            grammar=request.grammar,
-            tenant=request.tenant,
+        messages = outgoing(
+            request.messages,
+            self._attached(),
+            live.target,
+            () if live.here else context.home.transforms,
         )
+        return _ask_of(request, "", messages, cap(live, request), None, False)
 
     def _attached(self) -> str | None:
         """The draft that goes along. None: none does."""

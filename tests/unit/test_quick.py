@@ -14,8 +14,8 @@ import pytest
 from router.answer import Answer
 from router.hops import Attempt, Outcome
 from router.policy.explain import PolicyTrace
-from router.quick import quick
-from router.types import Chunk, Image, Message
+from router.quick import copier, maker, quick
+from router.types import Ask, Chunk, Image, Message
 
 OUTCOME = Outcome(
     decision_id="d",
@@ -118,3 +118,47 @@ def test_messages_can_be_read_by_pydantic() -> None:
     assert read == [
         Message(role="user", content="Hi", images=(Image(url="https://a.example/b.png"),))
     ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    name: str
+    seen: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Derived(Base):
+    size: int = 1
+    tags: list[str] = field(default_factory=list)
+
+
+def test_a_maker_makes_what_the_class_itself_makes() -> None:
+    made = maker(Derived)(name="a", size=3)
+
+    assert made == Derived(name="a", size=3)
+    assert type(made) is Derived
+    assert made.tags is not maker(Derived)(name="a").tags
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        made.size = 4  # type: ignore[misc]
+    with pytest.raises(TypeError, match="name"):
+        maker(Derived)(size=3)
+    assert Derived(name="b").name == "b"
+
+
+def test_a_copier_takes_the_fields_of_another_value() -> None:
+    given = copier(Derived, Base, "size", "tags")(Base(name="a", seen=("b",)), 7, ["c"])
+
+    assert given == Derived(name="a", seen=("b",), size=7, tags=["c"])
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        given.name = "z"  # type: ignore[misc]
+
+
+def test_a_copier_is_refused_where_a_field_has_no_source() -> None:
+    with pytest.raises(TypeError, match="Base has no tags"):
+        copier(Derived, Base, "size")
+
+
+def test_an_ask_for_one_call_is_the_ask_with_its_id_and_time() -> None:
+    ask = Ask(attempt_id="", messages=(), max_output_tokens=3, seed=4, stop=("x",), tenant="t")
+
+    assert ask.once("a1", 2.0) == replace(ask, attempt_id="a1", timeout_s=2.0, timed=True)
