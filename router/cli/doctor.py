@@ -19,7 +19,7 @@ from .. import config as configs
 from ..catalogue.target import facts_of
 from ..clock import Clock, SystemClock
 from ..config import Bound, Config
-from ..errors import AuthFailed, ConfigError, LedgerError, ModelError, PolicyError
+from ..errors import AuthFailed, ConfigError, HopError, LedgerError, ModelError, PolicyError
 from ..policy.rules import Policy
 from ..providers.base import Dialect, Provider, Target
 from ..providers.check import Check, Checkable
@@ -202,7 +202,7 @@ def _target(seen: _Seen, prices: Prices, on: date) -> list[Finding]:
         return [Finding("fail", name, seen.wrong.message, "config", seen.wrong.hint)]
     found: list[Finding] = []
     if target.provider == "device":
-        found += _weights(target.model, name)
+        found += _weights(target)
         found += _accelerator(target)
     elif seen.check is None:
         says = f"{target.provider}, model {target.model}, not asked"
@@ -230,15 +230,20 @@ def _needs_key(target: Target, dialect: Dialect | None) -> str | None:
     return None
 
 
-def _weights(model: str, name: str) -> list[Finding]:
+def _weights(target: Target) -> list[Finding]:
+    from ..device.room import SHORT_TOKENS, need_of
     from ..models import Store
 
+    name = target.name
     try:
-        found = Store().find(model)
-    except ModelError as error:
+        found = Store().find(target.model)
+        need = need_of(found.path, found.context_limit).at(SHORT_TOKENS)
+    except (ModelError, HopError) as error:
         return [Finding("fail", name, str(error), "weights")]
-    limit = found.context_limit or "unknown"
-    says = f"model {found.name} in {found.path}, context {limit}"
+    limit, workers = found.context_limit or "unknown", target.options.get("workers", 1)
+    says = f"model {found.name} in {found.path}, context {limit}, {need / 1e9:.1f} GB to load"
+    if workers != 1:
+        says += f" in each of {workers} workers"
     return [Finding("ok", name, says, "weights")]
 
 

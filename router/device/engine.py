@@ -27,6 +27,7 @@ class EngineOptions:
         at_once: Most requests that are worked on by turns; the others wait.
         keep_bytes: Most bytes of key-value caches that are kept of prompts seen before. 0: none
             are.
+        worker: Which of several workers with the same options this is.
     """
 
     folder: str
@@ -37,6 +38,7 @@ class EngineOptions:
     nice: int = 0
     at_once: int = AT_ONCE
     keep_bytes: int = 1536 << 20
+    worker: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

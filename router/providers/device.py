@@ -3,14 +3,13 @@
 `target.model` is a model of the store or a folder with a `genai_config.json`. Nothing is loaded
 before the first request. Options, all optional: ``at_once``, ``threads``, ``spinning``,
 ``accelerator``, ``context_limit``, ``nice``, ``keep_mb``, see `EngineOptions`; ``memory_limit``,
-``idle_unload_s``, see `Limits`.
+``idle_unload_s``, see `Limits`; ``workers``, see `Workers`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
-import os
 import re
 from collections.abc import AsyncIterator
 from contextlib import aclosing
@@ -23,14 +22,14 @@ from ..device import wire
 from ..device.engine import AT_ONCE, EngineInfo, EngineOptions
 from ..device.expected import Expected
 from ..device.folder import ModelFolder, read_folder
-from ..device.link import DeviceLink
 from ..device.predict import Forecast
 from ..device.serving import Limits
-from ..errors import ConfigError, ModelError, Unavailable
+from ..errors import ConfigError, Unavailable
 from ..types import Ask, Chunk, Message, Need, TokenStat, Usage
 from .base import Provider, Target
 from .check import Check
 from .device_job import ABLE, as_job, forces_a_call, read_call
+from .device_workers import Workers, found
 from .options import check_options, flag
 
 _OPTIONS = (
@@ -43,12 +42,14 @@ _OPTIONS = (
     "nice",
     "spinning",
     "threads",
+    "workers",
 )
 _BYTES = {"MB": 10**6, "GB": 10**9, "MiB": 2**20, "GiB": 2**30}
 _SIZE = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(MB|GB|MiB|GiB)")
 _MB = 1 << 20
 _NICEST = 19
 _MOST_AT_ONCE = 64
+_MOST_WORKERS = 8
 
 
 def build(target: Target) -> Provider:
@@ -74,22 +75,26 @@ def build(target: Target) -> Provider:
     if keep_mb is not None:
         options = replace(options, keep_bytes=keep_mb * _MB)
     limits = Limits(idle_s=_seconds(target, "idle_unload_s"), memory_bytes=_size(target))
-    return Device(target, options, limits)
+    workers = _whole(target, "workers", at_least=1, at_most=_MOST_WORKERS) or 1
+    return Device(target, options, limits, workers)
 
 
 class Device:
-    """Answers with the model of one worker. See `Provider`."""
+    """Answers with the model of a worker, or of several. See `Provider`."""
 
     here = True
     abilities: frozenset[Need] = ABLE
 
     def __init__(
-        self, target: Target, options: EngineOptions, limits: Limits | None = None
+        self,
+        target: Target,
+        options: EngineOptions,
+        limits: Limits | None = None,
+        workers: int = 1,
     ) -> None:
         self._target = target
-        self._limits = limits or Limits()
         self._options = options
-        self._link: DeviceLink | None = None
+        self._workers = Workers(target.model, options, limits or Limits(), workers)
         self._info: EngineInfo | None = None
         self._limit: int | None = None
 
@@ -100,7 +105,7 @@ class Device:
 
     def up(self) -> bool:
         """Whether a worker is there, so that a call has not to wait for a start."""
-        return self._link is not None and self._link.worker_pid is not None
+        return self._workers.up()
 
     async def context_limit(self) -> int | None:
         """Tokens the model takes, prompt and answer, as its folder says. None: there is none."""
@@ -126,8 +131,8 @@ class Device:
         forced = forces_a_call(ask)
         clock = SystemClock()
         began = clock.now()
-        link = await self._linked()
-        self._info = await link.start()
+        link = await self._workers.idlest()
+        self._info = await self._workers.start(link)
         model = self._info.model
         left_s = None if ask.timeout_s is None else ask.timeout_s - (clock.now() - began)
         said: list[str] = []
@@ -152,12 +157,13 @@ class Device:
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int | None:
         """Tokens of the prompt these messages make. None: not known, as no worker is up."""
-        return await self._link.count_tokens(messages) if self._link else None
+        link = self._workers.first
+        return None if link is None else await link.count_tokens(messages)
 
     async def health(self) -> wire.Healthy | None:
         """How the worker is. None: none is up, or there is no such model. It never starts one."""
         try:
-            link = await self._linked()
+            link = await self._workers.main()
         except Unavailable:
             return None
         return await link.health()
@@ -181,7 +187,7 @@ class Device:
             within_s: Seconds that the request has. None: any time will do.
         """
         try:
-            link = await self._linked()
+            link = await self._workers.idlest()
         except Unavailable:
             return None
         expected = Expected(
@@ -205,23 +211,8 @@ class Device:
         )
 
     async def aclose(self) -> None:
-        """Leave the worker; it goes by itself when nobody else needs it."""
-        if self._link is not None:
-            await self._link.aclose()
-
-    async def _linked(self) -> DeviceLink:
-        """The link to the model's folder as it is now: a pull may have put another in its place."""
-        link = self._link
-        if link is not None and link.worker_pid is not None:
-            return link
-        folder = await asyncio.to_thread(_find, self._target.model)
-        old = self._link
-        if old is not None and old.options.folder == folder:
-            return old
-        link = self._link = DeviceLink(replace(self._options, folder=folder), limits=self._limits)
-        if old is not None:
-            await old.aclose()
-        return link
+        """Leave the workers; they go by themselves when nobody else needs them."""
+        await self._workers.aclose()
 
 
 def _usage(done: wire.Done) -> Usage:
@@ -233,16 +224,7 @@ def _usage(done: wire.Done) -> Usage:
 
 
 def _read(model: str) -> ModelFolder:
-    return read_folder(Path(_find(model)))
-
-
-def _find(model: str) -> str:
-    from ..models import Store
-
-    try:
-        return os.path.realpath(Store().find(model).path)
-    except ModelError as exc:
-        raise Unavailable(str(exc), retryable=False) from exc
+    return read_folder(Path(found(model)))
 
 
 def _whole(target: Target, option: str, *, at_least: int, at_most: int | None = None) -> int | None:

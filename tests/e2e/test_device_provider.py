@@ -112,6 +112,30 @@ async def test_leaving_an_answer_early_leaves_the_worker_free(tiny):
 
 
 @in_loop
+async def test_a_further_worker_takes_what_comes_while_the_first_is_at_work(tiny, caplog):
+    provider = device(tiny, threads=1, workers=2)
+    workers = provider._workers
+
+    def pids():
+        return {link.worker_pid for link in workers._links if link.worker_pid is not None}
+
+    try:
+        with caplog.at_level("INFO", logger="firsthop"):
+            await collect(provider, ask(tokens=1))
+            await collect(provider, ask(tokens=1))
+            assert len(pids()) == 1  # nothing was at work, so nobody else was needed
+            async with aclosing(provider.stream(ask(tokens=3000))) as busy:
+                await anext(busy)
+                beside = await collect(provider, ask(tokens=12))
+        alone = await collect(provider, ask(tokens=12))
+        assert len(pids()) == 2
+        assert "".join(c.text for c in beside) == "".join(c.text for c in alone)
+        assert "device worker 2 of 2 is up; its memory: " in caplog.text
+    finally:
+        await provider.aclose()
+
+
+@in_loop
 async def test_an_ask_without_the_time_for_it_is_told_so_and_not_begun(tiny):
     provider = device(tiny, threads=1)
     try:
