@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Self, Unpack
+from typing import TYPE_CHECKING, Any, Self, Unpack
 
 from . import arguments, asking
 from .answer import Answer
@@ -17,6 +17,8 @@ from .policy.rules import Policy
 from .types import Chunk, TokenLogprob, ToolCall
 
 if TYPE_CHECKING:
+    import openai
+
     from .device.wire import Healthy
     from .drive.health import TargetHealth
     from .drive.outgoing import Transform
@@ -162,6 +164,25 @@ class AsyncRouter:
         whether there is a network to it.
         """
         return self._composed.health()
+
+    def openai(self, **options: Any) -> openai.AsyncOpenAI:
+        """The official OpenAI client, answered by this router: no socket, no server.
+
+        It takes the paths that `firsthop serve` takes, walks the same street and is booked in the
+        same ledger; its `model` is ``"auto"`` or a policy's or a target's name. Close the router,
+        not the client.
+
+        Args:
+            **options: The client's own, such as `timeout` or `default_headers`. It makes no
+                retries unless `max_retries` says so: the router does.
+
+        Raises:
+            RuntimeError: this router is closed, or belongs to another event loop.
+        """
+        from .openai_client import of_loop
+
+        self._enter()
+        return of_loop(self._composed, **options)
 
     async def aclose(self) -> None:
         """Let go of connections, the device's worker and the ledger. Safe to call twice."""

@@ -17,6 +17,8 @@ from .client import AsyncRouter, Stream
 from .config import Config
 
 if TYPE_CHECKING:
+    import openai
+
     from .drive.health import TargetHealth
     from .drive.outgoing import Transform
 
@@ -70,6 +72,12 @@ class Router:
         stream = self._async.stream(*args, **kwargs)
         self._streams.add(stream)
         return SyncStream(self, stream)
+
+    def openai(self, **options: Any) -> openai.OpenAI:
+        """See `AsyncRouter.openai`."""
+        from .openai_client import of_thread
+
+        return of_thread(self._async._composed, self._wait, **options)
 
     def health(self) -> dict[str, TargetHealth]:
         """See `AsyncRouter.health`."""
