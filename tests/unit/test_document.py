@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import pydantic
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -30,6 +31,7 @@ from router.document import (
     read_yaml,
     validate,
 )
+from router.document.yamltext import parse
 from router.errors import ConfigError, PolicyError
 from router.policy.build import build
 
@@ -519,3 +521,23 @@ def test_a_shipped_document_hurt_anywhere_is_refused_or_read(
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda p: p.stem)
 def test_every_shipped_document_is_read(path: Path) -> None:
     assert read_yaml(path).data
+
+
+_ROOT = Path(__file__).parents[2]
+_SHIPPED = sorted(
+    path
+    for folder in ("configs", "policies", "router")
+    for path in (_ROOT / folder).rglob("*.y*ml")
+)
+
+
+@pytest.mark.parametrize("path", _SHIPPED, ids=lambda path: path.name)
+def test_both_readers_read_the_same_in_what_is_shipped(path: Path) -> None:
+    text = path.read_text(encoding="utf-8")
+
+    assert parse(text, known=True) == parse(text)
+
+
+def test_what_is_shipped_is_there_to_be_compared() -> None:
+    assert len(_SHIPPED) > 15
+    assert yaml.__with_libyaml__
