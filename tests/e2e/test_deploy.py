@@ -1,4 +1,4 @@
-"""What lies in `deploy/`: held against the tools that know each format, and against our own config."""
+"""What lies in `deploy/`, held against the tools that know each format, and our own config."""
 
 from __future__ import annotations
 
