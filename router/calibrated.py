@@ -90,7 +90,9 @@ class Calibrated:
                 expected = _expected(provider.identity(), data)
                 found[name] = from_bytes(data, expected, str(self._path))
             except ConfigError as exc:
-                why.append(exc.message.removeprefix("The calibration "))
+                # What follows from it is said once, below.
+                said = exc.message.partition(" Confidence is unknown")[0]
+                why.append(said.removeprefix("The calibration ").rstrip("."))
         if not found:
             nobody = "is for a model on this device, and no target of this config is one"
             self._refuse(why[0] if why else nobody)
@@ -162,7 +164,7 @@ class Calibrated:
         if wholly:
             self._force = None
         self.problem = f"the calibration {self._path} {why}"
-        log.warning("%s; %s", self.problem.rstrip("."), _LATER)
+        log.warning("%s; %s", self.problem, _LATER)
 
 
 def _certified(calibration: Calibration, told: Estimate) -> bool | None:

@@ -102,7 +102,7 @@ def after(policy: Policy, tier: str, signals: Signals) -> After:
     """
     checks: list[Check] = []
     failed: list[str] = []
-    sure = CERTIFIED.truth(signals) is True
+    sure = signals.get(CERTIFIED.signal) is True
     certified = False
     for requirement in policy.accept:
         if tier not in requirement.on:
