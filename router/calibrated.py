@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from .clock import Clock
 from .confidence.evidence import evidence
 from .errors import ConfigError
-from .providers.identity import Identified, Identity
+from .providers.identity import Identity
 from .signals.catalogue import Value
 from .signals.reading import last_user
 from .types import Completion, Request
@@ -55,15 +55,17 @@ class Calibrated:
         problem: Why the file is refused, wholly or for a target. None: it is not.
     """
 
-    def __init__(self, path: Path, targets: Mapping[str, object], clock: Clock) -> None:
+    def __init__(
+        self, path: Path, targets: Mapping[str, Callable[[], Identity]], clock: Clock
+    ) -> None:
         """Read the file.
 
         Args:
-            targets: Providers, by the name of their target. Only those that are `Identified` can
-                be what it was made for.
+            targets: By name, what tells what answers there. Where the file is for none of them,
+                what differs from the first is said.
         """
         self._path = path
-        self._targets = {n: p for n, p in targets.items() if isinstance(p, Identified)}
+        self._targets = targets
         self._clock = clock
         self._force: _InForce | None = None
         self.problem: str | None = None
@@ -85,17 +87,16 @@ class Calibrated:
             return
         found: dict[str, Calibration] = {}
         why: list[str] = []
-        for name, provider in self._targets.items():
+        for name, identity in self._targets.items():
             try:
-                expected = _expected(provider.identity(), data)
+                expected = _expected(identity(), data)
                 found[name] = from_bytes(data, expected, str(self._path))
             except ConfigError as exc:
                 # What follows from it is said once, below.
                 said = exc.message.partition(" Confidence is unknown")[0]
                 why.append(said.removeprefix("The calibration ").rstrip("."))
         if not found:
-            nobody = "is for a model on this device, and no target of this config is one"
-            self._refuse(why[0] if why else nobody)
+            self._refuse(why[0])
             return
         force = _InForce(next(iter(found.values())), _valid_until(data), dict.fromkeys(found))
         if self._in_time(force):
@@ -140,7 +141,7 @@ class Calibrated:
         """Whether it was made for what answers under that name, all of which is known by now."""
         if target not in force.fits or not self._in_time(force):
             return False
-        identity = self._targets[target].identity()
+        identity = self._targets[target]()
         if identity == force.fits[target]:
             return True
         other = _unlike(force.calibration.binding, identity)

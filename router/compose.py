@@ -41,6 +41,7 @@ from .policy import load as policies
 from .policy.reload import Watched
 from .policy.rules import NOT_RUN, Policy
 from .providers.base import Provider
+from .providers.identity import identity_of
 from .served import served
 from .types import Chunk, Request
 from .world.machine import Machine
@@ -193,7 +194,9 @@ def calibrated_by(config: Config, targets: dict[str, Live], clock: Clock) -> Cal
     """The calibration file of the config under its targets. None: it names none."""
     if config.confidence is None:
         return None
-    here = {name: live.provider for name, live in targets.items()}
+    # Devices first: where the file is for nobody here, it was probably meant for one.
+    lives = sorted(targets.items(), key=lambda item: not item[1].here)
+    here = {name: identity_of(live.target, live.provider) for name, live in lives}
     return Calibrated(config.confidence, here, clock)
 
 

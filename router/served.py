@@ -66,7 +66,5 @@ def _lacking(target: Target) -> frozenset[str]:
     if target.provider in _TELLS_ALL:
         return frozenset()
     if target.options.get("logprobs") is True:
-        return (
-            _ENTROPY | OF_CONFIDENCE
-        )  # a cloud shows a few alternatives, never the whole distribution
-    return _LOGPROBS | _MARGINS | _ENTROPY | OF_CONFIDENCE
+        return _ENTROPY  # a cloud shows a few alternatives, never the whole distribution
+    return _LOGPROBS | _MARGINS | _ENTROPY

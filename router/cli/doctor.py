@@ -25,6 +25,7 @@ from ..policy.rules import Policy
 from ..providers.base import Dialect, Provider, Target
 from ..providers.check import Check, Checkable
 from ..providers.endpoint import key_headers
+from ..providers.identity import identity_of
 from ..providers.ollama_options import NATIVE
 from . import checks
 from .checks import Finding
@@ -156,10 +157,10 @@ def _confidence(loaded: Config, file: Path, clock: Clock) -> Finding:
     """Whether the calibration file holds for a model of this config, and what it promises."""
     from ..calibrated import Calibrated
 
+    targets = sorted((b.target for b in loaded.targets), key=lambda t: t.provider != "device")
     here = {
-        bound.target.name: providers.build(bound.target)
-        for bound in loaded.targets
-        if bound.target.provider in ("device", "scripted")
+        t.name: identity_of(t, providers.build(t) if t.provider == "device" else None)
+        for t in targets
     }
     found = Calibrated(file, here, clock)
     do = "run `firsthop calibrate` again; until then every draft goes on"

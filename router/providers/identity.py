@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol, runtime_checkable
+
+from .base import Target
 
 
 class Identity(NamedTuple):
@@ -21,8 +24,16 @@ class Identity(NamedTuple):
 
 @runtime_checkable
 class Identified(Protocol):
-    """A provider that can tell. Others can't be calibrated for: what a cloud runs may change."""
+    """A provider that knows more of what answers than its target's config says."""
 
     def identity(self) -> Identity:
         """As far as is known now. Quick, once it has answered."""
         ...
+
+
+def identity_of(target: Target, provider: object) -> Callable[[], Identity]:
+    """Asks what answers under a target: its provider, or else the config's own words."""
+    if isinstance(provider, Identified):
+        return provider.identity
+    told = Identity(target.model, "none", target.provider)
+    return lambda: told

@@ -31,7 +31,6 @@ from ..errors import BadWire, ConfigError, Refused, Unavailable
 from ..types import Ability, Ask, Chunk, Usage
 from .base import Provider, Target
 from .check import Check
-from .identity import Identity
 from .options import check_options
 from .script import Step
 
@@ -60,10 +59,6 @@ class Scripted:
         self._price = read_price(target)
         self._served_log = _path(target)
         self.abilities = _abilities(target)
-
-    def identity(self) -> Identity:
-        """Its script stands for a model."""
-        return Identity(self._target.model, "none", "scripted")
 
     async def stream(self, ask: Ask) -> AsyncGenerator[Chunk, None]:
         """Yield the step's tokens one by one, then its finish reason and usage together.

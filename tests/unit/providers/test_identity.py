@@ -8,7 +8,7 @@ from pathlib import Path
 from router import providers
 from router.device.folder import read_folder
 from router.providers.base import Target
-from router.providers.identity import Identified, Identity
+from router.providers.identity import Identified, Identity, identity_of
 
 
 def target(provider: str, model: str, **options: object) -> Target:
@@ -57,7 +57,9 @@ def test_a_device_without_a_model_tells_nothing_and_does_once_it_is_there(tmp_pa
     assert device.identity() == Identity("mine", "unknown", None)
 
 
-def test_a_cloud_has_no_identity_that_a_calibration_could_hold_for() -> None:
-    cloud = providers.build(target("openai_compatible", "a-model"))
+def test_what_stands_behind_an_address_is_known_by_the_configs_words_alone() -> None:
+    of = target("openai_compatible", "a-model")
+    cloud = providers.build(of)
 
     assert not isinstance(cloud, Identified)
+    assert identity_of(of, cloud)() == Identity("a-model", "none", "openai_compatible")
