@@ -95,6 +95,8 @@ class Calibrated:
                 # What follows from it is said once, below.
                 said = exc.message.partition(" Confidence is unknown")[0]
                 why.append(said.removeprefix("The calibration ").rstrip("."))
+            except RecursionError:
+                why.append("is no calibration file (it is nested too deep)")
         if not found:
             self._refuse(why[0])
             return

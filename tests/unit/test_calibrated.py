@@ -122,6 +122,10 @@ REFUSED = {
     "cut off": (lambda path: cut(write(path)), "is no calibration file"),
     "altered": (lambda path: altered(write(path)), "was changed"),
     "not JSON": (lambda path: path.write_text("bar: 0.8") and path, "is no calibration file"),
+    "nested without end": (
+        lambda path: path.write_text('{"format": 1, "x": ' + "[" * 100_000) and path,
+        "is no calibration file",
+    ),
     "another model": (lambda path: foreign(path, model="big"), "made for model 'big'"),
     "another build": (lambda path: foreign(path, quantisation="q4"), "made for quantisation 'q4'"),
     "another engine": (lambda path: foreign(path, engine="ort 1"), "made for engine 'ort 1'"),
