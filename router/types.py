@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Set
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+from .layerstate import LayerState
 from .quick import copier, quick
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -17,8 +18,8 @@ Ability = Literal["images", "tools", "json"]
 Need = Literal["images", "tools", "forced_tools", "json", "grammar"]
 """What a request may need of a target beside text. See `Request.needs`."""
 
-ROLES: tuple[Role, ...] = ("system", "user", "assistant", "tool")
-LABELS: tuple[Label, ...] = ("public", "internal", "pii", "secret")
+ROLES: tuple[Role, ...] = get_args(Role)
+LABELS: tuple[Label, ...] = get_args(Label)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,8 +153,8 @@ class Request(Asked):
         deadline_s: Seconds from arrival until an answer is worth nothing. None: the policy's.
         cost_usd: Most this request may cost. None: the policy's.
         target: Ask this target and no other; guards still hold. None: the policy decides.
-        whole: The caller sees the answer only when it is whole, so one that breaks off in the
-            middle is no answer yet, and another call or target may still give one.
+        whole: The caller sees only a whole answer: one that breaks off is none yet, and another
+            call or target may still give one.
     """
 
     max_output_tokens: int | None = None
@@ -175,8 +176,8 @@ class Ask(Asked):
         max_output_tokens: Cap for this target, already resolved: never absent.
         tenant: Whose request it is. What a provider keeps of one is never used for another.
         timeout_s: Seconds left. A provider may use it to refuse at once.
-        timed: Whoever asks ends the call when `timeout_s` is over, as the drive does; a provider
-            need not keep that time itself.
+        timed: Whoever asks ends the call when `timeout_s` is over, so a provider need not.
+        states: Whether `Chunk.state` is wanted. Targets that have none to show give none.
     """
 
     attempt_id: str
@@ -184,6 +185,7 @@ class Ask(Asked):
     tenant: str = ""
     timeout_s: float | None = None
     timed: bool = False
+    states: bool = False
 
     def once(self, attempt_id: str, timeout_s: float) -> Ask:
         """The same for one call on the wire, which the caller ends after `timeout_s`."""
@@ -195,7 +197,7 @@ _once = copier(Ask, Ask, "attempt_id", "timeout_s", "timed")
 
 def served_by(abilities: Set[Need]) -> frozenset[Need]:
     """Every need that a target with these abilities serves: who may call tools can be made to."""
-    return frozenset(abilities) | ({"forced_tools"} if "tools" in abilities else frozenset())
+    return frozenset(abilities | {"forced_tools"} if "tools" in abilities else abilities)
 
 
 @dataclass(frozen=True, slots=True)
@@ -223,8 +225,7 @@ class TokenLogprob:
         token: Its text. Bytes that are no whole character show as U+FFFD.
         logprob: Natural log of its probability, <= 0, before temperature, penalties and guidance.
         raw: Its bytes. None: not known.
-        top: The likeliest tokens in its place, likeliest first; the chosen one may not be among
-            them.
+        top: The likeliest tokens in its place, likeliest first, with or without the chosen one.
     """
 
     token: str
@@ -308,12 +309,12 @@ class Chunk:
         logprobs: The tokens spelled out, if the ask wanted them.
         tool_calls: Calls that are complete with this chunk.
         finish: Set once, on the chunk that ends the answer.
-        filtered: What a content filter cut the answer for, in the target's words; set with or
-            after `finish`, empty where it did not say.
+        filtered: What a content filter cut it for, as the target says; with or after `finish`.
         usage: Set at most once, on the last chunk or after it.
         model: The model that answered, as it calls itself.
         request_id: The target's own id for this call.
         transit: How the call travelled; set at most once, on the first chunk.
+        state: On the last chunk, if the ask wanted it and the target shows it. None: unknown.
     """
 
     text: str = ""
@@ -326,6 +327,7 @@ class Chunk:
     model: str | None = None
     request_id: str | None = None
     transit: Transit | None = None
+    state: LayerState | None = None
 
 
 @quick

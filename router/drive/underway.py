@@ -32,7 +32,9 @@ from .senses import Senses
 
 OVERTAKEN = "another hop was first"
 
-_ask_of = copier(Ask, Request, "attempt_id", "messages", "max_output_tokens", "timeout_s", "timed")
+_ask_of = copier(
+    Ask, Request, "attempt_id", "messages", "max_output_tokens", "timeout_s", "timed", "states"
+)
 
 
 class UnderWay:
@@ -137,7 +139,7 @@ class UnderWay:
             live.target,
             () if live.here else context.home.transforms,
         )
-        return _ask_of(request, "", messages, cap(live, request), None, False)
+        return _ask_of(request, "", messages, cap(live, request), None, False, False)
 
     def _attached(self) -> str | None:
         """The draft that goes along. None: none does."""
