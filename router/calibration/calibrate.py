@@ -31,6 +31,9 @@ from .parts import Parts, part, share_tested
 GoalKind = Literal["loss", "spend", "quality"]
 LEAST = 30
 """Labels below which nothing is fitted."""
+_STRICTEST = 0.05
+_FIRST_KEPT = 0.25
+"""Greatest share that the first bar keeps, where losses are counted among kept drafts."""
 _FOREST_FROM = 300
 """Rows of the fit below which the line stands alone."""
 
@@ -45,6 +48,7 @@ class Goal:
         amount: That loss, or share, 0 to 1.
         confidence: Chance that it holds, over sets of labels.
         per: What a loss is a share of.
+        each: Whether each task and each language is to have a promise of its own.
         early: Whether early bars are wanted too.
     """
 
@@ -52,6 +56,7 @@ class Goal:
     amount: float = 0.05
     confidence: float = 0.9
     per: Per = "all"
+    each: bool = True
     early: bool = False
 
 
@@ -164,11 +169,11 @@ def in_words(goal: Goal) -> str:
         return f"{sure}, at most {goal.amount:.1%} of requests are escalated"
     if goal.kind == "quality":
         return f"{sure}, the mix is right at least {goal.amount:.1%} as often as the strong tier"
-    share = "requests" if goal.per == "all" else "the drafts that are kept"
-    return (
-        f"{sure}, at most {goal.amount:.1%} of {share} are kept on the device where it is wrong "
-        "and the strong tier right"
-    )
+    if goal.per == "kept":
+        lost = "of the drafts that are kept are wrong where the strong tier is right"
+    else:
+        lost = "of requests are kept on the device where it is wrong and the strong tier right"
+    return f"{sure}, at most {goal.amount:.1%} {lost}"
 
 
 def _fitted(rows: Sequence[Labelled]) -> Estimator:
@@ -211,7 +216,19 @@ def _pooled(seen: _Seen, test: IntArray, goal: Goal) -> tuple[Certificate | Refu
     if goal.kind == "quality":
         found, bound = of_quality(low, lost, seen.strong[test], goal.amount, goal.confidence)
         return found, Promise(loss=bound, confidence=(1 + goal.confidence) / 2)
-    return certify(low, lost, promise), promise
+    return _certify(low, lost, promise), promise
+
+
+def _certify(low: FloatArray, lost: FloatArray, promise: Promise) -> Certificate | Refused:
+    """The first bar keeps as many drafts as it takes to tell; of all requests, 1 in 20 do.
+
+    Where the sequence begins hangs on the number of labels alone, never on what they say.
+    """
+    least = _STRICTEST
+    if promise.per == "kept" and len(low):
+        some = labels_needed(promise.loss / 3, promise) or len(low)
+        least = min(_FIRST_KEPT, max(least, some / len(low)))
+    return certify(low, lost, promise, least_kept=least)
 
 
 def _by(
@@ -226,14 +243,14 @@ def _by(
 
     What a spend promises is of all requests, so there is nothing to promise of a part.
     """
-    if goal.kind == "spend":
+    if goal.kind == "spend" or not goal.each:
         return {}
     names = np.array([name_of(rows[at]) for at in test])
     found: dict[str, Certificate | Refused] = {}
     for name in sorted(set(names.tolist()) - {""}):
         own = test[names == name]
         if len(own) < len(test):
-            verdict = certify(seen.low[own], seen.lost[own], promise)
+            verdict = _certify(seen.low[own], seen.lost[own], promise)
             found[name] = verdict if isinstance(verdict, Certificate) else _for_all(verdict, goal)
     return found
 
@@ -297,5 +314,5 @@ def first_labels(goal: Goal, rate: float = 0.0) -> int | None:
     needed = labels_needed(rate, held)
     if needed is None:
         return None
-    scale = 20 if goal.per == "kept" and goal.kind == "loss" else 1  # that bar keeps 1 in 20
-    return max(LEAST, math.ceil(needed * scale / share_tested(early=goal.early)))
+    kept = _FIRST_KEPT if goal.per == "kept" and goal.kind == "loss" else 1.0
+    return max(LEAST, math.ceil(needed / kept / share_tested(early=goal.early)))

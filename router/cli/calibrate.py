@@ -72,6 +72,9 @@ def calibrate(
     per: Annotated[
         Per, typer.Option(help="What a loss is a share of: all requests, or those kept.")
     ] = Per.all,
+    pooled: Annotated[
+        bool, typer.Option("--pooled", help="Promise for all requests together alone.")
+    ] = False,
     early: Annotated[
         bool, typer.Option("--early", help="Also bars for drafts still being written.")
     ] = False,
@@ -120,7 +123,7 @@ def calibrate(
             field="--data, --ledger or --prompts",
             hint="`firsthop status` says how many there are in the ledger",
         )
-    goal = goal_of(loss, spend, quality, confidence, per.value, early=early)
+    goal = goal_of(loss, spend, quality, confidence, per.value, each=not pooled, early=early)
     wish = Wish(
         prompts=prompts,
         work=work,
@@ -153,6 +156,7 @@ def goal_of(
     confidence: str,
     per: str,
     *,
+    each: bool = True,
     early: bool = False,
 ) -> Goal:
     """The goal that the options say; a loss of 5 % if they say none. Raises: ConfigError."""
@@ -168,6 +172,7 @@ def goal_of(
         amount=share_of(said[kind] or "5%", f"--{kind}"),
         confidence=share_of(confidence, "--confidence"),
         per=per,  # type: ignore[arg-type]
+        each=each,
         early=early,
     )
 

@@ -76,17 +76,15 @@ def _spent(made: Made, goal: Goal) -> None:
 
     if not isinstance(made.pooled, Certificate):
         return
-    import numpy as np
-
     most = escalated_at_most(made.pooled, goal.confidence)
     typer.echo(f"escalated {1 - made.pooled.kept:.1%} here, at most {most:.1%} by an exact bound")
     costs = [row.row.cost_usd for row in made.judged]
     if costs and None not in costs:
         bar = made.pooled.bar
-        usd = np.array([row.row.cost_usd or 0.0 if row.low < bar else 0.0 for row in made.judged])
-        low, high = mean_interval(usd, goal.confidence)
+        usd = [row.row.cost_usd or 0.0 if row.low < bar else 0.0 for row in made.judged]
+        mean, low, high = mean_interval(usd, goal.confidence)
         typer.echo(
-            f"dollars a request {usd.mean():.6f}, {low:.6f} to {high:.6f} by bootstrap (no promise)"
+            f"dollars a request {mean:.6f}, {low:.6f} to {high:.6f} by bootstrap (no promise)"
         )
 
 

@@ -10,6 +10,8 @@ which is careful: what the device gets right and the strong tier wrong is not co
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from .arrays import FloatArray
@@ -86,13 +88,14 @@ def of_quality(
 
 
 def mean_interval(
-    values: FloatArray, confidence: float, seed: int = 0, rounds: int = 1_000
-) -> tuple[float, float]:
-    """Bootstrap interval of a mean: an estimate of its error, and no promise.
+    sample: Sequence[float], confidence: float, seed: int = 0, rounds: int = 1_000
+) -> tuple[float, float, float]:
+    """A mean and the ends of its bootstrap interval: an estimate of its error, and no promise.
 
     Source: Efron & Tibshirani 1993, percentile method.
     """
-    draw = np.random.default_rng(seed)
+    values, draw = np.array(sample, dtype=np.float64), np.random.default_rng(seed)
     found = values[draw.integers(0, len(values), (rounds, len(values)))].mean(axis=1)
     tail = (1 - confidence) / 2
-    return float(np.quantile(found, tail)), float(np.quantile(found, 1 - tail))
+    low, high = np.quantile(found, (tail, 1 - tail))
+    return float(values.mean()), float(low), float(high)

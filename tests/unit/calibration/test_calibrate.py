@@ -93,6 +93,15 @@ def test_one_task_that_is_all_is_not_promised_twice() -> None:
     assert made(labels(400, tasks=("only",)), amount=0.1).tasks == {}
 
 
+def test_a_pooled_promise_is_for_all_together_alone() -> None:
+    found = made(labels(800), each=False)
+
+    assert (found.tasks, found.languages) == ({}, {})
+    assert isinstance(found.pooled, Certificate)
+    assert found.calibration is not None
+    assert found.calibration.bar("sums", "de") == found.pooled.bar
+
+
 def test_too_few_labels_are_refused_with_how_many_more_would_do() -> None:
     found = made(labels(LEAST - 1))
 
