@@ -32,6 +32,10 @@ GoalKind = Literal["loss", "spend", "quality"]
 LEAST = 30
 """Labels below which nothing is fitted."""
 _STRICTEST = 0.05
+_ASSUMED = 0.5
+"""Share of drafts taken to be losses until there are labels to say."""
+_SEEN = 20
+"""Labels from which they say it."""
 _FIRST_KEPT = 0.25
 """Greatest share that the first bar keeps, where losses are counted among kept drafts."""
 _FOREST_FROM = 300
@@ -293,11 +297,24 @@ def _too_few(rows: Sequence[Labelled], good: FloatArray, goal: Goal) -> Refused:
     total = len(rows)
     if total < LEAST:
         reason = f"There are {total} labels that can be used, and {LEAST} is the least to fit on."
-        needed = first_labels(goal) or LEAST
+        needed = outlook(rows, goal)[0] or LEAST
         return Refused(reason=reason, labels=total, more_labels=max(1, needed - total))
     word = "good" if good.sum() else "not good"
     reason = f"Every label to fit on says {word}, so there is nothing to tell apart."
     return Refused(reason=reason, labels=total, more_labels=None)
+
+
+def outlook(rows: Sequence[Labelled], goal: Goal) -> tuple[int | None, float, bool]:
+    """From how many labels on a first certificate may be had.
+
+    Returns: That number, None where no number would do; the share of losses among all drafts that
+        it is made of; and whether labels say so, or it is assumed for want of them.
+    """
+    seen = len(rows) >= _SEEN
+    lost = sum(row.lost for row in rows) / len(rows) if seen else _ASSUMED
+    # The surest drafts are kept first, and are wrong no more often than all of them.
+    rate = lost / 4 if goal.per == "kept" else lost * _STRICTEST
+    return first_labels(goal, rate), lost, seen
 
 
 def first_labels(goal: Goal, rate: float = 0.0) -> int | None:

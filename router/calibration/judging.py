@@ -16,6 +16,9 @@ _ASKED = (
     "word: yes or no.\n\n# Question\n\n{question}\n\n# Answer\n\n{answer}"
 )
 _WORD = re.compile(r"[^\W\d_]+")
+_ALONE = re.compile(r"\w+")
+_FEW = 4
+"""Most words of an answer that is looked for in a sentence."""
 _YES = frozenset(("yes", "correct", "ja", "oui", "sí", "si"))
 _NO = frozenset(("no", "incorrect", "wrong", "nein", "non"))
 VERDICT_TOKENS = 8
@@ -26,15 +29,29 @@ def agrees(draft: str, other: str) -> bool:
     """Whether two answers say the same in the end: numbers by value, choices by letter, JSON by
     content, text by its words; see `answers.same`.
 
-    A text that marks no final answer is compared whole; where one of them ends in a number and the
-    other is a sentence, the sentence's last number counts.
+    A text that marks no final answer is compared whole. Where one is a number and the other a
+    sentence, the sentence's last number counts; where one is a few words, a sentence agrees that
+    begins or ends with them.
     """
     one, two = final_answer(draft), final_answer(other)
     if one is None or two is None:
         return same(draft, other)
     if (kind_of(one) == "number") != (kind_of(two) == "number"):
         return _value(one) is not None and _value(one) == _value(two)
-    return same(one, two)
+    return same(one, two) or _says(one, two) or _says(two, one)
+
+
+def _says(short: str, sentence: str) -> bool:
+    """Whether a sentence begins or ends with what the short answer says: "It is in Paris."."""
+    if kind_of(short) != "short":
+        return False
+    words, said = _words(short), _words(sentence)
+    count = len(words)
+    return 0 < count <= _FEW and count < len(said) and words in (said[:count], said[-count:])
+
+
+def _words(text: str) -> list[str]:
+    return _ALONE.findall(text.casefold())
 
 
 def _value(answer: str) -> str | None:

@@ -13,16 +13,11 @@ from typing import Literal
 
 from ..errors import ConfigError
 from ..providers.base import Target
-from .calibrate import Goal, first_labels
+from .calibrate import Goal, outlook
 from .filing import read
 from .labelled import Labelled
 from .plan import USUAL_INPUT, Worst
 
-_STRICTEST = 0.05
-"""Share of requests that the first bar tried keeps; see `guarantee.certify`."""
-_ASSUMED = 0.5
-"""Share of drafts taken to be losses until there are labels to say."""
-_ENOUGH = 20
 _HOUR_S = 3600.0
 _DAY_S = 86_400.0
 
@@ -87,11 +82,7 @@ def ahead(
         strong: The target that would judge. None: there is none.
         worst: Most dollars of one of its calls.
     """
-    seen = len(rows) >= _ENOUGH
-    lost = sum(row.lost for row in rows) / len(rows) if seen else _ASSUMED
-    # The surest drafts are kept first, and are wrong no more often than all of them.
-    rate = lost * _STRICTEST if goal.per == "all" else lost / 2
-    needed = first_labels(goal, rate)
+    needed, lost, seen = outlook(rows, goal)
     missing = None if needed is None else max(0, needed - len(rows))
     hours = None if seconds is None or missing is None else missing * seconds / _HOUR_S
     usd: Decimal | None = None

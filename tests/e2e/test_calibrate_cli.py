@@ -143,7 +143,7 @@ def test_bad_lines_are_told_on_standard_error(firsthop: Run, tmp_path: Path) -> 
 
     assert done.code == 1
     assert f"{data}:11: draft: has to be text, not 7" in done.err
-    assert json.loads(done.out)["all"]["more_labels"] == 80
+    assert json.loads(done.out)["all"]["more_labels"] > 80
 
 
 @pytest.mark.parametrize(

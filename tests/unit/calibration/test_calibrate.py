@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from support.labels import labels
 
-from router.calibration.calibrate import LEAST, Goal, calibrate, first_labels, in_words
+from router.calibration.calibrate import LEAST, Goal, calibrate, first_labels, in_words, outlook
 from router.calibration.labelled import Labelled
 from router.calibration.parts import part
 from router.confidence.guarantee import Certificate, Refused
@@ -107,7 +107,18 @@ def test_too_few_labels_are_refused_with_how_many_more_would_do() -> None:
 
     assert found.calibration is None
     assert isinstance(found.pooled, Refused)
-    assert found.pooled.more_labels == 90 - (LEAST - 1)  # 45 of 90 test: 0.95 ** 45 < 0.1
+    needed, lost, seen = outlook(labels(LEAST - 1), Goal())
+    assert needed is not None
+    assert (found.pooled.more_labels, seen) == (needed - (LEAST - 1), True)
+    assert lost == np.mean([row.lost for row in labels(LEAST - 1)])
+
+
+def test_without_labels_half_of_the_drafts_are_taken_to_be_losses() -> None:
+    needed, lost, seen = outlook([], Goal())
+
+    assert needed is not None
+    assert needed > 90
+    assert (lost, seen) == (0.5, False)
 
 
 def test_labels_that_all_say_the_same_are_refused() -> None:
