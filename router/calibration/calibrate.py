@@ -13,7 +13,6 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Literal
 
 import numpy as np
 
@@ -23,45 +22,14 @@ from ..confidence.estimator import Estimator, to_rows
 from ..confidence.evidence import EVIDENCE
 from ..confidence.fitting import Recipe, fit
 from ..confidence.goals import of_quality, within_spend
-from ..confidence.guarantee import Certificate, Per, Promise, Refused, certify, labels_needed
+from ..confidence.guarantee import Certificate, Promise, Refused, certify, labels_needed
 from ..confidence.stored import Binding, Calibration, Counts
+from .goal import FIRST_KEPT, LEAST, STRICTEST, Goal, in_words, outlook
 from .labelled import Labelled
 from .parts import Parts, part, share_tested
 
-GoalKind = Literal["loss", "spend", "quality"]
-LEAST = 30
-"""Labels below which nothing is fitted."""
-_STRICTEST = 0.05
-_ASSUMED = 0.5
-"""Share of drafts taken to be losses until there are labels to say."""
-_SEEN = 20
-"""Labels from which they say it."""
-_FIRST_KEPT = 0.25
-"""Greatest share that the first bar keeps, where losses are counted among kept drafts."""
 _FOREST_FROM = 300
 """Rows of the fit below which the line stands alone."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Goal:
-    """What is wanted, in the user's words.
-
-    Attributes:
-        kind: A bound on losses; a bound on the share escalated; a share of the strong tier's
-            quality.
-        amount: That loss, or share, 0 to 1.
-        confidence: Chance that it holds, over sets of labels.
-        per: What a loss is a share of.
-        each: Whether each task and each language is to have a promise of its own.
-        early: Whether early bars are wanted too.
-    """
-
-    kind: GoalKind = "loss"
-    amount: float = 0.05
-    confidence: float = 0.9
-    per: Per = "all"
-    each: bool = True
-    early: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -166,20 +134,6 @@ def calibrate(
     )
 
 
-def in_words(goal: Goal) -> str:
-    """The promise as a sentence."""
-    sure = f"with {goal.confidence:.3g} confidence"
-    if goal.kind == "spend":
-        return f"{sure}, at most {goal.amount:.1%} of requests are escalated"
-    if goal.kind == "quality":
-        return f"{sure}, the mix is right at least {goal.amount:.1%} as often as the strong tier"
-    if goal.per == "kept":
-        lost = "of the drafts that are kept are wrong where the strong tier is right"
-    else:
-        lost = "of requests are kept on the device where it is wrong and the strong tier right"
-    return f"{sure}, at most {goal.amount:.1%} {lost}"
-
-
 def _fitted(rows: Sequence[Labelled]) -> Estimator:
     """An estimator over the signals that any of these rows has."""
     signals = [row.signals for row in rows]
@@ -228,10 +182,10 @@ def _certify(low: FloatArray, lost: FloatArray, promise: Promise) -> Certificate
 
     Where the sequence begins hangs on the number of labels alone, never on what they say.
     """
-    least = _STRICTEST
+    least = STRICTEST
     if promise.per == "kept" and len(low):
         some = labels_needed(promise.loss / 3, promise) or len(low)
-        least = min(_FIRST_KEPT, max(least, some / len(low)))
+        least = min(FIRST_KEPT, max(least, some / len(low)))
     return certify(low, lost, promise, least_kept=least)
 
 
@@ -302,34 +256,3 @@ def _too_few(rows: Sequence[Labelled], good: FloatArray, goal: Goal) -> Refused:
     word = "good" if good.sum() else "not good"
     reason = f"Every label to fit on says {word}, so there is nothing to tell apart."
     return Refused(reason=reason, labels=total, more_labels=None)
-
-
-def outlook(rows: Sequence[Labelled], goal: Goal) -> tuple[int | None, float, bool]:
-    """From how many labels on a first certificate may be had.
-
-    Returns: That number, None where no number would do; the share of losses among all drafts that
-        it is made of; and whether labels say so, or it is assumed for want of them.
-    """
-    seen = len(rows) >= _SEEN
-    lost = sum(row.lost for row in rows) / len(rows) if seen else _ASSUMED
-    # The surest drafts are kept first, and are wrong no more often than all of them.
-    rate = lost / 4 if goal.per == "kept" else lost * _STRICTEST
-    return first_labels(goal, rate), lost, seen
-
-
-def first_labels(goal: Goal, rate: float = 0.0) -> int | None:
-    """Labels, fit and test together, from which a first certificate may be had.
-
-    Args:
-        rate: Losses, as a share of what the promise counts, under the strictest bar.
-
-    Returns: None: no number would do at that rate.
-    """
-    held = Promise(loss=goal.amount, confidence=goal.confidence, per=goal.per)
-    if goal.kind == "quality":  # of a strong tier that is always right: fewer would not do
-        held = Promise(loss=1 - goal.amount, confidence=(1 + goal.confidence) / 2)
-    needed = labels_needed(rate, held)
-    if needed is None:
-        return None
-    kept = _FIRST_KEPT if goal.per == "kept" and goal.kind == "loss" else 1.0
-    return max(LEAST, math.ceil(needed / kept / share_tested(early=goal.early)))

@@ -131,15 +131,19 @@ class Maker:
                 row = await self._row(prompt)
             except (LimitReached, NoAnswer) as error:
                 work.failed[_kind(error)] += 1
-                work.spent_usd += worst  # what a failed call cost may not be known
                 broken += 1
+                known = None if error.outcome is None else error.outcome.cost_usd
+                cost = worst if known is None else known
+                work.spent_usd += cost
+                # Kept too, or each new run would begin with a cap that is whole again.
+                self.file.add({"failed": prompt.text, "spent_usd": str(cost)})
                 continue
             except Forbidden as error:
                 work.failed[_kind(error)] += 1
                 continue
             broken = 0
-            cost = row["spent_usd"]
-            work.spent_usd += worst if cost is None else Decimal(cost)
+            row["spent_usd"] = str(worst if row["spent_usd"] is None else row["spent_usd"])
+            work.spent_usd += Decimal(row["spent_usd"])
             self.file.add(row)
             done.add(prompt.key)
             work.made += 1

@@ -13,8 +13,8 @@ from typing import Literal
 
 from ..errors import ConfigError
 from ..providers.base import Target
-from .calibrate import Goal, outlook
 from .filing import read
+from .goal import Goal, outlook
 from .labelled import Labelled
 from .plan import USUAL_INPUT, Worst
 

@@ -13,7 +13,8 @@ Fields of a line; only `prompt` (or `messages`), `draft` and `right` have to be 
 | `task`, `language` | as the street names them; left out: guessed from the prompt |
 | `cost` | dollars of the strong tier's answer |
 
-Other fields are passed over: a file may say more than is needed here.
+Other fields are passed over: a file may say more than is needed here. A line with `failed` and no
+draft is a prompt of a work file that could not be judged, and what that cost.
 """  # noqa: E501
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ def read_labelled(path: Path) -> Read:
     bad: list[str] = []
     for number, line in lines(path):
         try:
-            rows.append(row_of(parsed(line), str(path)))
+            found = parsed(line)
+            if "failed" not in found or "draft" in found:
+                rows.append(row_of(found, str(path)))
         except Bad as exc:
             bad.append(f"{path}:{number}: {exc}")
     return Read(tuple(rows), tuple(bad))

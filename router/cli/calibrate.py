@@ -22,7 +22,7 @@ from .onecall import call_once
 from .options import ConfigOption, JsonOption, PolicyOption
 
 if TYPE_CHECKING:
-    from ..calibration.calibrate import Goal
+    from ..calibration.goal import Goal
     from ..calibration.labelled import Labelled
     from ..confidence.stored import Binding
 
@@ -160,7 +160,7 @@ def goal_of(
     early: bool = False,
 ) -> Goal:
     """The goal that the options say; a loss of 5 % if they say none. Raises: ConfigError."""
-    from ..calibration.calibrate import Goal
+    from ..calibration.goal import Goal
 
     said = {"loss": loss, "spend": spend, "quality": quality}
     given = [name for name, word in said.items() if word is not None]

@@ -14,7 +14,8 @@ from ..confidence.guarantee import Certificate, Refused
 from .screen import counted, table
 
 if TYPE_CHECKING:
-    from ..calibration.calibrate import Goal, Made
+    from ..calibration.calibrate import Made
+    from ..calibration.goal import Goal
     from ..calibration.labelled import Labelled
     from ..confidence.early import EarlyBars
 
@@ -23,7 +24,7 @@ _PLACES = 1e4
 
 def show(made: Made, rows: Sequence[Labelled], goal: Goal, out: Path, tier: str) -> None:
     """The verdict on all requests, on each task and language, and early bars as YAML."""
-    from ..calibration.calibrate import in_words
+    from ..calibration.goal import in_words
 
     typer.echo(_labels(rows))
     typer.echo(f"wanted: {in_words(goal)}\n")

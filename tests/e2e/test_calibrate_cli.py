@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -191,6 +193,30 @@ def test_labels_are_made_on_the_spot_with_the_price_told_first(
     assert sum(row["right"] for row in rows) == 26
     assert again.code == 1  # 40 labels can't hold a loss to 5 %
     assert "more labels would do" in again.out
+
+
+def test_a_kill_loses_the_row_under_way_and_no_other(firsthop: Run, tmp_path: Path) -> None:
+    slow = CONFIG.replace('{text: "#### 5", mean_logprob: -0.1}', '{text: "#### 5", ttft_s: 0.1}')
+    (tmp_path / "firsthop.yaml").write_text(slow)
+    lines = [f"{n}: how much is 2 + 3?" for n in range(12)]
+    (tmp_path / "prompts.txt").write_text("\n".join(lines))
+    work = tmp_path / "confidence.work.jsonl"
+    words = ("-m", "firsthop", "calibrate", "--prompts", "prompts.txt", "--yes")
+    running = subprocess.Popen([sys.executable, *words], cwd=tmp_path, stderr=subprocess.DEVNULL)
+    give_up = time.monotonic() + 60
+    while time.monotonic() < give_up and (not work.exists() or len(work.read_bytes()) < 100):
+        time.sleep(0.02)
+    running.kill()
+    running.wait()
+    before = work.read_text().splitlines()
+    assert 0 < len(before) < len(lines)
+
+    done = firsthop("calibrate", "--prompts", "prompts.txt", "--yes")
+
+    assert f"{len(lines) - len(before)} made" in done.err
+    after = work.read_text().splitlines()
+    assert after[: len(before)] == before
+    assert [json.loads(line)["prompt"] for line in after] == lines
 
 
 def test_prices_nobody_knows_are_no_cap(firsthop: Run, tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ import hypothesis.strategies as st
 from hypothesis import given, settings
 from support.labels import labels
 
-from router.calibration.calibrate import Goal, calibrate
+from router.calibration.calibrate import calibrate
+from router.calibration.goal import Goal
 from router.calibration.labelled import Labelled
 from router.calibration.parts import part
 from router.calibration.tracefile import read_labelled

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from support.labels import labels
 
-from router.calibration.calibrate import LEAST, Goal, calibrate, first_labels, in_words, outlook
+from router.calibration.calibrate import calibrate
+from router.calibration.goal import LEAST, Goal, first_labels, in_words, outlook
 from router.calibration.labelled import Labelled
 from router.calibration.parts import part
 from router.confidence.guarantee import Certificate, Refused

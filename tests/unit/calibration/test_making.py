@@ -22,6 +22,7 @@ from router.config import load
 CONFIG = """\
 version: 1
 policy: balanced
+prices: own.yaml
 targets:
   device:
     tier: device
@@ -37,11 +38,22 @@ targets:
     provider: scripted
     model: large
     options: {steps: [{text: "It is 5"}]}
+  silent:
+    tier: cloud-fast
+    provider: scripted
+    model: silent
+    options: {steps: [{text: one two three, cut_after: 2}]}
   judge:
     tier: cloud-strong
     provider: scripted
     model: judge
     options: {steps: [{match: wrong, text: "No."}, {match: odd, text: Hm}, {text: "Yes."}]}
+"""
+
+PRICES = """\
+prices:
+  - {id: ours, provider: scripted, model: silent, input_usd_per_1m: "1", output_usd_per_1m: "1",
+     source: us, checked: 2026-01-01, valid_from: 2026-01-01}
 """
 
 
@@ -57,6 +69,8 @@ def make(
 ) -> Work:
     """A run over these prompts, under a router of its own."""
     (folder / "firsthop.yaml").write_text(CONFIG + f"ledger: {{folder: {folder}/ledger}}\n")
+
+    (folder / "own.yaml").write_text(PRICES)
 
     async def run() -> Work:
         router = Router.of(load(folder / "firsthop.yaml"))
@@ -158,7 +172,19 @@ def test_what_fails_is_counted_and_tried_again(tmp_path: Path) -> None:
 
     assert work.made == 1
     assert dict(work.failed) == {"NoAnswer (Unavailable)": 1}
-    assert work.spent_usd >= Decimal("0.01")  # of a failed call the worst is taken
+    assert work.spent_usd == 0  # the device is free, and the cloud was not asked
+    again = make(tmp_path, prompts("broken"))
+    assert sum(again.failed.values()) == 1
+    assert read_labelled(tmp_path / "work.jsonl").bad == ()
+
+
+def test_what_a_failed_call_may_have_cost_is_kept_for_the_next_run(tmp_path: Path) -> None:
+    cast = Cast(device="device", device_tokens=64, strong="silent")
+
+    work = make(tmp_path, prompts("2 + 3?"), cast=cast)
+
+    assert work.spent_usd == Decimal("0.01")  # nobody knows, so its worst
+    assert make(tmp_path, []).spent_usd == Decimal("0.01")
 
 
 def test_many_failures_in_a_row_end_it(tmp_path: Path) -> None:
