@@ -156,9 +156,11 @@ def _known(signals: Mapping[str, float], name: str) -> bool:
 def _see(estimator: Estimator, rows: Sequence[Labelled]) -> _Seen:
     values = to_rows([row.signals for row in rows], estimator.names)
     tasks = [row.task for row in rows]
+    low = estimator.lows(values, tasks)
+    low[~np.isin(tasks, estimator.buckets)] = 0.0  # nothing is promised there, so none is kept
     strong = [1.0 if row.strong_right is None else float(row.strong_right >= 0.5) for row in rows]
     return _Seen(
-        low=estimator.lows(values, tasks),
+        low=low,
         chance=estimator.probabilities(values, tasks),
         lost=np.array([row.lost for row in rows]),
         strong=np.array(strong),

@@ -2,8 +2,9 @@
 
 A label speaks of the answer that was given. So it says something of the device's draft only where
 that draft was the answer: what was sent on says nothing, and labels of a device that keeps little
-are of drafts that were sure. With the texts kept (`ledger.keep_text`) a row has all signals; without,
-only the token probabilities that its policy asked for.
+are of drafts that were sure. With the texts kept (`ledger.keep_text`) a row has all signals; without, only
+the token probabilities that its policy asked for, and its task and language have to be recorded, as
+what is promised is promised for tasks and languages.
 """  # noqa: E501
 
 from __future__ import annotations
@@ -46,15 +47,17 @@ def read_feedback(folder: Path, device: str, model: str) -> Feedback:
             left_out["answered by another target, so nothing is said of the draft"] += 1
         elif found.model != model:
             left_out[f"of another model, {found.model}"] += 1
-        elif (row := _row(found)) is None:
-            left_out["without text, and without signals of the draft"] += 1
         else:
-            rows.append(row)
+            row = _row(found)
+            if isinstance(row, Labelled):
+                rows.append(row)
+            else:
+                left_out[row] += 1
     return Feedback(tuple(rows), dict(left_out))
 
 
-def _row(found: LabelledRequest) -> Labelled | None:
-    """None: nothing is known of the draft."""
+def _row(found: LabelledRequest) -> Labelled | str:
+    """A row, or why there is none."""
     scalars = of_signals(found.draft)
     task = found.tags.get("task") or _word(found, "prompt.task")
     language = _word(found, "prompt.language")
@@ -65,12 +68,14 @@ def _row(found: LabelledRequest) -> Labelled | None:
         )
         return replace(made, signals={**made.signals, **scalars})
     if not scalars:
-        return None
+        return "without text, and without signals of the draft"
+    if task is None or "prompt.language" not in found.signals:
+        return "without text, and without its task or language (`record_signals: all` keeps them)"
     return Labelled(
         key=found.decision_id,
         right=found.right,
         signals=scalars,
-        task=task or "",
+        task=task,
         language=language or "",
         source=SOURCE,
     )

@@ -34,7 +34,11 @@ def folder(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     keep = str(request.param).lower()
     config = tmp_path / "firsthop.yaml"
     config.write_text(f"{CONFIG}ledger: {{folder: ledger, keep_text: {keep}}}\n")
-    with Router(config) as router:
+    (tmp_path / "all.yaml").write_text(
+        "policy: all\nsummary: s\ntiers: [device, cloud-fast]\nrecord_signals: all\naccept:\n"
+        "  - {id: sure, on: [device], require: {draft.mean_logprob: {gte: -0.3}}}\n"
+    )
+    with Router(config, policy=str(tmp_path / "all.yaml")) as router:
         kept = router.ask("How much is 2 + 3?", tags={"task": "sums"})
         sent_on = router.ask("unsure: how much is 2 + 3?")
         nobody = router.ask("And 1 + 4?")
@@ -61,7 +65,7 @@ def test_with_text_all_signals_are_there(folder: Path, request: pytest.FixtureRe
         assert row.signals["asked.numbers"] == 2.0
     else:
         assert row.prompt == ""
-        assert set(row.signals) == {"tokens.mean_logprob"}
+        assert {name.partition(".")[0] for name in row.signals} == {"tokens"}
 
 
 def test_what_says_nothing_of_the_draft_is_counted(folder: Path) -> None:
@@ -83,6 +87,19 @@ def test_without_signals_a_row_is_counted(tmp_path: Path) -> None:
 
     assert found.rows == ()
     assert found.left_out == {"without text, and without signals of the draft": 1}
+
+
+def test_without_text_task_and_language_have_to_be_recorded(tmp_path: Path) -> None:
+    config = tmp_path / "firsthop.yaml"
+    config.write_text(f"{CONFIG}ledger: {{folder: ledger}}\n")
+    with Router(config) as router:
+        router.feedback(router.ask("How much is 2 + 3?").decision_id, good=True)
+
+    found = read_feedback(tmp_path / "ledger", "device", "tiny")
+
+    assert found.rows == ()
+    (reason,) = found.left_out
+    assert "record_signals: all" in reason
 
 
 def test_a_ledger_that_is_not_there_is_not_made(tmp_path: Path) -> None:
