@@ -207,7 +207,7 @@ async def _labels(
         rows: list[Labelled] = []
         if wish.prompts is not None:
             await make(config, policy, chosen.tiers, wish)
-            data = [*data, wish.work] if wish.work.exists() else data
+            data = [*data, wish.work] if wish.work.exists() and wish.work not in data else data
         for path in data:
             read = read_labelled(path)
             for line in read.bad:

@@ -74,6 +74,12 @@ def test_too_few_kept_drafts_give_no_abort_bars() -> None:
     assert found.more_labels == 114 - int(kept.sum())
 
 
+def test_a_fit_that_keeps_nothing_gives_no_abort_bars() -> None:
+    means, kept, _ = drafts(60, 6)
+
+    assert isinstance(certify_aborts(means[:0], means, kept, 0.9), Refused)
+
+
 def test_without_log_probabilities_there_are_no_bars() -> None:
     nothing = running_means([[]] * 200)
     kept = np.ones(200, dtype=np.bool_)
