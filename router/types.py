@@ -174,7 +174,7 @@ class Ask(Asked):
     Attributes:
         attempt_id: Unique for this call on the wire; sent along where a target takes such an id.
         max_output_tokens: Cap for this target, already resolved: never absent.
-        tenant: Whose request it is. What a provider keeps of one is never used for another.
+        tenant: Whose request it is; nothing kept of one is ever used for another.
         timeout_s: Seconds left. A provider may use it to refuse at once.
         timed: Whoever asks ends the call when `timeout_s` is over, so a provider need not.
         states: Whether `Chunk.state` is wanted. Targets that have none to show give none.
@@ -289,8 +289,7 @@ class Transit:
     """What a transport can tell of one call once the answer's head has come.
 
     Attributes:
-        connect_s: Seconds for name, TCP and TLS; 0 on a connection that was there already. None:
-            it can't tell.
+        connect_s: Seconds for name, TCP and TLS; 0 on an open connection. None: it can't tell.
         limit: What the head said of the target's limits. None: nothing.
     """
 

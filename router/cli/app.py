@@ -12,7 +12,21 @@ import typer
 
 from .. import __version__
 from ..errors import RouterError
-from . import ask, demo, doctor, explain, init, ledger, models, policy, prices, serve, signals
+from . import (
+    ask,
+    calibrate,
+    demo,
+    doctor,
+    explain,
+    init,
+    ledger,
+    models,
+    policy,
+    prices,
+    serve,
+    signals,
+    status,
+)
 from .exits import Exit, causes_of, code_of
 
 app = typer.Typer(
@@ -33,6 +47,8 @@ app.command("init")(init.init)
 app.command("serve")(serve.serve)
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
+app.command("calibrate")(calibrate.calibrate)
+app.command("status")(status.status)
 
 
 def _version(wanted: bool) -> None:

@@ -6,14 +6,16 @@ What comes in is checked before it is believed: a broken, foreign or stale file 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
 from hashlib import sha256
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import msgspec
 import numpy as np
 
 from ..errors import ConfigError
+from .early import EarlyBars
 from .estimator import WORDS, Estimator
 from .guarantee import Certificate, Promise
 
@@ -40,17 +42,119 @@ class Binding:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """What a calibration was made of.
+
+    Attributes:
+        labels: Labelled drafts that were used.
+        fitted: Of those, the ones the estimator was fitted on.
+        certified: The ones its bars were tested on; likewise `early` for early bars.
+        tasks: Labels by task.
+        languages: Labels by language; the empty word stands for prompts that tell none.
+    """
+
+    labels: int
+    fitted: int
+    certified: int
+    early: int = 0
+    tasks: Mapping[str, int] = field(default_factory=dict)
+    languages: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What a calibration says of one draft.
+
+    Attributes:
+        probability: Of being good; `low` and `high` its 90 % interval.
+        bar: What `low` was held against: the strictest bar that applies. None: there is none.
+        certified: Whether it reaches that bar. None: nothing is promised for such a request, as
+            there is no certificate, or its task or language was among no labels.
+        bucket: The task it was judged as. None: one the fit has not seen.
+    """
+
+    probability: float
+    low: float
+    high: float
+    bar: float | None
+    certified: bool | None
+    bucket: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Calibration:
     """All of one calibration file.
 
     Attributes:
-        certificate: None: nothing could be certified, and whatever bar is used is uncertified.
+        certificate: None: nothing could be certified, and whatever bar is used is uncertified. Its
+            bar is for `Estimate.low`.
+        goal: What the promise is about: a loss; a share escalated (`promise.loss` is then that
+            share); or a share of the strong tier's quality (`promise.loss` is what that allows).
+        says: The promise in words.
+        tasks: Certificates of single tasks, each a promise of its own; likewise `languages`.
+        early: Bars for drafts that are still being written. None: they weren't asked for.
+        counts: None: not known.
+        made_at: Seconds since 1970-01-01 UTC. None: not known.
+        valid_until: Likewise. None: it holds for as long as its binding does.
     """
 
     binding: Binding
     estimator: Estimator
     promise: Promise | None = None
     certificate: Certificate | None = None
+    goal: Literal["loss", "spend", "quality"] = "loss"
+    says: str = ""
+    tasks: Mapping[str, Certificate] = field(default_factory=dict)
+    languages: Mapping[str, Certificate] = field(default_factory=dict)
+    early: EarlyBars | None = None
+    counts: Counts | None = None
+    made_at: float | None = None
+    valid_until: float | None = None
+
+    def bar(self, task: str | None, language: str | None) -> float | None:
+        """The strictest bar that applies, which keeps every promise at once; see the docs."""
+        if self.certificate is None or not self._labelled(task, language):
+            return None
+        own = (self.tasks.get(task or ""), self.languages.get(language or ""))
+        return max([self.certificate.bar, *(one.bar for one in own if one is not None)])
+
+    def verdict(
+        self,
+        signals: Mapping[str, float],
+        task: str | None,
+        language: str | None,
+        prompt: str = "",
+    ) -> Verdict:
+        """What it says of a draft.
+
+        Args:
+            signals: As `evidence.evidence` makes them.
+            task: As the labels name tasks.
+            language: The prompt's, ISO 639-1. None: not known.
+            prompt: Needed only where the estimator reads words.
+        """
+        told = self.estimator.estimate(signals, task, prompt)
+        bar = None if told.bucket is None else self.bar(task, language)
+        return Verdict(
+            probability=told.probability,
+            low=told.low,
+            high=told.high,
+            bar=bar,
+            certified=None if bar is None else told.low >= bar,
+            bucket=told.bucket,
+        )
+
+    def stale(self, now: float) -> bool:
+        """Whether its time is over. `now` in seconds since 1970-01-01 UTC."""
+        return self.valid_until is not None and now > self.valid_until
+
+    def _labelled(self, task: str | None, language: str | None) -> bool:
+        if self.counts is None:
+            return True
+        tasks, languages = self.counts.tasks, self.counts.languages
+        return (not tasks or (task or "") in tasks) and (
+            not languages or (language or "") in languages
+        )
 
 
 def to_bytes(calibration: Calibration) -> bytes:
@@ -67,8 +171,8 @@ class _Envelope(msgspec.Struct):
     calibration: msgspec.Raw
 
 
-def from_bytes(data: bytes, expected: Binding, file: str = "calibration") -> Calibration:
-    """What a file says, if it holds for `expected`.
+def from_bytes(data: bytes, expected: Binding | None, file: str = "calibration") -> Calibration:
+    """What a file says, if it holds for `expected`. None: whatever it was made for.
 
     Raises:
         ConfigError: It is broken, of another format, or was made for something else.
@@ -87,10 +191,10 @@ def from_bytes(data: bytes, expected: Binding, file: str = "calibration") -> Cal
     except msgspec.MsgspecError as exc:
         raise _refused(file, f"does not hold a calibration ({exc})") from exc
     _check(found.estimator, file)
-    for field in fields(Binding):
-        made, now = getattr(found.binding, field.name), getattr(expected, field.name)
+    for part in fields(Binding) if expected is not None else ():
+        made, now = getattr(found.binding, part.name), getattr(expected, part.name)
         if made != now:
-            raise _refused(file, f"was made for {field.name} {made!r}, and this is {now!r}")
+            raise _refused(file, f"was made for {part.name} {made!r}, and this is {now!r}")
     return found
 
 

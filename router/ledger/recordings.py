@@ -67,7 +67,7 @@ def _request(db: sqlite3.Connection, row: tuple[Any, ...]) -> Recorded:
         policy=policy,
         revision=revision,
         status=status,
-        signals={**known, **_signals(signals)},
+        signals={**known, **signals_of(signals)},
         hops=tuple(_hop(hop) for hop in db.execute(_HOPS, (key,))),
         answered_by=answered_by,
         cost_usd=_dollars(cost),
@@ -82,7 +82,7 @@ def _hop(row: tuple[Any, ...]) -> RecordedHop:
         tier=tier,
         status=status,
         cause=cause,
-        signals=_signals(signals),
+        signals=signals_of(signals),
         cost_usd=_dollars(cost),
         seconds=seconds,
         error_kind=error_kind,
@@ -91,7 +91,8 @@ def _hop(row: tuple[Any, ...]) -> RecordedHop:
     )
 
 
-def _signals(text: str) -> Mapping[str, Value]:
+def signals_of(text: str) -> Mapping[str, Value]:
+    """Signals back from the JSON text they are kept as."""
     return {name: signal_value(value) for name, value in json.loads(text).items()}
 
 

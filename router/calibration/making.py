@@ -1,0 +1,271 @@
+"""Labels made on the spot: the device drafts, the strong tier answers or a judge decides, and each
+finished row goes into the work file at once, so that a kill loses at most the one under way.
+
+Every call is a request of the router's own: guards hold, and the ledger books it (tag
+`calibration`).
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Any, Protocol
+
+from ..clock import Clock
+from ..errors import Forbidden, LimitReached, NoAnswer, RouterError
+from ..hops import Outcome
+from ..types import Chunk, Message, Request, TokenStat
+from .judging import VERDICT_TOKENS, agrees, question_of, verdict_of
+from .plan import BYTES_PER_TOKEN
+from .prompts import Prompt
+from .tracefile import WorkFile
+
+WAIT_S = 5.0
+"""Seconds between two looks at whether the machine is idle."""
+_GIVE_UP = 5
+"""Failures in a row after which the rest is left for another time."""
+
+
+class Street(Protocol):
+    """What runs a request; see `compose.Router`."""
+
+    def run(
+        self, request: Request, policy: str | None, decision_id: str | None = None
+    ) -> AsyncGenerator[Chunk | Outcome, None]: ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cast:
+    """Who does what.
+
+    Attributes:
+        device: The target that drafts; `device_tokens` the most it writes.
+        strong: The target whose answer a draft is compared with. None: there is a judge.
+        judge: The target that says yes or no. None: answers are compared.
+    """
+
+    device: str
+    device_tokens: int
+    strong: str | None = None
+    judge: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Caps:
+    """Where to stop. `usd` counts what the work file has cost already."""
+
+    usd: Decimal
+    seconds: float
+
+
+@dataclass(slots=True)
+class Work:
+    """What came of it.
+
+    Attributes:
+        made: Rows written by this run.
+        spent_usd: By the whole work file and this run; a cost that isn't known at its worst.
+        failed: Prompts without a row, by the reason.
+        stopped: Why it ended before the last prompt. None: it didn't.
+    """
+
+    made: int
+    spent_usd: Decimal
+    failed: Counter[str]
+    stopped: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Said:
+    text: str
+    tokens: tuple[TokenStat, ...]
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Maker:
+    """Makes rows.
+
+    Attributes:
+        worst: Most dollars of one prompt.
+        idle: Whether the machine has nothing else to do. None: it is not asked.
+    """
+
+    street: Street
+    cast: Cast
+    file: WorkFile
+    clock: Clock
+    caps: Caps
+    worst: Callable[[Prompt], Decimal | None]
+    idle: Callable[[], Awaitable[bool]] | None = None
+
+    async def make(
+        self, prompts: Sequence[Prompt], tell: Callable[[int], None] = lambda _: None
+    ) -> Work:
+        """A row for each prompt that has none yet, in order.
+
+        Args:
+            tell: Called after each with how many there are.
+        """
+        rows = self.file.rows()
+        done = done_keys(rows)
+        work = Work(0, spent(rows), Counter())
+        began, broken = self.clock.now(), 0
+        for prompt in prompts:
+            if prompt.key in done:
+                continue
+            await self._wait(began)
+            worst = self.worst(prompt) or Decimal(0)
+            if work.spent_usd + worst > self.caps.usd:
+                work.stopped = f"the next prompt could cost more than ${self.caps.usd} in all"
+            elif self.clock.now() - began >= self.caps.seconds:
+                work.stopped = f"{self.caps.seconds / 3600:g} hours are over"
+            elif broken >= _GIVE_UP:
+                work.stopped = f"{_GIVE_UP} prompts in a row failed"
+            if work.stopped is not None:
+                break
+            try:
+                row = await self._row(prompt)
+            except (LimitReached, NoAnswer) as error:
+                work.failed[_kind(error)] += 1
+                broken += 1
+                known = None if error.outcome is None else error.outcome.cost_usd
+                cost = worst if known is None else known
+                work.spent_usd += cost
+                # Kept too, or each new run would begin with a cap that is whole again.
+                self.file.add({"failed": prompt.text, "spent_usd": str(cost)})
+                continue
+            except Forbidden as error:
+                work.failed[_kind(error)] += 1
+                continue
+            broken = 0
+            row["spent_usd"] = str(worst if row["spent_usd"] is None else row["spent_usd"])
+            work.spent_usd += Decimal(row["spent_usd"])
+            self.file.add(row)
+            done.add(prompt.key)
+            work.made += 1
+            tell(len(done))
+        return work
+
+    async def _wait(self, began: float) -> None:
+        """Until the machine is idle, or the time is over."""
+        while self.idle is not None and not await self.idle():
+            if self.clock.now() - began >= self.caps.seconds:
+                return
+            await self.clock.sleep(WAIT_S)
+
+    async def _row(self, prompt: Prompt) -> dict[str, Any]:
+        began = self.clock.now()
+        asked = (Message(role="user", content=prompt.text),)
+        draft = await self._ask(asked, self.cast.device, "draft", prompt)
+        row: dict[str, Any] = {
+            "prompt": prompt.text,
+            "draft": draft.text,
+            **_told(draft.tokens),
+            "finish": _finish(draft.outcome),
+        }
+        if prompt.task is not None:
+            row["task"] = prompt.task
+        if prompt.language is not None:
+            row["language"] = prompt.language
+        costs = [draft.outcome.cost_usd]
+        if self.cast.judge is not None:
+            most = BYTES_PER_TOKEN * self.cast.device_tokens
+            shown = draft.text.encode()[:most].decode(errors="ignore")
+            question = question_of(prompt.text, shown)
+            said = await self._ask(question, self.cast.judge, "judge", prompt, VERDICT_TOKENS)
+            row |= {"right": verdict_of(said.text), "strong_right": None, "cost": None}
+            row["judge"] = f"{self.cast.judge} said {said.text.strip()[:40]!r}"
+            costs.append(said.outcome.cost_usd)
+        elif self.cast.strong is not None:
+            said = await self._ask(asked, self.cast.strong, "strong", prompt)
+            row |= _compared(prompt, draft.text, said.text, self.cast.strong)
+            row["strong"] = said.text
+            usd = said.outcome.cost_usd
+            row["cost"] = None if usd is None else float(usd)
+            costs.append(usd)
+        known = [cost for cost in costs if cost is not None]
+        row["spent_usd"] = str(sum(known)) if len(known) == len(costs) else None
+        row["seconds"] = round(self.clock.now() - began, 3)
+        return row
+
+    async def _ask(
+        self,
+        messages: tuple[Message, ...],
+        target: str,
+        part: str,
+        prompt: Prompt,
+        cap: int | None = None,
+    ) -> _Said:
+        request = Request(
+            messages=messages,
+            target=target,
+            label=prompt.label,
+            max_output_tokens=cap,
+            tags={"calibration": part},
+            whole=True,
+        )
+        text: list[str] = []
+        tokens: list[TokenStat] = []
+        outcome: Outcome | None = None
+        async with aclosing(self.street.run(request, None)) as items:
+            async for item in items:
+                if isinstance(item, Chunk):
+                    text.append(item.text)
+                    tokens.extend(item.tokens)
+                else:
+                    outcome = item
+        assert outcome is not None  # a run ends with one, or raises
+        return _Said("".join(text), tuple(tokens), outcome)
+
+
+def done_keys(rows: Sequence[Mapping[str, Any]]) -> set[str]:
+    """Keys of the prompts that have a row."""
+    return {Prompt(text=row["prompt"]).key for row in rows if isinstance(row.get("prompt"), str)}
+
+
+def spent(rows: Sequence[Mapping[str, Any]]) -> Decimal:
+    """Dollars of these rows, as far as they are known."""
+    known = [row.get("spent_usd") for row in rows]
+    return sum((Decimal(usd) for usd in known if isinstance(usd, str)), Decimal(0))
+
+
+def _compared(prompt: Prompt, draft: str, other: str, strong: str) -> dict[str, Any]:
+    """By the reference where there is one, and else by the strong tier's answer."""
+    if prompt.reference is not None:
+        return {
+            "right": agrees(draft, prompt.reference),
+            "strong_right": agrees(other, prompt.reference),
+            "judge": "the reference",
+        }
+    return {
+        "right": agrees(draft, other),
+        "strong_right": True,
+        "judge": f"the same answer as {strong}",
+    }
+
+
+def _told(tokens: tuple[TokenStat, ...]) -> dict[str, Any]:
+    if not tokens:
+        return {}
+    return {
+        "logprobs": [round(stat.logprob, 5) for stat in tokens],
+        "entropies": [stat.entropy for stat in tokens],
+        "margins": [stat.margin for stat in tokens],
+    }
+
+
+def _finish(outcome: Outcome) -> str | None:
+    index = outcome.answered_by
+    return None if index is None else outcome.hops[index].last.finish
+
+
+def _kind(error: RouterError) -> str:
+    group = error.__cause__
+    if isinstance(group, BaseExceptionGroup):
+        kinds = {type(cause).__name__ for cause in group.exceptions}
+        return f"{type(error).__name__} ({', '.join(sorted(kinds))})"
+    return type(error).__name__

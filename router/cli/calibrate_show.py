@@ -1,0 +1,154 @@
+"""What `firsthop calibrate` found, for people and for machines."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from ..confidence.guarantee import Certificate, Refused
+from .screen import counted, table
+
+if TYPE_CHECKING:
+    from ..calibration.calibrate import Made
+    from ..calibration.goal import Goal
+    from ..calibration.labelled import Labelled
+    from ..confidence.early import EarlyBars
+
+_PLACES = 1e4
+
+
+def show(made: Made, rows: Sequence[Labelled], goal: Goal, out: Path, tier: str) -> None:
+    """The verdict on all requests, on each task and language, and early bars as YAML."""
+    from ..calibration.goal import in_words
+
+    typer.echo(_labels(rows))
+    typer.echo(f"wanted: {in_words(goal)}\n")
+    if isinstance(made.pooled, Refused):
+        typer.echo(f"Refused. {made.pooled.reason}\n{_more(made.pooled)}\nNo file was written.")
+        return
+    _verdicts({"all": made.pooled})
+    _spent(made, goal)
+    for title, verdicts in (("task", made.tasks), ("language", made.languages)):
+        if verdicts:
+            typer.echo(f"\nby {title}, each a promise of its own:")
+            _verdicts(verdicts)
+    if goal.early and made.calibration is not None and made.calibration.early is not None:
+        _early(made.calibration.early, made.aborts, tier)
+    typer.echo(f"\n{out} written")
+
+
+def _labels(rows: Sequence[Labelled]) -> str:
+    unknown = sum(row.strong_right is None for row in rows)
+    good = sum(row.good for row in rows)
+    said = f"{counted(len(rows), 'label')}, {good:.0f} good"
+    if unknown:
+        said += f"; of {unknown} the strong tier's answer is not known: taken to be right"
+    return said
+
+
+def _verdicts(verdicts: Mapping[str, Certificate | Refused]) -> None:
+    lines = []
+    for name, one in verdicts.items():
+        if isinstance(one, Certificate):
+            kept, seen = f"{one.kept:.1%}", f"{one.loss:.2%}"
+            lines.append(
+                (name, str(one.labels), f"{one.bar:.4f}", kept, seen, f"{one.most_loss:.2%}", "")
+            )
+        else:
+            lines.append((name, str(one.labels), "refused", "", "", "", _more(one)))
+    columns = ("", "tested on", "bar", "kept", "loss", "at most", "")
+    table(None, columns, lines, right="tested on|bar|kept|loss|at most")
+
+
+def _more(refused: Refused) -> str:
+    if refused.more_labels is None:
+        return "More of the same labels would not do."
+    return f"About {refused.more_labels} more labels would do."
+
+
+def _spent(made: Made, goal: Goal) -> None:
+    """Dollars beside it: what the rows cost, which is an estimate and no promise."""
+    from ..confidence.goals import escalated_at_most, mean_interval
+
+    if not isinstance(made.pooled, Certificate):
+        return
+    most = escalated_at_most(made.pooled, goal.confidence)
+    typer.echo(f"escalated {1 - made.pooled.kept:.1%} here, at most {most:.1%} by an exact bound")
+    costs = [row.row.cost_usd for row in made.judged]
+    if costs and None not in costs:
+        bar = made.pooled.bar
+        usd = [row.row.cost_usd or 0.0 if row.low < bar else 0.0 for row in made.judged]
+        mean, low, high = mean_interval(usd, goal.confidence)
+        typer.echo(
+            f"dollars a request {mean:.6f}, {low:.6f} to {high:.6f} by bootstrap (no promise)"
+        )
+
+
+def _early(early: EarlyBars, refused: Refused | None, tier: str) -> None:
+    if refused is not None:
+        typer.echo(f"\nno abort bars: {refused.reason} {_more(refused)}")
+    if early.aborts is not None:
+        aborts = early.aborts
+        typer.echo(
+            f"\nabort bars, tested on {aborts.drafts} kept drafts: cut {aborts.cut:.2%} of them, "
+            f"at most {aborts.most_cut:.2%}; give up {aborts.given_up:.1%} of the others early"
+        )
+    commit = early.best_commit
+    if commit is None:
+        typer.echo("no early commit keeps the promise")
+    else:
+        typer.echo(
+            f"early commit, tested on {commit.drafts} drafts: shows {commit.shown:.1%} at token "
+            f"{commit.bar.tokens}; loss {commit.loss:.2%}, at most {commit.most_loss:.2%}"
+        )
+    lines = early_yaml(early, tier)
+    if lines:
+        typer.echo("\n# for a policy")
+        typer.echo("\n".join(lines))
+
+
+def early_yaml(early: EarlyBars, tier: str) -> list[str]:
+    """Early bars as a policy's `abort` and `early`; rounded to the careful side."""
+    lines = []
+    if early.aborts is not None:
+        lines += ["abort:", f"  - on: [{tier}]", "    bars:"]
+        for bar in early.aborts.bars:
+            at = math.floor(bar.mean_logprob * _PLACES) / _PLACES
+            lines.append(
+                f"      - {{tokens: {bar.tokens}, when: {{draft.mean_logprob: {{lt: {at:.4f}}}}}}}"
+            )
+    commit = early.best_commit
+    if commit is not None:
+        at = math.ceil(commit.bar.mean_logprob * _PLACES) / _PLACES
+        lines += [
+            "early:",
+            f"  - on: [{tier}]",
+            f"    tokens: {commit.bar.tokens}",
+            f"    require: {{draft.mean_logprob: {{gte: {at:.4f}}}}}",
+        ]
+    return lines
+
+
+def as_plain(made: Made, rows: Sequence[Labelled], out: Path) -> dict[str, Any]:
+    """For machines: certificates, refusals, and the file if there is one."""
+    calibration = made.calibration
+    return {
+        "labels": len(rows),
+        "says": None if calibration is None else calibration.says,
+        "file": None if calibration is None else str(out),
+        "all": _plain(made.pooled),
+        "tasks": {name: _plain(one) for name, one in made.tasks.items()},
+        "languages": {name: _plain(one) for name, one in made.languages.items()},
+        "early": None
+        if calibration is None or calibration.early is None
+        else asdict(calibration.early),
+    }
+
+
+def _plain(one: Certificate | Refused) -> dict[str, Any]:
+    return {"certified": isinstance(one, Certificate), **asdict(one)}

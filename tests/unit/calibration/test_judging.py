@@ -1,0 +1,58 @@
+"""Whether a draft is good: by another answer, or by a judge's word."""
+
+from __future__ import annotations
+
+import pytest
+
+from router.calibration.judging import agrees, question_of, verdict_of
+
+LONG = ". ".join(f"Here stands word {number}" for number in range(60))
+
+
+@pytest.mark.parametrize(
+    ("draft", "other", "same"),
+    [
+        ("So it is 1,200 in all.", "The answer is \\boxed{1200}", True),
+        ("So it is 1,300 in all.", "The answer is \\boxed{1200}", False),
+        ("There is none.", "7", False),
+        ("#### 1,200", "The answer is \\boxed{1200}", True),
+        ("The answer is (C).", "C", True),
+        ("The answer is (C).", "The answer is (B).", False),
+        ("Paris", "paris", True),
+        ("The capital of France is Paris.", "Paris", True),
+        ("Paris", "Paris is the capital.", True),
+        ("The capital of France is Lyon.", "Paris", False),
+        ("It is not Paris but Lyon", "Paris", False),
+        ("(B)", "A or (B)", False),
+        ('{"a": 1, "b": 2}', '{"b": 2, "a": 1}', True),
+        (LONG, LONG.replace("word 40", "term 40"), True),
+        ("one two " * 40, "three four " * 40, False),
+    ],
+)
+def test_answers_are_compared_by_what_they_say_in_the_end(
+    draft: str, other: str, same: bool
+) -> None:
+    assert agrees(draft, other) is same
+
+
+@pytest.mark.parametrize(
+    ("said", "means"),
+    [
+        ("Yes.", True),
+        ("**no**, it isn't", False),
+        ("  YES", True),
+        ("Incorrect", False),
+        ("Maybe", None),
+        ("", None),
+        ("42", None),
+    ],
+)
+def test_a_judges_first_word_counts(said: str, means: bool | None) -> None:
+    assert verdict_of(said) is means
+
+
+def test_a_judge_is_shown_question_and_answer_as_they_are() -> None:
+    (message,) = question_of("What is {x}?", "{answer} 5")
+
+    assert "What is {x}?" in message.content
+    assert message.content.endswith("{answer} 5")

@@ -1,0 +1,151 @@
+"""Labelled drafts in a file: every field, every complaint, and a work file that was torn."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from router.calibration.prompts import read_prompts
+from router.calibration.tracefile import WorkFile, read_labelled
+from router.errors import ConfigError
+
+GOOD = {"prompt": "How much is 2 + 3?", "draft": "2 + 3 = 5", "right": True}
+
+
+def written(folder: Path, *lines: Any) -> Path:
+    path = folder / "labels.jsonl"
+    text = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+    path.write_text("\n".join(text) + "\n", encoding="utf-8")
+    return path
+
+
+def test_a_row_has_what_its_line_says(tmp_path: Path) -> None:
+    line = GOOD | {
+        "logprobs": [-0.1, -0.3],
+        "margins": [0.9, 0.5],
+        "entropies": [0.2, 0.4],
+        "strong_right": 0,
+        "task": "sums",
+        "language": "en",
+        "cost": 0.002,
+    }
+
+    (row,) = read_labelled(written(tmp_path, line)).rows
+
+    assert (row.good, row.strong_right, row.task, row.language) == (1.0, 0.0, "sums", "en")
+    assert (row.cost_usd, row.logprobs) == (0.002, (-0.1, -0.3))
+    assert row.signals["tokens.mean_logprob"] == pytest.approx(-0.2)
+    assert row.signals["tokens.first_margin"] == 0.9
+    assert row.signals["draft.sums_right"] == 1.0
+
+
+def test_task_and_language_are_guessed_as_on_the_street(tmp_path: Path) -> None:
+    line = GOOD | {"prompt": "Wie viel Geld haben wir, wenn wir 12 und 30 Euro zusammenlegen?"}
+
+    (row,) = read_labelled(written(tmp_path, line)).rows
+
+    assert (row.task, row.language) == ("mathematics", "de")
+
+
+def test_of_a_conversation_the_last_thing_the_user_said_is_read(tmp_path: Path) -> None:
+    turns = [
+        {"role": "user", "content": "Hello"},
+        {"role": "assistant", "content": "Hello!"},
+        {"role": "user", "content": "How much is 2 + 3?"},
+    ]
+
+    (row,) = read_labelled(written(tmp_path, {"messages": turns, "draft": "5", "score": 0.7})).rows
+
+    assert row.prompt == "How much is 2 + 3?"
+    assert row.right == 0.7
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("{", "is no JSON"),
+        ([1], "has to be an object, not list"),
+        ({"draft": "5", "right": 1}, "prompt: is missing"),
+        ({"prompt": "?", "right": 1}, "draft: is missing"),
+        ({"prompt": "?", "draft": "5"}, "right: is missing"),
+        (GOOD | {"right": None}, "right: is missing"),
+        (GOOD | {"right": "yes"}, 'right: has to be a number from 0, not "yes"'),
+        (GOOD | {"right": 2}, "right: is 2, and has to be from 0 to 1"),
+        (GOOD | {"right": float("nan")}, "right: has to be a number"),
+        (GOOD | {"strong_right": -1}, "strong_right: has to be a number"),
+        (GOOD | {"draft": 5}, "draft: has to be text, not 5"),
+        (GOOD | {"prompt": " "}, "prompt: is empty"),
+        (GOOD | {"messages": "hello"}, "messages: has to be a list"),
+        (GOOD | {"messages": []}, "content: has to be text"),
+        (GOOD | {"task": 3}, "task: has to be text"),
+        (GOOD | {"logprobs": "x"}, "logprobs: has to be a list"),
+        (GOOD | {"logprobs": [-1, 0.5]}, "logprobs[1]: has to be a number to 0, not 0.5"),
+        (GOOD | {"logprobs": [-1], "margins": [1, 1]}, "logprobs: has another length"),
+        (GOOD | {"cost": -1}, "cost: has to be a number from 0, not -1"),
+    ],
+)
+def test_a_bad_line_is_told_by_file_line_and_field(tmp_path: Path, line: Any, says: str) -> None:
+    path = written(tmp_path, GOOD, "", line, GOOD)
+
+    found = read_labelled(path)
+
+    assert len(found.rows) == 2
+    (bad,) = found.bad
+    assert bad.startswith(f"{path}:3: ")
+    assert says in bad
+
+
+def test_a_token_nobody_knows_of_leaves_the_figures_unknown(tmp_path: Path) -> None:
+    (row,) = read_labelled(written(tmp_path, GOOD | {"logprobs": [-0.1, None]})).rows
+
+    assert row.logprobs == ()
+    assert row.signals["tokens.mean_logprob"] != row.signals["tokens.mean_logprob"]
+
+
+def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="cannot be read"):
+        read_labelled(tmp_path / "none.jsonl")
+
+
+def test_a_torn_last_line_is_cut_off_and_the_rest_stays(tmp_path: Path) -> None:
+    file = WorkFile(tmp_path / "work.jsonl")
+    assert file.rows() == []
+    file.add({"prompt": "a"})
+    file.add({"prompt": "b"})
+    whole = file.path.read_bytes()
+    file.path.write_bytes(whole + b'{"prompt": "c", "dra')
+
+    assert [row["prompt"] for row in file.rows()] == ["a", "b"]
+    file.add({"prompt": "d"})
+    assert [row["prompt"] for row in file.rows()] == ["a", "b", "d"]
+
+
+def test_a_work_file_that_was_never_one_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "work.jsonl"
+    path.write_text("not mine\n")
+
+    with pytest.raises(ConfigError) as caught:
+        WorkFile(path).rows()
+
+    assert caught.value.line == 1
+
+
+def test_prompts_are_lines_or_objects(tmp_path: Path) -> None:
+    plain = tmp_path / "plain.txt"
+    plain.write_text("What is 2 + 3?\n\nAnd  4?\nand 4?\n", encoding="utf-8")
+    found = read_prompts(plain)
+    assert [p.text for p in found.prompts] == ["What is 2 + 3?", "And  4?"]
+    assert found.repeated == 1
+
+    objects = tmp_path / "objects.jsonl"
+    objects.write_text(
+        '{"prompt": "a", "reference": "1", "label": "pii"}\n{"prompt": 7}\n'
+        '{"prompt": "b", "label": "hush"}\n'
+    )
+    found = read_prompts(objects)
+    assert [(p.text, p.reference, p.label) for p in found.prompts] == [("a", "1", "pii")]
+    assert found.bad[0].startswith(f"{objects}:2: prompt: has to be text")
+    assert found.bad[1].startswith(f"{objects}:3: label: is 'hush'")
