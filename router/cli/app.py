@@ -12,7 +12,20 @@ import typer
 
 from .. import __version__
 from ..errors import RouterError
-from . import ask, demo, doctor, explain, init, ledger, models, policy, prices, serve, signals
+from . import (
+    ask,
+    demo,
+    doctor,
+    evaluate,
+    explain,
+    init,
+    ledger,
+    models,
+    policy,
+    prices,
+    serve,
+    signals,
+)
 from .exits import Exit, causes_of, code_of
 
 app = typer.Typer(
@@ -28,6 +41,7 @@ app.add_typer(policy.app, name="policy")
 app.command("signals")(signals.signals)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(models.app, name="models")
+app.command("eval")(evaluate.evaluate)
 app.command("prices")(prices.prices)
 app.command("init")(init.init)
 app.command("serve")(serve.serve)
