@@ -54,7 +54,9 @@ KINDS: dict[str, Kind] = {
     "blind mix at 95 %": Kind(
         better=None, says="the same by tossing a coin between two of the tiers"
     ),
-    "saved on the blind mix": Kind(better="more", says="the last less the one before"),
+    "saved on the blind mix": Kind(
+        better="more", says="what the cascade saves on that mix, at the same quality"
+    ),
     "kept": Kind(better=None, says="share of requests that the bar keeps on the device"),
     "right when kept": Kind(better="more", says="share of right answers among the kept"),
     "loss": Kind(

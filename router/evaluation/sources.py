@@ -15,12 +15,14 @@ from ..confidence.estimator import Estimator
 from ..confidence.fitting import Recipe, fit
 from ..confidence.guarantee import Certificate, Promise
 from ..confidence.stored import Binding, Calibration, from_bytes
+from ..confidence.trees import Growth
 from ..errors import ConfigError
 from .judged import Judged
 from .labelled import Labelled, as_chance
 from .looks import Without
 
 _FOLDS = 5
+_TREES = 80
 _FOR_TREES = 300
 """Rows below which trees find what isn't there, and the line alone is fitted."""
 
@@ -85,7 +87,11 @@ def crossed(rows: Labelled, recipe: Recipe | None = None) -> Source:
             "no row has a draft or anything else to be judged by", field="DATA", hint=_NEEDS
         )
     if recipe is None:
-        recipe = Recipe() if len(rows.prompts) >= _FOR_TREES else Recipe(growth=None)
+        recipe = (
+            Recipe(growth=Growth(trees=_TREES))
+            if len(rows.prompts) >= _FOR_TREES
+            else Recipe(growth=None)
+        )
     fold = folds_of(list(rows.prompts), _FOLDS, turn=1)
     if len(np.unique(fold)) < 2:
         raise ConfigError("too few prompts to fit on some and judge the others", field="DATA")

@@ -17,7 +17,6 @@ class Section:
         name: A word for its ids.
         svg: A plot. None: the table alone.
         alt: What the plot shows, for who can't see it.
-        open: Whether the table is unfolded from the start.
     """
 
     name: str
@@ -26,16 +25,16 @@ class Section:
     table: Table
     svg: str | None = None
     alt: str = ""
-    open: bool = False
 
 
-def page(title: str, lines: list[str], sections: list[Section], foot: str) -> str:
+def page(title: str, lines: list[str], first: Section, plots: list[Section], foot: str) -> str:
     """The whole document; well-formed as XML too, but for its first line.
 
     Args:
         lines: What stands at the top, a paragraph each.
+        first: What goes over the whole width, above the plots.
     """
-    body = "".join(f"<p>{escape(line)}</p>\n" for line in lines)
+    body = "".join(f"<p>{_words(line)}</p>\n" for line in lines)
     return (
         "<!DOCTYPE html>\n"
         '<html lang="en" xmlns="http://www.w3.org/1999/xhtml">\n<head>\n<meta charset="utf-8"/>\n'
@@ -43,22 +42,26 @@ def page(title: str, lines: list[str], sections: list[Section], foot: str) -> st
         '<meta name="color-scheme" content="light dark"/>\n'
         f"<title>{escape(title)}</title>\n<style>\n{_CSS}</style>\n</head>\n<body>\n<main>\n"
         f'<h1>{escape(title)}</h1>\n<div class="lead">\n{body}</div>\n'
-        f"{''.join(map(_section, sections))}"
+        f'{_section(first)}<div class="plots">\n{"".join(map(_section, plots))}</div>\n'
         f"<footer><p>{escape(foot)}</p></footer>\n</main>\n</body>\n</html>\n"
     )
 
 
 def _section(section: Section) -> str:
     made = f'<section id="{section.name}">\n<h2>{escape(section.title)}</h2>\n'
-    made += f"<p>{escape(section.says)}</p>\n"
+    made += f"<p>{_words(section.says)}</p>\n"
     if section.svg is None:
         return made + f'<div class="wide">{_table(section.table)}</div>\n</section>\n'
-    unfolded = ' open="open"' if section.open else ""
     return (
         f"{made}<figure>{_spoken(section)}</figure>\n"
-        f"<details{unfolded}><summary>The figures of this plot</summary>\n"
+        f"<details><summary>The figures of this plot</summary>\n"
         f'<div class="wide">{_table(section.table)}</div></details>\n</section>\n'
     )
+
+
+def _words(text: str) -> str:
+    """Words as HTML; a number and its percent sign stay on one line."""
+    return escape(text).replace(" %", "\u00a0%")
 
 
 _SIZE = re.compile(r'<svg [^>]*?viewBox="0 0 ([\d.]+) ([\d.]+)"[^>]*>')
@@ -87,7 +90,7 @@ def _table(table: Table) -> str:
     )
     rows = "".join(
         "<tr>"
-        + "".join(f"<td{side}>{escape(cell)}</td>" for cell, side in zip(row, sides, strict=True))
+        + "".join(f"<td{side}>{_words(cell)}</td>" for cell, side in zip(row, sides, strict=True))
         + "</tr>\n"
         for row in table.rows
     )
@@ -111,16 +114,17 @@ body {
   margin: 0; background: var(--paper); color: var(--ink);
   font: 16px/1.55 system-ui, -apple-system, "Segoe UI", Roboto, sans-serif;
 }
-main { max-width: 72rem; margin: 0 auto; padding: 1.25rem 1rem 3rem; display: grid; gap: 1.25rem; }
-h1 { margin: 0; font-size: 1.5rem; line-height: 1.25; }
+main { max-width: 72rem; margin: 0 auto; padding: 1.25rem 1rem 3rem; }
+h1 { margin: 0 0 1rem; font-size: 1.5rem; line-height: 1.25; }
 h2 { margin: 0 0 .4rem; font-size: 1.1rem; }
 p { margin: 0 0 .6rem; max-width: 46rem; }
 section {
   background: var(--card); border: 1px solid var(--grid); border-radius: .6rem;
-  padding: 1rem; min-width: 0;
+  padding: 1rem; margin: 0 0 1.1rem; break-inside: avoid;
 }
+.plots { columns: 2 28rem; column-gap: 1.1rem; }
 figure { margin: .4rem 0 .8rem; }
-svg { display: block; width: 100%; max-width: 44rem; height: auto; }
+svg { display: block; width: 100%; max-width: 36rem; height: auto; }
 svg text { font-family: inherit !important; }
 summary { cursor: pointer; color: var(--soft); }
 .wide { overflow-x: auto; }
@@ -130,14 +134,15 @@ table {
 }
 th, td {
   text-align: left; padding: .25rem .9rem .25rem 0; border-bottom: 1px solid var(--grid);
-  vertical-align: top;
+  vertical-align: top; white-space: nowrap;
 }
-th { color: var(--soft); font-weight: 600; white-space: nowrap; }
-.number { text-align: right; white-space: nowrap; }
+#figures td:last-child { white-space: normal; min-width: 15rem; }
+th { color: var(--soft); font-weight: 600; }
+.number { text-align: right; }
 footer { color: var(--soft); font-size: .875rem; }
-@media (min-width: 62rem) {
-  main { grid-template-columns: 1fr 1fr; align-items: start; }
-  h1, .lead, #figures, footer { grid-column: 1 / -1; }
+@media (max-width: 30rem) {
+  main { padding: .8rem .6rem 2rem; }
+  section { padding: .7rem; }
+  #figures td:last-child { white-space: nowrap; }
 }
-@media print { section { break-inside: avoid; } }
 """

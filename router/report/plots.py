@@ -11,7 +11,7 @@ from typing import Any
 import matplotlib as mpl
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import FuncFormatter
 
 from ..evaluation.compare import Change
 from ..evaluation.findings import Findings, Routing
@@ -24,7 +24,7 @@ _VARIABLES = {
     INK: "--ink", SOFT: "--soft", GRID: "--grid",
     ONE: "--one", TWO: "--two", THREE: "--three", FOUR: "--four",
 }  # fmt: skip
-_WIDTH, _HEIGHT = 5.0, 3.7
+_WIDTH, _HEIGHT = 4.6, 3.0
 """Inches of 72 points: about a phone's width in CSS pixels, so that text is as large as drawn."""
 _STYLE: dict[Any, Any] = {
     "svg.fonttype": "none",
@@ -34,6 +34,7 @@ _STYLE: dict[Any, Any] = {
     "text.color": INK,
     "axes.edgecolor": SOFT,
     "axes.labelcolor": INK,
+    "axes.labelsize": 10,
     "axes.spines.top": False,
     "axes.spines.right": False,
     "axes.grid": True,
@@ -49,6 +50,10 @@ _STYLE: dict[Any, Any] = {
     "lines.linewidth": 2,
 }
 _MOST_BARS = 12
+_SHORT = 22
+"""Letters of a name that leave room for another beside it."""
+_LINE = 0.21
+"""Inches of a line of the legend."""
 
 
 def cost(routing: Routing) -> str:
@@ -59,17 +64,12 @@ def cost(routing: Routing) -> str:
         for curve, colour in zip(reversed(routing.curves), (ONE, TWO, FOUR), strict=False):
             axes.plot(curve.spend, curve.quality, color=colour, label=f"device, then {curve.name}")
         axes.plot(*routing.mix, color=SOFT, linestyle=(0, (4, 3)), linewidth=1.4, label="blind mix")
-        for number, point in enumerate(routing.always):
-            axes.plot(point.spend, point.quality, "s", color=INK, markersize=6, clip_on=False)
-            inward = point.spend > 0.6
-            axes.annotate(
-                f"always {'device' if not number else point.name}",
-                (point.spend, point.quality),
-                xytext=(-7 if inward else 8, -13),
-                textcoords="offset points",
-                ha="right" if inward else "left",
-                fontsize=9,
-            )
+        for place, (point, mark) in enumerate(zip(routing.always, _marks(routing), strict=True)):
+            name = f"always {point.name if place else 'the device'}"
+            axes.plot(
+                point.spend, point.quality, mark, color=INK, markersize=7, markerfacecolor="none",
+                markeredgewidth=1.8, linestyle="none", label=name, clip_on=False,
+            )  # fmt: skip
         axes.plot(
             routing.oracle.spend, routing.oracle.quality, "*", color=THREE, markersize=13,
             linestyle="none", label="oracle", clip_on=False,
@@ -81,7 +81,7 @@ def cost(routing: Routing) -> str:
         )
         axes.set_ylabel("right answers")
         _percent(axes, "xy")
-        figure.legend(loc="outside lower center", ncols=2)
+        _legend(figure, axes)
     return out[0]
 
 
@@ -123,7 +123,7 @@ def reliability(found: Findings) -> str:
         axes.set_xlabel("confidence (the larger the mark, the more answers)")
         axes.set_ylabel("right answers")
         _percent(axes, "y")
-        figure.legend(loc="outside lower center", ncols=1)
+        _legend(figure, axes)
     return out[0]
 
 
@@ -146,14 +146,14 @@ def coverage(found: Findings) -> str:
         axes.set_xlabel("drafts kept, the surest first")
         axes.set_ylabel("wrong among the kept")
         _percent(axes, "xy")
-        figure.legend(loc="outside lower center", ncols=2)
+        _legend(figure, axes)
     return out[0]
 
 
 def signals(found: Findings) -> str:
     """The most telling signals, alone and within a task."""
     shown = found.signals[:_MOST_BARS][::-1]
-    with _drawn("signals", height=1.3 + 0.27 * len(shown)) as (figure, axes, out):
+    with _drawn("signals", height=0.8 + 0.25 * len(shown)) as (figure, axes, out):
         places = range(len(shown))
         inside = [0.5 if worth.within is None else worth.within for worth in shown]
         axes.hlines(places, inside, [worth.alone for worth in shown], color=GRID, linewidth=3)
@@ -164,14 +164,14 @@ def signals(found: Findings) -> str:
         axes.axvline(0.5, color=SOFT, linestyle=(0, (4, 3)), linewidth=1.2)
         _named(axes, [worth.signal for worth in shown])
         axes.set_xlabel("AUROC of the signal alone (0.5 tells nothing)")
-        figure.legend(loc="outside lower center", ncols=2)
+        _legend(figure, axes)
     return out[0]
 
 
 def groups(name: str, groups: tuple[Group, ...]) -> str:
     """Of each task or language: share right, expected, and wrong among the kept."""
     shown = groups[: 2 * _MOST_BARS][::-1]
-    with _drawn(name, height=1.5 + 0.34 * len(shown)) as (figure, axes, out):
+    with _drawn(name, height=0.7 + 0.34 * len(shown)) as (figure, axes, out):
         places = range(len(shown))
         ends = [
             [group.right - group.interval.low for group in shown],
@@ -199,7 +199,7 @@ def groups(name: str, groups: tuple[Group, ...]) -> str:
         _named(axes, [f"{group.name} ({group.rows})" for group in shown])
         axes.set_xlim(-0.03, 1.03)
         _percent(axes, "x")
-        figure.legend(loc="outside lower center", ncols=2)
+        _legend(figure, axes)
     return out[0]
 
 
@@ -225,16 +225,16 @@ def breaks(routing: Routing) -> str:
                 markeredgecolor=INK, markeredgewidth=1.2, label="the bar",
             )  # fmt: skip
         axes.set_xlabel("requests escalated")
-        axes.set_ylabel(f"saved on always {routing.strong}")
+        axes.set_ylabel(f"{'dollars' if routing.priced else 'calls'} saved")
         _percent(axes, "xy")
-        figure.legend(loc="outside lower center", ncols=2)
+        _legend(figure, axes)
     return out[0]
 
 
 def changes(changed: tuple[Change, ...]) -> str:
     """Differences of two confidences with their intervals; to the right is better."""
     shown = [change for change in changed if change.interval is not None][::-1]
-    with _drawn("changes", height=1.2 + 0.4 * len(shown)) as (_, axes, out):
+    with _drawn("changes", height=0.8 + 0.36 * len(shown)) as (_, axes, out):
         for place, change in enumerate(shown):
             assert change.interval is not None
             sign = 1 if change.kind.better == "more" else -1
@@ -271,7 +271,23 @@ def _named(axes: Axes, names: list[str]) -> None:
 def _percent(axes: Axes, which: str) -> None:
     for letter in which:
         axis = axes.xaxis if letter == "x" else axes.yaxis
-        axis.set_major_formatter(PercentFormatter(1.0, symbol=" %"))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{100 * value:.3g} %"))
+
+
+def _marks(routing: Routing) -> str:
+    """One for each tier: square, triangles, diamond."""
+    return "s" + "^v<>"[: len(routing.always) - 2] + "D"
+
+
+def _legend(figure: Figure, axes: Axes) -> None:
+    """Below the plot, which gets higher by as much; side by side only where names are short."""
+    handles, labels = axes.get_legend_handles_labels()
+    if not labels:
+        return
+    columns = 2 if max(map(len, labels)) <= _SHORT else 1
+    rows = -(-len(labels) // columns)
+    figure.set_figheight(figure.get_figheight() + _LINE * rows)
+    figure.legend(handles, labels, loc="outside lower left", ncols=columns)
 
 
 _ID = re.compile(r'\bid="([^"]+)"')

@@ -16,10 +16,9 @@ def lead(found: Findings) -> list[str]:
     return [judged, words.bar_said(found), *found.notes]
 
 
-def sections(found: Findings) -> list[Section]:
-    """All parts, those that people decide by first."""
+def plotted(found: Findings) -> list[Section]:
+    """All plots, those that people decide by first."""
     return [
-        _figures(found),
         *_changes(found),
         *_routing(found),
         _reliability(found),
@@ -30,7 +29,8 @@ def sections(found: Findings) -> list[Section]:
     ]
 
 
-def _figures(found: Findings) -> Section:
+def figures(found: Findings) -> Section:
+    """Every figure, with its interval and what it is."""
     return Section(
         name="figures",
         title="Figures",
@@ -50,7 +50,6 @@ def _changes(found: Findings) -> Iterator[Section]:
         svg=plots.changes(found.changes),
         alt=f"The difference in each figure with its interval, around a line at zero. {says}",
         table=tables.changes(found),
-        open=True,
     )
 
 

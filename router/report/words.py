@@ -221,7 +221,8 @@ def changes_said(found: Findings) -> str:
         return text + "no difference is more than chance."
     parts = [f"better in {', '.join(better)}"] if better else []
     parts += [f"worse in {', '.join(worse)}"] if worse else []
-    return text + " and ".join(parts) + "; the others can't be told apart."
+    rest = len(found.changes) - len(better) - len(worse)
+    return text + " and ".join(parts) + ("; the others can't be told." if rest else ".")
 
 
 def change_row(change: Change) -> tuple[str, ...]:

@@ -37,7 +37,8 @@ def report(found: Findings) -> str:
     return page(
         f"What confidence is worth: {found.name}",
         sections.lead(found),
-        sections.sections(found),
+        sections.figures(found),
+        sections.plotted(found),
         f"Made by firsthop {__version__}. Intervals are 90 %: the 5 % and 95 % quantile over rows "
         "drawn again, those of one prompt together; of shares in a bin or a group, Wilson's.",
     )
