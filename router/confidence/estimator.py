@@ -131,6 +131,13 @@ class Estimator:
         damped = logits / np.sqrt(1 + np.pi * self.spread**2 / 8)
         return chance(np.where(unseen, damped, logits))
 
+    def lows(self, rows: FloatArray, buckets: Sequence[str | None]) -> FloatArray:
+        """`Estimate.low` of each row: what bars are held against."""
+        place = self._places(buckets)
+        wide = np.full(len(place), self.spread)
+        wide[place >= 0] = self.doubt[place[place >= 0]]
+        return chance(self.logits(rows, buckets) - _NINETY * wide)
+
     def estimate(
         self, signals: Mapping[str, float], bucket: str | None, prompt: str = ""
     ) -> Estimate:

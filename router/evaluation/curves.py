@@ -61,7 +61,7 @@ class BreakEven:
 
 def cascade(judged: Judged, to: Tier) -> Curve:
     """Drafts by the device, and the least sure of them asked again of one tier."""
-    doubt, weak = -judged.confidence, judged.device.right
+    doubt, weak = -judged.sure, judged.device.right
     calls, quality = curve(doubt, weak, to.right)
     spend = calls
     if judged.priced:
@@ -120,8 +120,8 @@ def mixture(points: tuple[Point, ...]) -> tuple[FloatArray, FloatArray]:
 
 
 def at_bar(judged: Judged, to: Tier, bar: float, name: str) -> Point:
-    """Drafts of at least this confidence kept, the others asked of one tier."""
-    kept = judged.confidence >= bar
+    """Drafts that reach the bar kept, the others asked of one tier."""
+    kept = judged.sure >= bar
     spend = float(np.mean(~kept))
     if judged.priced:
         spend = _spend(judged, judged.device) + float(_each(judged, to)[~kept].sum()) / _whole(
@@ -140,13 +140,13 @@ def cheapest_bar(judged: Judged, wanted: float) -> float | None:
 
     None: none does. Infinity: every draft has to be escalated.
     """
-    bars = np.unique(judged.confidence)
+    bars = np.unique(judged.sure)
     steps = cascade(judged, judged.strong)
     reached = np.flatnonzero(steps.quality >= wanted)
     if not len(reached):
         return None
     cheapest = int(reached[np.argmin(steps.spend[reached])])
-    # After `cheapest` steps the so many lowest confidences are escalated.
+    # After `cheapest` steps the so many lowest are escalated.
     return float(bars[cheapest]) if cheapest < len(bars) else float("inf")
 
 

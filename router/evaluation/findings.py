@@ -207,7 +207,7 @@ def _bar(
 
 
 def _most_loss(judged: Judged, bar: float, promise: Promise | None) -> float:
-    kept = judged.confidence >= bar
+    kept = judged.sure >= bar
     lost = int((kept & (judged.strong.right > judged.device.right)).sum())
     counts_kept = promise is not None and promise.per == "kept"
     trials = int(kept.sum()) if counts_kept else len(judged)

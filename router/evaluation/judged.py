@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -38,6 +38,8 @@ class Judged:
         confidence: Shape (n,), 0 to 1: P(the device's answer is right). An unknown one is 0 here:
             it is never kept.
         device: The first tier.
+        held: Shape (n,): what a bar is held against, where that is not the confidence itself but
+            the lower end of its interval. None: the confidence.
         others: Stronger tiers, the strongest last. Empty: only the device was judged.
         tasks: Of each row.
         languages: Of each row; empty where nobody said.
@@ -52,6 +54,7 @@ class Judged:
     confidence: FloatArray
     device: Tier
     others: tuple[Tier, ...] = ()
+    held: FloatArray | None = None
     tasks: tuple[str, ...]
     languages: tuple[str, ...]
     prompts: IntArray
@@ -66,6 +69,11 @@ class Judged:
     def good(self) -> FloatArray:
         """Whether the device's answer is right: 0 or 1."""
         return (self.device.right >= _GOOD).astype(np.float64)
+
+    @property
+    def sure(self) -> FloatArray:
+        """What a bar is held against: drafts of at least the bar are kept."""
+        return self.confidence if self.held is None else self.held
 
     @property
     def strong(self) -> Tier:
@@ -88,6 +96,7 @@ class Judged:
             tasks=_words(self.tasks, rows),
             languages=_words(self.languages, rows),
             prompts=self.prompts[rows],
+            held=None if self.held is None else self.held[rows],
             raw=None if self.raw is None else self.raw[rows],
             signals={},
         )
@@ -109,6 +118,18 @@ def _tier(tier: Tier, rows: IntArray | BoolArray) -> Tier:
 
 def _words(words: tuple[str, ...], rows: IntArray | BoolArray) -> tuple[str, ...]:
     return tuple(np.array(words, dtype=object)[rows].tolist())
+
+
+def for_one_bar(low: FloatArray, bars: Sequence[float | None], bar: float) -> FloatArray:
+    """`Judged.held` of rows that have bars of their own, moved so that one bar serves for all.
+
+    Args:
+        low: Shape (n,): what each row's own bar is held against.
+        bars: Each row's own. None: nothing is promised there, and its draft is never kept.
+        bar: The one.
+    """
+    moved = [-np.inf if own is None else bar - own for own in bars]
+    return low + np.array(moved, dtype=np.float64)
 
 
 def numbered(keys: list[str]) -> IntArray:

@@ -1,8 +1,4 @@
-"""Labelled rows as they lie in a file become columns: signals, tiers, tasks, languages.
-
-Two shapes of row are read: the product's own (``prompt``, ``draft``, ``right``...), and recorded
-pairs of models (``weak_output``, ``weak_correct``, ``strong_correct``, ``peers``...).
-"""
+"""Labelled rows as they lie in a file become columns: signals, tiers, tasks, languages."""
 
 from __future__ import annotations
 
@@ -10,7 +6,6 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import msgspec
 import numpy as np
 
 from ..confidence.agreement import sample_features
@@ -22,83 +17,12 @@ from ..confidence.options import option_features
 from ..confidence.tokens import token_features
 from ..types import TokenStat
 from .judged import Tier, numbered
+from .row import Row, Score
 
-Score = float | bool
 _CHEAP_QUALITY = 0.9
 """A cheap cloud tier has at least this share of the strong one's quality."""
 _RAW = ("tokens.mean_logprob", "samples.top", "options.top")
 """What a model says of its own answer, the first that is known on every row."""
-
-
-class Peer(msgspec.Struct, frozen=True):
-    """What another model made of the same prompt."""
-
-    correct: Score
-    cost: float | None = None
-
-
-class Row(msgspec.Struct, frozen=True, kw_only=True):
-    """One line. Fields it does not name are passed over.
-
-    `right` is the device's outcome, 0 to 1; `cost` the dollars of the strong tier's call.
-    """
-
-    id: str | None = None
-    prompt: str | None = None
-    draft: str | None = None
-    answer: str | float | None = None
-    logprobs: list[float] | None = None
-    right: Score | None = None
-    strong_right: Score | None = None
-    task: str | None = None
-    language: str | None = None
-    cost: float | None = None
-    confidence: float | None = None
-    model: str | None = None
-    strong_model: str | None = None
-
-    dataset: str | None = None
-    lang: str | None = None
-    weak_model: str | None = None
-    weak_output: str | None = None
-    weak_answer: str | float | None = None
-    weak_well_formed: Score | None = None
-    weak_correct: Score | None = None
-    weak_score: Score | None = None
-    weak_agrees: Score | None = None
-    weak_samples: list[str | None] | None = None
-    weak_logits: list[float] | None = None
-    weak_cost: float | None = None
-    strong_correct: Score | None = None
-    strong_score: Score | None = None
-    strong_cost: float | None = None
-    peers: dict[str, Peer] = {}
-
-    @property
-    def outcome(self) -> tuple[str, Score | None]:
-        """The device's outcome, with the name of its field."""
-        return _first(self, ("right", "weak_correct", "weak_score", "weak_agrees"))
-
-    @property
-    def strong_outcome(self) -> tuple[str, Score | None]:
-        """The strong tier's, likewise. Where the label is agreement with it, it is right."""
-        if self.weak_agrees is not None:
-            return "weak_agrees", 1.0
-        return _first(self, ("strong_right", "strong_correct", "strong_score"))
-
-    @property
-    def kind(self) -> str:
-        """Its task."""
-        return self.task or self.dataset or "no task told"
-
-
-def _first(row: Row, names: tuple[str, ...]) -> tuple[str, Score | None]:
-    """The first of the fields that is there."""
-    for name in names:
-        value: Score | None = getattr(row, name)
-        if value is not None:
-            return name, value
-    return names[0], None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,7 +73,7 @@ def labelled(name: str, rows: Sequence[Row], cheap: str | None = None) -> Labell
     made = [_signals(row) for row in rows]
     names = tuple(dict.fromkeys(key for signals in made for key in signals))
     prompts = tuple(
-        row.prompt or row.id or f"row {place}" for place, row in enumerate(rows, start=1)
+        row.asked or row.id or f"row {place}" for place, row in enumerate(rows, start=1)
     )
     told = [row.confidence for row in rows]
     return Labelled(
@@ -166,7 +90,7 @@ def labelled(name: str, rows: Sequence[Row], cheap: str | None = None) -> Labell
         ),
         others=_others(rows, cheap),
         tasks=tuple(row.kind for row in rows),
-        languages=tuple(row.language or row.lang or "" for row in rows),
+        languages=tuple(row.spoken for row in rows),
         confidence=None if None in told else _column(told),
     )
 
@@ -227,19 +151,20 @@ def _peer(rows: Sequence[Row], name: str) -> Tier:
 
 def _signals(row: Row) -> dict[str, float]:
     found: dict[str, float] = {}
-    language = row.language or row.lang
+    language = row.spoken or None
     if row.weak_logits is not None:
         found |= option_features(row.weak_logits)
-    if row.prompt is None:
+    asked = row.asked
+    if asked is None:
         return found
-    found |= asked_features(row.prompt, language)
+    found |= asked_features(asked, language)
     samples = row.weak_samples
     text = row.draft or row.weak_output or (samples[0] if samples else None)
     if text is not None:
         answer = row.answer if row.answer is not None else row.weak_answer
         form = row.weak_well_formed
         found |= drafted_features(
-            row.prompt,
+            asked,
             text,
             None if answer is None else str(answer),
             well_formed=None if form is None else bool(form),
@@ -248,9 +173,19 @@ def _signals(row: Row) -> dict[str, float]:
         )
     if samples is not None:
         found |= sample_features(samples)
-    if row.logprobs:
-        found |= token_features([TokenStat(logprob=value) for value in row.logprobs])
+    if row.draft is not None or row.logprobs:
+        found |= token_features(_stats(row))
     return found
+
+
+def _stats(row: Row) -> list[TokenStat]:
+    """Of each token; none at all where one is unknown, as then the draft's figures are."""
+    logprobs = row.logprobs or []
+    nothing: list[float | None] = [None] * len(logprobs)
+    known = [value for value in logprobs if value is not None]
+    if len(known) < len(logprobs):
+        return []
+    return list(map(TokenStat, known, row.entropies or nothing, row.margins or nothing))
 
 
 def _told(words: Sequence[str | None]) -> str:

@@ -164,7 +164,7 @@ def _group(name: str, judged: Judged, bar: float | None) -> Group:
     good, rows = judged.good, len(judged)
     hits = float(good.sum())
     ranks = auroc(judged.confidence, good) if rows >= _FEWEST else math.nan
-    kept = None if bar is None else judged.confidence >= bar
+    kept = None if bar is None else judged.sure >= bar
     count = 0 if kept is None else int(kept.sum())
     wrong = 0.0 if kept is None else float((1 - good)[kept].sum())
     return Group(

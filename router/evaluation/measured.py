@@ -110,7 +110,7 @@ def measure(judged: Judged, bar: float | None) -> dict[str, float]:
     if routed is not None:
         found |= _routed(routed)
     if bar is not None:
-        kept = judged.confidence >= bar
+        kept = judged.sure >= bar
         found["kept"] = float(kept.mean())
         found["right when kept"] = float(good[kept].mean()) if kept.any() else math.nan
     if routed is not None and bar is not None:
@@ -124,7 +124,7 @@ def _routed(judged: Judged) -> dict[str, float]:
     found: dict[str, float] = {}
     if quality <= float(weak.mean()):
         return found  # nothing is won by escalating, so there is no gap to recover
-    found["APGR"] = apgr(-judged.confidence, weak, strong)
+    found["APGR"] = apgr(-judged.sure, weak, strong)
     steps = cascade(judged, judged.strong)
     found["calls at 95 %"] = spend_at(steps.escalated, steps.quality, WANTED * quality)
     if not judged.priced:
@@ -140,7 +140,7 @@ def _routed(judged: Judged) -> dict[str, float]:
 
 
 def _at_bar(judged: Judged, bar: float) -> dict[str, float]:
-    kept = (judged.confidence >= bar).astype(np.float64)
+    kept = (judged.sure >= bar).astype(np.float64)
     point = at_bar(judged, judged.strong, bar, "")
     return {
         "loss": realised_loss(kept, judged.device.right, judged.strong.right),

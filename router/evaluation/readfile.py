@@ -10,7 +10,8 @@ from pathlib import Path
 import msgspec
 
 from ..errors import ConfigError
-from .labelled import Labelled, Row, labelled
+from .labelled import Labelled, labelled
+from .row import Row
 
 _SHOWN = 5
 
@@ -82,8 +83,11 @@ def _problem(path: Path, line: int, row: Row) -> ConfigError | None:
         if cost is not None and cost < 0:
             return _refused(path, line, name, f"{cost:g} is no price")
     for place, logprob in enumerate(row.logprobs or ()):
-        if logprob > 0:
+        if logprob is not None and logprob > 0:
             return _refused(path, line, f"logprobs[{place}]", f"{logprob:g} is no log-probability")
+    for name, values in (("entropies", row.entropies), ("margins", row.margins)):
+        if values and len(values) != len(row.logprobs or ()):
+            return _refused(path, line, name, "there are more or fewer than of logprobs")
     if row.weak_logits is not None and len(row.weak_logits) < 3:
         return _refused(path, line, "weak_logits", "fewer than three options")
     return None

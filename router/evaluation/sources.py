@@ -36,6 +36,7 @@ class Source:
         confidence: Shape (n,), 0 to 1.
         signal: The one signal it is made of; empty: it is made of several.
         without: The same when one signal is unknown. None: it is made of one alone.
+        held: What bars are held against, where that is not the confidence itself.
         certificate: The bar a file brings with it, with its `promise`.
         notes: What a reader has to know.
     """
@@ -44,6 +45,7 @@ class Source:
     confidence: FloatArray
     signal: str = ""
     without: Without | None = None
+    held: FloatArray | None = None
     certificate: Certificate | None = None
     promise: Promise | None = None
     notes: tuple[str, ...] = ()
@@ -62,6 +64,7 @@ class Source:
             confidence=self.confidence,
             device=rows.device,
             others=rows.others,
+            held=self.held,
             tasks=rows.tasks,
             languages=rows.languages,
             prompts=rows.keys,
@@ -148,6 +151,7 @@ def calibrated(rows: Labelled, data: bytes, file: str) -> Source:
     return Source(
         said=file,
         confidence=_estimated(rows, estimator, None),
+        held=estimator.lows(_read_by(rows, estimator, None), list(rows.tasks)),
         without=lambda name: _estimated(rows, estimator, name),
         certificate=found.certificate,
         promise=found.promise,
@@ -156,13 +160,17 @@ def calibrated(rows: Labelled, data: bytes, file: str) -> Source:
 
 
 def _estimated(rows: Labelled, estimator: Estimator, without: str | None) -> FloatArray:
+    return estimator.probabilities(_read_by(rows, estimator, without), list(rows.tasks))
+
+
+def _read_by(rows: Labelled, estimator: Estimator, without: str | None) -> FloatArray:
+    """The rows' signals as the estimator reads them."""
     places = {name: at for at, name in enumerate(rows.names)}
     unknown = np.full(len(rows.values), np.nan)
     asked = estimator.names[:-1] if estimator.words else estimator.names
     columns = [rows.values[:, places[name]] if name in places else unknown for name in asked]
     values = np.column_stack(columns) if columns else np.zeros((len(rows.values), 0))
-    made = estimator.with_words(_blank(values, asked, without), list(rows.prompts))
-    return estimator.probabilities(made, list(rows.tasks))
+    return estimator.with_words(_blank(values, asked, without), list(rows.prompts))
 
 
 def _blank(values: FloatArray, names: tuple[str, ...], without: str | None) -> FloatArray:

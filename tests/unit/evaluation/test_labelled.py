@@ -17,6 +17,7 @@ from router.errors import ConfigError
 from router.evaluation.labelled import as_chance
 from router.evaluation.readfile import read
 from router.evaluation.sources import calibrated, crossed, of_signal
+from router.signals.task import task_of
 
 OURS: dict[str, Any] = {
     "prompt": "What is 2 + 3?",
@@ -258,6 +259,14 @@ def test_a_calibration_file_judges_and_brings_its_bar(tmp_path: Path) -> None:
     assert found.certificate == certificate
     made = estimator.with_words(rows.values, rows.prompts)
     assert found.confidence == pytest.approx(estimator.probabilities(made, rows.tasks))
+    told = [
+        estimator.estimate(
+            dict(zip(rows.names, rows.values[at], strict=True)), "sums", rows.prompts[at]
+        )
+        for at in range(3)
+    ]
+    assert found.held is not None
+    assert found.held[:3] == pytest.approx([one.low for one in told])
     assert found.without is not None
     assert not np.allclose(found.without("draft.sums_wrong"), found.confidence)
     assert found.notes == ()
@@ -272,3 +281,29 @@ def test_what_is_no_calibration_file_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match="no calibration file"):
         calibrated(rows, b"{}", "confidence.json")
+
+
+def test_a_conversation_and_what_nobody_told_are_read_as_on_the_street(tmp_path: Path) -> None:
+    row = {
+        "messages": [
+            {"role": "system", "content": "Be brief."},
+            {"role": "user", "content": "Schreibe mir bitte ein Gedicht über den Herbst im Wald."},
+        ],
+        "draft": "Die Blätter fallen.",
+        "good": True,
+        "logprobs": [-0.1, -0.2, -0.3, -0.4],
+        "entropies": [1.0, 1.0, 2.0, 2.0],
+        "margins": [0.5, None, 0.5, 0.5],
+    }
+    found = read(written(tmp_path, row, row | {"logprobs": [-0.1, None, -0.3, -0.4]}))
+
+    assert found.prompts[0].startswith("Schreibe")
+    assert found.languages[0] == "de"
+    assert found.tasks[0] == task_of(found.prompts[0])
+    trend, mean = found.signal("tokens.entropy_trend"), found.signal("tokens.mean_logprob")
+    assert trend is not None
+    assert mean is not None
+    assert trend[0] == 1.0
+    assert np.isnan(mean).tolist() == [False, True]  # one unknown token: the figure is unknown
+    with pytest.raises(ConfigError, match="entropies"):
+        read(written(tmp_path, row | {"entropies": [1.0]}))
