@@ -79,6 +79,7 @@ def evaluate(
         chosen="by --bar",
         certificate=one.certificate,
         promise=one.promise,
+        says=one.says,
         without=one.without,
         notes=one.notes,
     )

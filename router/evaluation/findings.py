@@ -48,7 +48,8 @@ class Bar:
         value: Keep a draft of at least this confidence.
         chosen: By whom, in a few words.
         here: Whether it was picked on the very rows it is judged on, which flatters it.
-        promise: What was certified of it elsewhere. None: nothing was.
+        promise: The loss that was certified of it elsewhere. None: nothing was, or another thing.
+        says: What was certified, in words. Empty: nothing was, or `promise` says it.
         most_loss: Exact upper bound, at the promise's confidence or 90 %, of the loss on these
             rows, as the promise counts it. None: no stronger tier was judged.
     """
@@ -57,6 +58,7 @@ class Bar:
     chosen: str
     here: bool
     promise: Promise | None
+    says: str
     most_loss: float | None
 
 
@@ -135,6 +137,7 @@ def find(
     chosen: str = "given",
     certificate: Certificate | None = None,
     promise: Promise | None = None,
+    says: str = "",
     without: Without | None = None,
     notes: tuple[str, ...] = (),
     times: int = RESAMPLES,
@@ -145,7 +148,8 @@ def find(
         bar: Keep a draft of at least this confidence. None: the certificate's; without one, the
             cheapest that has 95 % of the strong tier's quality on these rows.
         chosen: By whom `bar` was chosen.
-        certificate: What was certified on other rows, with its `promise`.
+        certificate: What was certified on other rows, with its `promise` where that is of a loss;
+            `says` it in words where it is not.
         without: What the confidence is when a signal is unknown.
         times: How many resampled sets an interval is made of.
 
@@ -154,7 +158,7 @@ def find(
     """
     if not len(judged):
         raise ValueError("there is nothing to judge")
-    held = _bar(judged, bar, chosen, certificate, promise)
+    held = _bar(judged, bar, chosen, certificate, promise, says)
     value = None if held is None else held.value
     told = figures(judged, value, times)
     good = judged.good
@@ -187,6 +191,7 @@ def _bar(
     chosen: str,
     certificate: Certificate | None,
     promise: Promise | None,
+    says: str,
 ) -> Bar | None:
     routed, here = judged.routed(), False
     if bar is None and certificate is not None:
@@ -202,6 +207,7 @@ def _bar(
         chosen=chosen,
         here=here,
         promise=kept_to,
+        says=says if chosen == "certified" and promise is None else "",
         most_loss=None if routed is None else _most_loss(routed, bar, kept_to),
     )
 

@@ -37,7 +37,8 @@ class Source:
         signal: The one signal it is made of; empty: it is made of several.
         without: The same when one signal is unknown. None: it is made of one alone.
         held: What bars are held against, where that is not the confidence itself.
-        certificate: The bar a file brings with it, with its `promise`.
+        certificate: The bar a file brings with it, with its `promise`, where
+            that is of a loss; otherwise it `says` what it promises.
         notes: What a reader has to know.
     """
 
@@ -48,6 +49,7 @@ class Source:
     held: FloatArray | None = None
     certificate: Certificate | None = None
     promise: Promise | None = None
+    says: str = ""
     notes: tuple[str, ...] = ()
 
     def judged(self, rows: Labelled) -> Judged:

@@ -24,6 +24,9 @@ _AS_SHARES = frozenset(
     )
 )
 
+_APART = 0.02
+"""How much less a signal has to tell within a task, for that to be said."""
+
 
 def share(value: float) -> str:
     """``0.123`` as ``12.3 %``, ``0.5`` as ``50 %``."""
@@ -73,7 +76,8 @@ def bar_said(found: Findings) -> str:
         f"have got right"
     )
     if bar.promise is None:
-        return text + f"; at most {share(bar.most_loss)}, with 90 % confidence. Not certified."
+        text += f"; at most {share(bar.most_loss)}, with 90 % confidence."
+        return text + (f" Certified: {bar.says}." if bar.says else " Not certified.")
     held = "holds" if bar.most_loss <= bar.promise.loss else "is not shown to hold"
     per = "the kept" if bar.promise.per == "kept" else "all requests"
     return text + (
@@ -155,7 +159,7 @@ def reliability_said(found: Findings) -> str:
     )
     if found.raw is None:
         return text + ". The rows have no raw score of the model's own to compare with."
-    return text + f", and {found.raw.ece:.3f} with {found.raw.name} as it comes."
+    return text + f", and {found.raw.ece:.3f} with {found.raw.name}."
 
 
 def coverage_said(found: Findings) -> str:
@@ -181,14 +185,14 @@ def signals_said(found: Findings) -> str:
     inside = [worth for worth in found.signals if worth.within is not None]
     if len(found.tasks) > 1 and inside:
         top = max(inside, key=lambda worth: worth.within or 0.0)
-        text += (
-            " Part of that tells tasks apart, not right from wrong: within a task the most telling "
-            f"is {top.signal}, with {top.within:.3f}."
-        )
+        if top.within is not None and top.within < best.alone - _APART:
+            text += " Part of that tells tasks apart, not right from wrong:"
+        text += " W" if text.endswith(".") else " w"
+        text += f"ithin a task the most telling is {top.signal}, with {top.within:.3f}."
     adding = [worth for worth in found.signals if worth.adds is not None]
     if adding:
         most = max(adding, key=lambda worth: worth.adds or 0.0)
-        text += f" Most is lost when {most.signal} is unknown: {most.adds:.3f}."
+        text += f" Most is lost when {most.signal} is unknown: {most.adds:.3f} of it."
         text += " Signals that stand for each other lose little one at a time."
     return text
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,10 @@ import pytest
 from support.browser import looked_at
 
 from router.cli.app import main
+from router.confidence.fitting import Recipe, fit
+from router.confidence.guarantee import Certificate, Promise
+from router.confidence.stored import Binding, Calibration, to_bytes
+from router.evaluation.readfile import read
 
 DATA = Path(__file__).parents[1] / "data" / "phi35_gpt4o.jsonl.gz"
 
@@ -67,6 +72,39 @@ def _as_a_browser_shows_it(report: Path) -> None:
         assert seen["plotInk"] == seen["ink"] != seen["paper"]
     assert dark[0]["paper"] != light[0]["paper"]
     assert dark[0]["ink"] != light[0]["ink"]
+
+
+def test_a_calibration_file_brings_its_bar_and_is_held_against_a_raw_signal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = read(DATA)
+    estimator = fit(
+        rows.values,
+        rows.names,
+        rows.device.right,
+        rows.tasks,
+        rows.prompts,
+        Recipe(growth=None),
+    ).estimator
+    made = Calibration(
+        binding=Binding(model="Phi-3.5-mini-instruct", quantisation="int4", engine="genai"),
+        estimator=estimator,
+        promise=Promise(loss=0.2),
+        certificate=Certificate(bar=0.6, kept=0.4, loss=0.05, most_loss=0.1, labels=160),
+    )
+    file = tmp_path / "confidence.json"
+    file.write_bytes(to_bytes(made))
+
+    words = ("--confidence", str(file), "--compare", "draft.sums_right")
+    assert run(monkeypatch, str(DATA), *words) == 0
+    said = capsys.readouterr().out
+    assert "The bar is 0.600 (certified)." in said
+    assert "The promise (at most 20 % of all requests, with 90 % confidence) holds" in said
+    assert re.search(r"^AUROC .* worse$", said, re.MULTILINE)
+
+    file.write_bytes(file.read_bytes().replace(b"0.2", b"0.3"))
+    assert run(monkeypatch, str(DATA), "--confidence", str(file)) == 2
+    assert "was changed or cut off" in capsys.readouterr().err
 
 
 def test_json_alone_goes_to_standard_output(
