@@ -67,9 +67,12 @@ def evaluate(
     from ..evaluation.compare import compare as compared
     from ..evaluation.findings import find
     from ..evaluation.readfile import read
+    from ..report.write import check_drawable, write_report
 
     if bar is not None and not 0 <= bar <= 1:
         raise ConfigError(f"{bar:g} is no chance from 0 to 1", field="--bar")
+    if report is not None:
+        check_drawable()
     rows = read(data, task or (), cheap)
     one = _source(rows, confidence, "--confidence")
     judged = one.judged(rows)
@@ -90,8 +93,6 @@ def evaluate(
     if out is not None:
         out.write_text(json.dumps(plain(found), indent=2) + "\n", encoding="utf-8")
     if report is not None:
-        from ..report.write import write_report
-
         write_report(report, found)
     if as_json:
         typer.echo(json.dumps(plain(found), indent=2))

@@ -163,7 +163,7 @@ def signals(found: Findings) -> str:
             axes.plot(*zip(*told, strict=True), "D", color=TWO, markersize=5, label="within a task")
         axes.axvline(0.5, color=SOFT, linestyle=(0, (4, 3)), linewidth=1.2)
         _named(axes, [worth.signal for worth in shown])
-        axes.set_xlabel("AUROC of the signal alone (0.5 tells nothing)")
+        axes.set_xlabel("AUROC alone (0.5 tells nothing)")
         _legend(figure, axes)
     return out[0]
 

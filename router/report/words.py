@@ -77,7 +77,7 @@ def bar_said(found: Findings) -> str:
     )
     if bar.promise is None:
         text += f"; at most {share(bar.most_loss)}, with 90 % confidence."
-        return text + (f" Certified: {bar.says}." if bar.says else " Not certified.")
+        return text + (f" Certified: {bar.says.rstrip('.')}." if bar.says else " Not certified.")
     held = "holds" if bar.most_loss <= bar.promise.loss else "is not shown to hold"
     per = "the kept" if bar.promise.per == "kept" else "all requests"
     return text + (

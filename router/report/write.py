@@ -20,20 +20,31 @@ def write_report(path: Path, found: Findings) -> None:
     path.write_text(report(found), encoding="utf-8", newline="\n")
 
 
-def report(found: Findings) -> str:
-    """The report as HTML.
+def check_drawable() -> None:
+    """Whether a report can be drawn at all, to be asked before long or dear work.
 
     Raises:
         ConfigError: The extra `report` is not installed.
     """
     try:
-        from . import sections
+        from . import sections  # noqa: F401
     except ModuleNotFoundError as exc:
         raise ConfigError(
             f"a report is drawn with matplotlib ({exc})",
             field="--report",
             hint="pip install 'firsthop[report]'",
         ) from exc
+
+
+def report(found: Findings) -> str:
+    """The report as HTML.
+
+    Raises:
+        ConfigError: The extra `report` is not installed.
+    """
+    check_drawable()
+    from . import sections
+
     return page(
         f"What confidence is worth: {found.name}",
         sections.lead(found),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
 from pathlib import Path
@@ -10,11 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from router.confidence.guarantee import Certificate
 from router.evaluation.compare import compare
 from router.evaluation.findings import Findings, find
 from router.evaluation.judged import Judged, Tier, numbered
 from router.report.tables import mixture_at, ways
-from router.report.words import breaks_said, share
+from router.report.words import bar_said, breaks_said, share, signals_said
 from router.report.write import report, write_report
 
 DRAW = np.random.default_rng(3)
@@ -161,6 +164,37 @@ def test_nothing_kept_and_nothing_right_is_drawn_all_the_same() -> None:
     none = replace(SET, device=replace(SET.device, right=np.zeros(N)), confidence=np.zeros(N))
 
     assert report(find(none, bar=0.5, times=10))
+
+
+def test_a_promise_of_another_kind_is_said_in_its_own_words() -> None:
+    certificate = Certificate(bar=0.7, kept=0.3, loss=0.1, most_loss=0.2, labels=100)
+    told = find(SET, certificate=certificate, says="At most 20 % are escalated.", times=10)
+    mine = find(SET, bar=0.7, times=10)
+
+    assert bar_said(told).endswith("Certified: At most 20 % are escalated.")
+    assert bar_said(mine).endswith("Not certified.")
+    assert bar_said(find(SET, bar=float("inf"), times=10)).startswith("No bar keeps a draft")
+
+
+def test_within_a_task_a_signal_may_tell_as_much() -> None:
+    apart = replace(SET, signals={"task": np.array([float(t[-1]) for t in SET.tasks]) + TRUTH / 9})
+    same = replace(SET, signals={"truth": TRUTH})
+
+    assert "Within a task the most telling is truth" in signals_said(find(same, times=10))
+    assert "AUROC" in signals_said(find(apart, times=10))
+
+
+def test_without_matplotlib_the_extra_is_named() -> None:
+    code = (
+        "import sys; sys.modules['matplotlib'] = None\n"
+        "from router.errors import ConfigError\n"
+        "from router.report.write import check_drawable\n"
+        "try: check_drawable()\n"
+        "except ConfigError as error: print(error)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True, text=True)
+
+    assert "pip install 'firsthop[report]'" in done.stdout
 
 
 def test_the_blind_mix_is_asked_for_the_same_quality() -> None:
