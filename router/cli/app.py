@@ -17,6 +17,7 @@ from . import (
     calibrate,
     demo,
     doctor,
+    evaluate,
     explain,
     init,
     ledger,
@@ -42,6 +43,7 @@ app.add_typer(policy.app, name="policy")
 app.command("signals")(signals.signals)
 app.add_typer(ledger.app, name="ledger")
 app.add_typer(models.app, name="models")
+app.command("eval")(evaluate.evaluate)
 app.command("prices")(prices.prices)
 app.command("init")(init.init)
 app.command("serve")(serve.serve)

@@ -31,11 +31,22 @@ def ece(probability: FloatArray, right: FloatArray) -> float:
     return float(np.abs(gap).sum() / len(right))
 
 
+def risks(probability: FloatArray, right: FloatArray) -> FloatArray:
+    """Share of wrong answers among the surest 1, 2, ... n.
+
+    Of tied answers each is taken to be as wrong as they are on average, so that the order of the
+    rows makes no difference.
+    """
+    _, place = np.unique(-probability, return_inverse=True)
+    ends = np.cumsum(np.bincount(place))
+    wrong = np.cumsum(np.bincount(place, 1 - right))
+    kept = np.arange(1, len(right) + 1)
+    return np.interp(kept, np.r_[0, ends], np.r_[0.0, wrong]) / kept
+
+
 def aurc(probability: FloatArray, right: FloatArray) -> float:
     """Mean share of wrong answers over all coverages, surest first. Lower is better."""
-    order = np.argsort(-probability, kind="stable")
-    wrong = np.cumsum(1 - right[order])
-    return float((wrong / np.arange(1, len(right) + 1)).mean())
+    return float(risks(probability, right).mean())
 
 
 def curve(
