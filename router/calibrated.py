@@ -24,7 +24,6 @@ from .signals.reading import last_user
 from .types import Completion, Request
 
 if TYPE_CHECKING:
-    from .confidence.estimator import Estimate
     from .confidence.stored import Binding, Calibration
 
 log = logging.getLogger("firsthop")
@@ -130,13 +129,13 @@ class Calibrated:
             well_formed=formed if isinstance(formed, bool) else None,
         )
         bucket = task if isinstance(task, str) else None
-        told = force.calibration.estimator.estimate(signals, bucket, prompt)
+        told = force.calibration.verdict(signals, bucket, spoken, prompt)
         if not (math.isfinite(told.probability) and math.isfinite(told.low)):
             return {}
         return {
             "draft.confidence": told.probability,
             "draft.confidence_low": told.low,
-            "draft.certified": _certified(force.calibration, told),
+            "draft.certified": told.certified,
         }
 
     def _holds_for(self, target: str, force: _InForce) -> bool:
@@ -168,13 +167,6 @@ class Calibrated:
             self._force = None
         self.problem = f"the calibration {self._path} {why}"
         log.warning("%s; %s", self.problem, _LATER)
-
-
-def _certified(calibration: Calibration, told: Estimate) -> bool | None:
-    """Whether the bar is reached. None: nothing is promised for such a draft."""
-    if calibration.certificate is None or told.bucket is None:
-        return None
-    return told.low >= calibration.certificate.bar
 
 
 def _expected(identity: Identity, data: bytes) -> Binding:

@@ -81,6 +81,9 @@ def calibrate(
     out: Annotated[
         Path, typer.Option("--out", "-o", help="Where the calibration goes.", metavar="FILE")
     ] = OUT,
+    report: Annotated[
+        Path | None, typer.Option(help="Write plots to this HTML file.", metavar="FILE")
+    ] = None,
     valid_days: Annotated[
         float | None, typer.Option(help="Days it holds; forever if not given.", min=0)
     ] = None,
@@ -115,6 +118,8 @@ def calibrate(
     """
     from ..calibration.calibrate import calibrate as run
     from ..calibration.filing import write
+    from ..report.write import check_drawable
+    from .calibrate_report import draw
     from .calibrate_show import as_plain, show
 
     if not (data or ledger or prompts):
@@ -123,6 +128,8 @@ def calibrate(
             field="--data, --ledger or --prompts",
             hint="`firsthop status` says how many there are in the ledger",
         )
+    if report is not None:
+        check_drawable()
     goal = goal_of(loss, spend, quality, confidence, per.value, each=not pooled, early=early)
     wish = Wish(
         prompts=prompts,
@@ -141,6 +148,8 @@ def calibrate(
     made = run(rows, goal, binding, made_at=now, valid_until=until)
     if made.calibration is not None:
         write(out, made.calibration)
+    if report is not None:
+        draw(report, made, device=device.model, strong="the strong tier")
     if as_json:
         typer.echo(json.dumps(as_plain(made, rows, out), indent=2))
     else:

@@ -17,7 +17,7 @@ from ..confidence.guarantee import Certificate, Promise
 from ..confidence.stored import Binding, Calibration, from_bytes
 from ..confidence.trees import Growth
 from ..errors import ConfigError
-from .judged import Judged
+from .judged import Judged, for_one_bar
 from .labelled import Labelled, as_chance
 from .looks import Without
 
@@ -153,12 +153,24 @@ def calibrated(rows: Labelled, data: bytes, file: str) -> Source:
     return Source(
         said=file,
         confidence=_estimated(rows, estimator, None),
-        held=estimator.lows(_read_by(rows, estimator, None), list(rows.tasks)),
+        held=_held(rows, found),
         without=lambda name: _estimated(rows, estimator, name),
         certificate=found.certificate,
-        promise=found.promise,
+        promise=found.promise if found.goal == "loss" else None,
+        says=found.says,
         notes=_differences(rows, found, missing),
     )
+
+
+def _held(rows: Labelled, found: Calibration) -> FloatArray:
+    """The lower ends, moved so that the pooled bar serves rows with a stricter one of their own."""
+    low = found.estimator.lows(_read_by(rows, found.estimator, None), list(rows.tasks))
+    if found.certificate is None:
+        return low
+    bars = [found.bar(*pair) for pair in zip(rows.tasks, rows.languages, strict=True)]
+    known = set(found.estimator.buckets)
+    own = [bar if task in known else None for bar, task in zip(bars, rows.tasks, strict=True)]
+    return for_one_bar(low, own, found.certificate.bar)
 
 
 def _estimated(rows: Labelled, estimator: Estimator, without: str | None) -> FloatArray:

@@ -121,6 +121,35 @@ def test_labels_become_a_file_that_holds_for_this_device(firsthop: Run, tmp_path
         read(tmp_path / "made.json", Binding(model="x", quantisation="none", engine="scripted"))
 
 
+def test_the_report_and_eval_say_of_the_file_what_calibrate_said(
+    firsthop: Run, tmp_path: Path
+) -> None:
+    data = write(tmp_path / "labels.jsonl", labels(500))
+    done = firsthop("calibrate", "--data", data, "--loss", "10%", "--report", "drawn.html")
+    bar = read(tmp_path / "confidence.json", BINDING).certificate
+    assert bar is not None
+    page = (tmp_path / "drawn.html").read_text(encoding="utf-8")
+
+    assert done.code == 0, done.err
+    assert f"The bar is {bar.bar:.3f} (certified)." in page
+    assert "The promise (at most 10\u00a0% of all requests" in page
+
+    judged = firsthop("eval", data, "--confidence", "confidence.json", "--json")
+    assert judged.code == 0, judged.err
+    found = json.loads(judged.out)
+    assert found["rows"] == 500
+    assert found["bar"]["value"] == bar.bar
+    assert found["bar"]["promise"]["loss"] == 0.1
+
+
+def test_a_refusal_is_drawn_too(firsthop: Run, tmp_path: Path) -> None:
+    data = write(tmp_path / "labels.jsonl", labels(60))
+    done = firsthop("calibrate", "--data", data, "--loss", "1%", "--report", "drawn.html")
+
+    assert done.code == 1
+    assert "can&#x27;t be told" in (tmp_path / "drawn.html").read_text(encoding="utf-8")
+
+
 def test_what_can_not_be_certified_is_refused_and_nothing_is_written(
     firsthop: Run, tmp_path: Path
 ) -> None:
