@@ -12,12 +12,10 @@ from support.effort import SOAK
 from support.sidecar import serving
 
 SEED = 20260101
-RULES = """\
+RULES = f"""\
+hooks = "{(Path(__file__).parents[1] / "support" / "plausible.py").as_posix()}"
 [checks]
-# A deadline that a request brings may be too short for any answer.
-not_a_server_error.expected-statuses = ["2xx", "3xx", "4xx", "504"]
-# Beside what schemathesis knows: a body that is no JSON, or a head that is none.
-negative_data_rejection.expected-statuses = ["4xx", "504"]
+negative_data_rejection.expected-statuses = ["4xx"]
 # Whether well-formed is answerable is the policy's and the targets' to say, and in no schema.
 positive_data_acceptance.enabled = false
 """
@@ -48,7 +46,7 @@ def explored(folder: Path, *how: str) -> None:
 
 @pytest.mark.timeout(900)
 def test_no_answer_is_a_fault_or_something_the_document_does_not_say(tmp_path: Path) -> None:
-    explored(tmp_path, "run", "--max-examples", "400" if SOAK else "15", "--max-time", "600")
+    explored(tmp_path, "run", "--max-examples", "200" if SOAK else "10")
 
 
 if SOAK:

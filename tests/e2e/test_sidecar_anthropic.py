@@ -320,11 +320,11 @@ def test_what_the_caller_says_of_a_request_is_booked(
         max_tokens=50,
         messages=user("The capital of France?"),
         metadata={"user_id": "ada"},
-        extra_headers={"x-firsthop-tenant": "t", "x-firsthop-tags": "team=search"},
+        extra_headers={"x-firsthop-label": "internal", "x-firsthop-tags": "team=search"},
     )
     row = sidecar.booked((message.model_extra or {})["router"]["decision_id"]).request
-    assert row.tenant == "t"
-    assert dict(row.tags) == {"user": "ada", "team": "search"}
+    assert row.label == "internal"
+    assert row.tags == {"user": "ada", "team": "search"}
 
 
 def test_models_are_listed_in_the_dialect_that_asks(

@@ -28,7 +28,9 @@ from .shared import ASKING, OUTCOME, STREAM
 
 _OTHER = {503: 529}
 VERSION: Json = header(
-    "anthropic-version", "the dialect's version", {"type": "string", "enum": ["2023-06-01", "2026-10-21"]}
+    "anthropic-version",
+    "the dialect's version",
+    {"type": "string", "enum": ["2023-06-01", "2026-10-21"]},
 )
 _KEY: Json = header("x-api-key", "taken, and not looked at: this version has no API keys")
 
