@@ -1,4 +1,4 @@
-"""Hooks of schemathesis: names that this server has, so that what it makes up gets past the door."""
+"""Hooks of schemathesis: names that this server has, so that what it makes up gets further."""
 
 from __future__ import annotations
 
