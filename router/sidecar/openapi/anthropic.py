@@ -83,6 +83,7 @@ _TURNS = either(
     _turn("assistant", "TextBlock", "ToolUseBlock"),
     _turn("system", "TextBlock"),
 )
+_CONVERSATION: Json = {**many(_TURNS), "minItems": 1}
 _COMMON: dict[str, Json] = {
     "model": described(TEXT, "`auto`, a policy, a target, or an alias; left out: `auto`"),
     "system": maybe(either(TEXT, many(ref("TextBlock")))),
@@ -159,9 +160,9 @@ SCHEMAS: dict[str, Json] = {
         },
     ),
     "MessageRequest": only(
-        {"messages": many(_TURNS), "max_tokens": between("integer", 1, 2**63 - 1)}, _BODY
+        {"messages": _CONVERSATION, "max_tokens": between("integer", 1, 2**63 - 1)}, _BODY
     ),
-    "CountRequest": only({"messages": many(_TURNS)}, _COMMON),
+    "CountRequest": only({"messages": _CONVERSATION}, _COMMON),
     "Count": thing({"input_tokens": {"type": "integer", "minimum": 1}}),
     "Message": thing(
         {

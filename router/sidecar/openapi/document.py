@@ -12,8 +12,11 @@ _ABOUT = (
 
 
 def document(version: str) -> Json:
-    """OpenAPI 3.1. A request that is no HTTP, or whose head is too large, is answered before its
-    path is known, in OpenAI's shape."""
+    """OpenAPI 3.1. Endpoints come from the modules beside this, each with `PATHS` and `SCHEMAS`.
+
+    A request that is no HTTP, or whose head is too large, is answered before its path is known, in
+    OpenAI's shape.
+    """
     models = openai.model_paths(
         either(ref("ModelList"), ref("MessageModelList")),
         either(ref("Model"), ref("MessageModel")),

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from .chat import neutral
 from .failure import Refusal, refuse
 
 Role = Literal["user", "assistant", "system"]
@@ -100,6 +101,8 @@ _encode = msgspec.json.encode
 
 def turns(system: str | list[dict[str, Any]] | None, given: list[Turn]) -> list[dict[str, Any]]:
     """A conversation, oldest turn first. Raises: Refusal, which names the place."""
+    if not given:
+        raise refused("messages", "nothing was asked")
     found: list[dict[str, Any]] = []
     if system:
         found.append({"role": "system", "content": _words("system", system)})
@@ -113,7 +116,7 @@ def turns(system: str | list[dict[str, Any]] | None, given: list[Turn]) -> list[
             found.append(_assistant(place, turn.content))
         else:
             found.append({"role": "system", "content": _words(place, turn.content)})
-    if given and given[-1].role == "assistant":
+    if given[-1].role == "assistant":
         last = f"messages[{len(given) - 1}]"
         raise refused(last, "an answer can't be begun for a target; end with a user's turn")
     return found
@@ -195,10 +198,7 @@ def block(place: str, given: dict[str, Any], kind: Any) -> Any:
         said, _, inside = str(exc).partition(" - at `$")
         at = place + inside.strip("`")
         raise refuse(400, f"{at}: {said}", "invalid_value", param=at) from exc
-    for name, values in NEUTRAL.items():
-        value = getattr(read, name, None)
-        if value is not None and value not in values:
-            raise refused(f"{place}.{name}", "can't be honoured here; leave it out")
+    neutral(read, NEUTRAL, f"{place}.")
     return read
 
 

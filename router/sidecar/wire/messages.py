@@ -199,10 +199,7 @@ def _tool(place: str, given: dict[str, Any]) -> dict[str, Any]:
             f"{place}.type", f"{kind!r} is run by Anthropic's own servers; give a tool of your own"
         )
     tool: Tool = block(place, given, Tool)
-    for name, values in OF_TOOLS.items():
-        value = getattr(tool, name)
-        if value is not None and value not in values:
-            raise refused(f"{place}.{name}", "can't be honoured here; leave it out")
+    neutral(tool, OF_TOOLS, f"{place}.")
     function: dict[str, Any] = {"name": tool.name, "parameters": tool.input_schema}
     if tool.description is not None:
         function["description"] = tool.description

@@ -127,6 +127,8 @@ def test_no_tool_may_be_called_where_none_is_chosen() -> None:
     ("more", "field"),
     [
         ({"max_tokens": 0}, "max_tokens"),
+        ({"messages": [], "system": "Be brief."}, "messages"),
+        ({"tools": [{**TOOL, "defer_loading": 0}]}, "tools[0].defer_loading"),
         ({"stop_sequences": ["x", ""]}, "stop_sequences[1]"),
         ({"tool_choice": {"type": "any"}}, "tool_choice"),
         ({"tools": [TOOL], "tool_choice": {"type": "auto", "disable_parallel_tool_use": True}},

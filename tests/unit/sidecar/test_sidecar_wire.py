@@ -63,6 +63,13 @@ def test_every_field_that_openai_documents_is_passed_on_or_refused_never_dropped
         assert refusal(body(**{name: "x"})).failure.param == name
 
 
+@pytest.mark.parametrize(
+    ("name", "value"), [("n", True), ("store", 0), ("response_format", {"type": "json_schema"})]
+)
+def test_what_only_python_takes_for_the_same_is_refused(name: str, value: Any) -> None:
+    assert (refusal(body(**{name: value})).failure.param or "").startswith(name)
+
+
 @pytest.mark.parametrize("name", sorted(chat.NEUTRAL))
 def test_a_field_that_can_not_be_honoured_may_only_say_what_changes_nothing(name: str) -> None:
     for value in (None, *chat.NEUTRAL[name]):
