@@ -20,11 +20,7 @@ ASKING: list[Json] = [
         {"type": "string", "pattern": r"^[0-9]{1,9}(\.[0-9]{1,9})?$"},
     ),
     header("x-firsthop-target", "ask this target and no other"),
-    header(
-        "x-firsthop-tags",
-        "tags for the ledger and the policy",
-        {"type": "string", "pattern": r"^[a-z]{1,9}=[a-z]{1,9}(, [a-z]{1,9}=[a-z]{1,9})*$"},
-    ),
+    header("x-firsthop-tags", "tags for the ledger and the policy: `team=search, env=prod`"),
 ]
 """What a caller may say beside the body."""
 
@@ -39,7 +35,10 @@ OUTCOME: dict[str, Json] = {
 """What stands in an answer's head."""
 
 STREAM: Json = {
-    "schema": described(TEXT, "server-sent events, where the body says `stream: true`"),
+    "schema": described(
+        thing({"data": TEXT}, {"event": TEXT}),
+        "each event, where the body says `stream: true`",
+    ),
 }
 
 SCHEMAS: dict[str, Json] = {

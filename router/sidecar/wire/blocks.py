@@ -18,9 +18,10 @@ from .failure import Refusal, refuse
 Role = Literal["user", "assistant", "system"]
 
 
-class Cache(msgspec.Struct, tag="ephemeral", tag_field="type", forbid_unknown_fields=True):
+class Cache(msgspec.Struct, forbid_unknown_fields=True):
     """What a prompt cache should keep."""
 
+    type: Literal["ephemeral"]
     ttl: Literal["5m", "1h"] | None = None
 
 
@@ -126,8 +127,13 @@ def _words(place: str, given: str | list[dict[str, Any]]) -> str | list[dict[str
     """What only text may be."""
     if isinstance(given, str):
         return given
-    blocks = (block(f"{place}[{i}]", one, Text) for i, one in enumerate(given))
-    return [{"type": "text", "text": one.text} for one in blocks]
+    found: list[dict[str, Any]] = []
+    for i, one in enumerate(given):
+        at = f"{place}[{i}]"
+        if "type" not in one:  # msgspec asks for it only where it has to choose
+            raise refuse(400, f"{at}: has to have a type", "invalid_value", param=at)
+        found.append({"type": "text", "text": block(at, one, Text).text})
+    return found
 
 
 def _user(place: str, given: list[dict[str, Any]]) -> list[dict[str, Any]]:

@@ -39,6 +39,7 @@ _TYPES = {
     503: "overloaded_error",
     504: "timeout_error",
 }
+_NONE = msgspec.Raw(b"{}")
 _encode = msgspec.json.encode
 
 
@@ -99,15 +100,17 @@ def whole(text: str, calls: list[ToolCall], outcome: Outcome) -> bytes:
     )
 
 
-def _use(call: ToolCall, given: dict[str, Any]) -> dict[str, Any]:
+def _use(call: ToolCall, given: msgspec.Raw) -> dict[str, Any]:
     return {"type": "tool_use", "id": call.id, "name": call.name, "input": given}
 
 
-def _input(call: ToolCall) -> dict[str, Any]:
+def _input(call: ToolCall) -> msgspec.Raw:
+    """Arguments as the target spelled them, once they are known to be an object."""
     if not call.arguments.strip():  # some targets say nothing where there are no arguments
-        return {}
+        return _NONE
     try:
-        return msgspec.json.decode(call.arguments, type=dict[str, Any])
+        msgspec.json.decode(call.arguments, type=dict[str, Any])
+        return msgspec.Raw(call.arguments.encode())
     except (msgspec.MsgspecError, RecursionError) as exc:
         raise Refusal(
             Failure(
@@ -179,7 +182,7 @@ class Events:
         found = self._end()
         for call in calls:
             delta = {"type": "input_json_delta", "partial_json": call.arguments}
-            found += self._begin(_use(call, {}))
+            found += self._begin(_use(call, _NONE))
             found += _event("content_block_delta", {"index": self._index, "delta": delta})
             found += _event("content_block_stop", {"index": self._index})
             self._calls = True

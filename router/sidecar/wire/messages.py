@@ -77,9 +77,10 @@ OF_TOOLS: Mapping[str, tuple[Any, ...]] = {
 """The same for fields of a tool."""
 
 
-class Schema(msgspec.Struct, tag="json_schema", tag_field="type", forbid_unknown_fields=True):
+class Schema(msgspec.Struct, forbid_unknown_fields=True):
     """The form that an answer has to have."""
 
+    type: Literal["json_schema"]
     schema: dict[str, Any]
 
 

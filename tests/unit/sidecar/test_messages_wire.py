@@ -138,6 +138,10 @@ def test_no_tool_may_be_called_where_none_is_chosen() -> None:
         ({"tools": [TOOL, {"name": "x"}]}, "tools[1]"),
         ({"output_config": {"effort": "high"}}, "output_config.effort"),
         ({"cache_control": {"type": "for ever"}}, "cache_control.type"),
+        ({"cache_control": {}}, "cache_control"),
+        ({"output_config": {"format": {"schema": {}}}}, "output_config.format"),
+        ({"system": [{"text": "Be brief."}]}, "system[0]"),
+        ({"system": [{"type": ""}]}, "system[0].type"),
         ({"system": [{"type": "image", "source": {}}]}, "system[0].type"),
         ({"messages": [HI, {"role": "assistant", "content": "So"}]}, "messages[1]"),
     ],
@@ -325,7 +329,10 @@ def test_what_nobody_counted_is_null_and_not_zero() -> None:
     assert set(usage.values()) == {None}
 
 
-@pytest.mark.parametrize(("written", "meant"), [("", {}), (" ", {}), ('{"a":1}', {"a": 1})])
+@pytest.mark.parametrize(
+    ("written", "meant"),
+    [("", {}), (" ", {}), ('{"a":1}', {"a": 1}), (' {"a": 1e2}\n', {"a": 100})],
+)
 def test_arguments_are_an_object(written: str, meant: dict[str, Any]) -> None:
     call = ToolCall(id="1", name="f", arguments=written)
     found = json.loads(message_answers.whole("", [call], outcome()))

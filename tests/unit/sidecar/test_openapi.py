@@ -52,7 +52,7 @@ def test_a_body_has_the_fields_that_its_reader_takes(name: str, kind: Any) -> No
     schema = SCHEMAS[name]
 
     assert set(schema["properties"]) == read
-    assert set(schema["required"]) - {"type"} == required
+    assert set(schema["required"]) == required | {kind.__struct_config__.tag_field} - {None}
     assert schema["additionalProperties"] is False
 
 
