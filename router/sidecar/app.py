@@ -4,31 +4,36 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from ..compose import Router
 from ..errors import RouterError
-from . import info
+from . import anthropic, docs, info
 from .asked import STOPPING, Answering, field_of, headers_of
 from .exchange import ClientLeft, Exchange, Message, Receive, Send
 from .gate import check
 from .names import Names
 from .settings import Settings
-from .wire import chat, text
-from .wire.answers import Surface
+from .wire import chat, messages, text
+from .wire.answers import CHAT, TEXT
 from .wire.chat import Asked
+from .wire.dialects import ANTHROPIC
 from .wire.failure import Failure, Refusal, failure_of, refuse
+from .wire.message_answers import MESSAGES
+from .wire.surface import Surface
 
 log = logging.getLogger("firsthop.sidecar")
 
 _WORK: dict[str, tuple[Callable[[bytes], Asked], Surface]] = {
-    "/v1/chat/completions": (chat.read, "chat"),
-    "/v1/completions": (text.read, "text"),
+    "/v1/chat/completions": (chat.read, CHAT),
+    "/v1/completions": (text.read, TEXT),
+    "/v1/messages": (messages.read, MESSAGES),
 }
 _ABSENT = {
     "/v1/embeddings": "this server has no embeddings: its targets answer chats only",
 }
-_READABLE = ("/v1/models", "/healthz", "/readyz")
+_READABLE = ("/v1/models", "/healthz", "/readyz", "/openapi.json", "/docs")
 _AT_END_S = 5.0
 
 
@@ -62,6 +67,10 @@ class App:
         self._names = Names(router, self.settings)
         self._answering = Answering(router, self._names)
         self._started_at = router.clock.wall()
+        self._works: dict[str, Callable[[Exchange], Awaitable[None]]] = {
+            path: partial(self._answer, *how) for path, how in _WORK.items()
+        }
+        self._works["/v1/messages/count_tokens"] = self._count
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """One request, or the server's own life."""
@@ -92,11 +101,11 @@ class App:
 
     async def _route(self, exchange: Exchange) -> None:
         path = exchange.path
-        work = _WORK.get(path)
+        work = self._works.get(path)
         if work is not None:
             if exchange.method != "POST":
                 raise _not_allowed(exchange, "POST")
-            await self._work(exchange, *work)
+            await self._work(exchange, work)
             return
         absent = _ABSENT.get(path)
         if absent is not None:
@@ -111,16 +120,32 @@ class App:
             await info.health(exchange, self.router)
         elif path == "/readyz":
             await info.ready(exchange, self.router, stopping=self.stopping)
+        elif path == "/openapi.json":
+            await docs.document(exchange)
+        elif path == "/docs":
+            await docs.page(exchange)
+        elif path == "/v1/models" and exchange.dialect is ANTHROPIC:
+            await anthropic.models(exchange, self._names)
         elif path == "/v1/models":
             await info.models(exchange, self._names, self._started_at)
+        elif kind == "models" and exchange.dialect is ANTHROPIC:
+            await anthropic.model(exchange, self._names, name)
         elif kind == "models":
             await info.model(exchange, self._names, name, self._started_at)
         else:
             await info.decision(exchange, self.router, name)
 
-    async def _work(
-        self, exchange: Exchange, read: Callable[[bytes], Asked], surface: Surface
+    async def _answer(
+        self, read: Callable[[bytes], Asked], surface: Surface, exchange: Exchange
     ) -> None:
+        if exchange.dialect is ANTHROPIC:
+            anthropic.check_version(exchange)
+        await self._answering.answer(exchange, read(await exchange.body()), surface)
+
+    async def _count(self, exchange: Exchange) -> None:
+        await anthropic.count(exchange, self.router, self._names)
+
+    async def _work(self, exchange: Exchange, work: Callable[[Exchange], Awaitable[None]]) -> None:
         most = self.settings.max_concurrent
         if self.active >= most:
             raise refuse(
@@ -131,8 +156,7 @@ class App:
             )
         self.active += 1
         try:
-            asked = read(await exchange.body())
-            await self._answering.answer(exchange, asked, surface)
+            await work(exchange)
         finally:
             self.active -= 1
             if self.stopping and not self.active:

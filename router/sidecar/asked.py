@@ -1,6 +1,6 @@
-"""Chat and text completions: one request goes down the street, its answer back over HTTP.
+"""What is asked of a model, in whatever shape: down the street, and its answer back over HTTP.
 
-Until something is committed nothing is sent, unless the wait grows so long that a comment has to
+Until something is committed nothing is sent, unless the wait grows so long that a beat has to
 keep proxies awake. So a request that fails has its own status, and of a draft that was dropped not
 one byte is ever on the socket: the street gives out nothing before it is accepted.
 """
@@ -20,13 +20,13 @@ from ..drive.ids import new_id
 from ..errors import Forbidden, LimitReached, NoAnswer, RouterError
 from ..hops import Outcome
 from ..policy.rules import Policy
-from ..types import Chunk, ToolCall
+from ..types import Chunk
 from .exchange import Exchange, Headers, Heart, Watch
 from .names import Names
-from .wire import answers, caller
-from .wire.answers import Chunks, Surface
+from .wire import caller
 from .wire.chat import Asked
-from .wire.failure import Failure, failure_of, refuse, router_field, router_headers
+from .wire.failure import Failure, Refusal, failure_of, refuse, router_field, router_headers
+from .wire.surface import Events, Said, Surface
 
 Items = AsyncGenerator[Chunk | Outcome, None]
 STOPPING = Failure(
@@ -59,6 +59,7 @@ class Answering:
         )
         now = self.router.clock.wall()
         one = _One(surface, new_id(now), int(now), asked)
+        exchange.name(one.decision_id)
         watch = Watch(exchange)
         try:
             async with aclosing(self.router.run(request, choice.policy, one.decision_id)) as items:
@@ -69,7 +70,7 @@ class Answering:
                 else:
                     await _whole(exchange, items, one)
         except asyncio.CancelledError:
-            await _cancelled(exchange, watch)
+            await _cancelled(exchange, watch, one)
         finally:
             watch.stop()
 
@@ -99,7 +100,7 @@ class _One:
     created: int
     asked: Asked
     policy: Policy | None = None
-    chunks: Chunks | None = None
+    chunks: Events | None = None
 
     @property
     def headers(self) -> Headers:
@@ -116,33 +117,33 @@ class _One:
         found = b""
         if self.chunks is None:
             model = item.model if isinstance(item, Chunk) else None
-            self.chunks = Chunks(
-                self.surface,
-                self.decision_id,
-                self.created,
-                model or self.asked.model,
-                usage=self.asked.usage,
-            )
+            self.chunks = self._begun(model or self.asked.model)
             found = self.chunks.first()
         if isinstance(item, Outcome):
             return found + self.chunks.last(item)
-        if item.text:
-            found += self.chunks.text(item.text)
-        if item.tool_calls:
-            found += self.chunks.calls(item.tool_calls)
-        return found
+        return found + self.chunks.chunk(item)
+
+    def broken(self, failure: Failure, router: dict[str, Any] | None = None) -> bytes:
+        """An error as the last event."""
+        events = self.chunks or self._begun(self.asked.model)
+        return events.broken(failure, router)
+
+    def _begun(self, model: str) -> Events:
+        return self.surface.events(self.asked, self.decision_id, self.created, model)
 
 
 async def _whole(exchange: Exchange, items: Items, one: _One) -> None:
-    text: list[str] = []
-    calls: list[ToolCall] = []
+    said = Said()
     async for item in items:
-        if isinstance(item, Outcome):
-            body = answers.whole(one.surface, one.created, "".join(text), calls, item)
-            await exchange.whole(200, body, router_headers(item))
-        else:
-            text.append(item.text)
-            calls.extend(item.tool_calls)
+        if not isinstance(item, Outcome):
+            said.add(item)
+            continue
+        try:
+            body = one.surface.whole(one.asked, one.created, said, item)
+        except Refusal as refusal:  # its shape has no place for what was answered
+            await exchange.fail(refusal.failure, router_field(item), router_headers(item))
+            return
+        await exchange.whole(200, body, router_headers(item))
 
 
 async def _streamed(exchange: Exchange, items: Items, one: _One) -> None:
@@ -154,13 +155,12 @@ async def _streamed(exchange: Exchange, items: Items, one: _One) -> None:
         await heart.stopped()
         if not exchange.started:
             raise
-        body = failure_of(error).body(field_of(error))
-        await exchange.piece(answers.broken(body), last=True)
+        await exchange.piece(one.broken(failure_of(error), field_of(error)), last=True)
     finally:
         heart.stop()
 
 
-async def _cancelled(exchange: Exchange, watch: Watch) -> None:
+async def _cancelled(exchange: Exchange, watch: Watch, one: _One) -> None:
     """Nobody is there any more, or the server stops and says so."""
     task = asyncio.current_task()
     assert task is not None
@@ -168,7 +168,7 @@ async def _cancelled(exchange: Exchange, watch: Watch) -> None:
     if watch.gone:
         return
     if exchange.started:
-        await exchange.piece(answers.broken(STOPPING.body()), last=True)
+        await exchange.piece(one.broken(STOPPING), last=True)
     else:
         await exchange.fail(STOPPING)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any
 
 from .settings import Settings
-from .wire.answers import BEAT
+from .wire.dialects import dialect_of
 from .wire.failure import Failure, refuse
 
 Message = MutableMapping[str, Any]
@@ -35,6 +36,8 @@ class Exchange:
 
     Attributes:
         headers: By name in lower case; of one that was sent twice the last.
+        query: What follows the path, as it was written.
+        dialect: Whose words are spoken.
         started: Whether the response's head has been sent.
     """
 
@@ -43,6 +46,9 @@ class Exchange:
         self.path: str = scope["path"]
         self.lines: Headers = scope["headers"]
         self.headers: dict[bytes, bytes] = dict(self.lines)
+        self.query: bytes = scope.get("query_string", b"")
+        self.dialect = dialect_of(self.path, self.headers)
+        self._id = ""
         self.settings = settings
         self.receive = receive
         self.started = False
@@ -102,10 +108,31 @@ class Exchange:
         if size > most:
             raise refuse(413, f"the body is larger than {most} bytes", "body_too_large", close=True)
 
-    async def whole(self, status: int, body: bytes, headers: Headers | None = None) -> None:
-        """Send a JSON response."""
+    def name(self, decision_id: str) -> None:
+        """Let the request be known by its decision from now on."""
+        self._id = f"req_{decision_id}"
+
+    @property
+    def request_id(self) -> str:
+        """What the response calls the request, in a dialect that does."""
+        if not self._id:
+            self._id = f"req_{uuid.uuid4().hex}"
+        return self._id
+
+    def _named(self) -> Headers:
+        return [(b"request-id", self.request_id.encode())] if self.dialect.named else []
+
+    async def whole(
+        self,
+        status: int,
+        body: bytes,
+        headers: Headers | None = None,
+        kind: tuple[bytes, bytes] = _JSON,
+    ) -> None:
+        """Send a response that is whole: JSON, or what `kind` says it is."""
         self.started = True
-        head = [_JSON, (b"content-length", str(len(body)).encode()), *(headers or ())]
+        head = [kind, (b"content-length", str(len(body)).encode())]
+        head += [*self._named(), *(headers or ())]
         await self._send({"type": "http.response.start", "status": status, "headers": head})
         await self._send({"type": "http.response.body", "body": body})
 
@@ -113,12 +140,13 @@ class Exchange:
         self, failure: Failure, router: dict[str, Any] | None = None, headers: Headers | None = None
     ) -> None:
         """Send an error response."""
-        body = failure.body(router)
+        status = self.dialect.statuses.get(failure.status, failure.status)
+        body = self.dialect.error(failure, router, self.request_id)
         more: Headers = [*failure.headers, *(headers or ())]
         if failure.close and not self._read and b"expect" not in self.headers:
-            await self._linger(failure.status, body, more)
+            await self._linger(status, body, [*self._named(), *more])
         else:
-            await self.whole(failure.status, body, more)
+            await self.whole(status, body, more)
 
     async def _linger(self, status: int, body: bytes, headers: Headers) -> None:
         """Answer at once, but close only when the client has sent what it was sending.
@@ -145,12 +173,12 @@ class Exchange:
     async def begin(self, headers: Headers) -> None:
         """Send the head of an event stream."""
         self.started = True
-        head = [*_EVENTS, *headers]
+        head = [*_EVENTS, *self._named(), *headers]
         await self._send({"type": "http.response.start", "status": 200, "headers": head})
 
 
 class Heart:
-    """Beats for a stream that waits: a comment after each silence, so that no proxy gives up.
+    """Beats for a stream that waits: a sign after each silence, so that no proxy gives up.
 
     The first beat sends the response's head; from then on an error is an event of the stream.
     """
@@ -197,7 +225,7 @@ class Heart:
         try:
             if not self._exchange.started:
                 await self._exchange.begin(self._headers)
-            await self._exchange.piece(BEAT)
+            await self._exchange.piece(self._exchange.dialect.beat)
         finally:
             self._beating = None
 

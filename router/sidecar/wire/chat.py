@@ -137,7 +137,10 @@ def read(raw: bytes) -> Asked:
     if body.tools:
         _held("tools", body.tools, ("function",))
     if body.response_format is not None:
-        _held("response_format", [body.response_format], ("text", "json_object", "json_schema"))
+        form = body.response_format
+        _held("response_format", [form], ("text", "json_object", "json_schema"))
+        if form["type"] == "json_schema" and not isinstance(form.get("json_schema"), dict):
+            raise _refused("response_format.json_schema", "has to be there, with a schema")
     if body.user is not None:
         options["tags"] = {"user": body.user}
     wanted = body.stream_options
@@ -153,13 +156,24 @@ def read(raw: bytes) -> Asked:
     )
 
 
-def neutral(body: msgspec.Struct, table: Mapping[str, tuple[Any, ...]]) -> None:
-    """Hold fields that can't be honoured to the values that change nothing. Raises: Refusal."""
+def neutral(body: msgspec.Struct, table: Mapping[str, tuple[Any, ...]], place: str = "") -> None:
+    """Hold fields that can't be honoured to the values that change nothing. Raises: Refusal.
+
+    Args:
+        table: Values beside null, by the field; `body` need not have them all.
+        place: What stands before a field's name in the whole body.
+    """
     for name, values in table.items():
-        given = getattr(body, name)
-        if given is not None and given not in values:
+        given = getattr(body, name, None)
+        if given is not None and not any(_same(given, value) for value in values):
             only = " or ".join(msgspec.json.encode(value).decode() for value in values)
-            raise _refused(name, f"can't be honoured here; leave it out, or say {only}")
+            more = f", or say {only}" if only else ""
+            raise _refused(f"{place}{name}", f"can't be honoured here; leave it out{more}")
+
+
+def _same(given: Any, value: Any) -> bool:
+    """Whether JSON would say so: in Python True is 1, and False is 0."""
+    return bool(given == value) and isinstance(given, bool) == isinstance(value, bool)
 
 
 def _held(field: str, given: list[dict[str, Any]], kinds: tuple[str, ...]) -> None:

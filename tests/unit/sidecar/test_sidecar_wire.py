@@ -11,6 +11,7 @@ import openai.types.chat.completion_create_params as params
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.outcomes import outcome
 
 from router.errors import (
     AuthFailed,
@@ -33,11 +34,9 @@ from router.errors import (
     TimedOut,
     Unavailable,
 )
-from router.hops import Attempt, Hop, Outcome
-from router.policy.explain import PolicyTrace
 from router.sidecar.wire import answers, caller, chat, text
 from router.sidecar.wire.failure import Refusal, failure_of, router_headers
-from router.types import Finish, ToolCall, Usage
+from router.types import ToolCall, Usage
 
 
 def body(**more: Any) -> bytes:
@@ -48,46 +47,6 @@ def refusal(raw: bytes) -> Refusal:
     with pytest.raises(Refusal) as caught:
         chat.read(raw)
     return caught.value
-
-
-def outcome(finish: Finish | None = "stop", usage: Usage | None = None) -> Outcome:
-    attempt = Attempt(
-        attempt_id="a",
-        number=1,
-        started_at=0.0,
-        total_s=0.1,
-        usage=usage or Usage(),
-        finish=finish,
-        model_served="served",
-    )
-    hop = Hop(
-        index=0,
-        target="cloud",
-        tier="t",
-        provider="p",
-        model="asked",
-        cause="start",
-        because="",
-        status="answered",
-        left="answered",
-        attempts=(attempt,),
-        total_s=0.1,
-        cost_usd=None,
-    )
-    return Outcome(
-        decision_id="D",
-        started_at=0.0,
-        policy="p",
-        policy_revision="r",
-        status="answered",
-        answered_by=0,
-        hops=(hop,),
-        flags=(),
-        ttfb_s=None,
-        total_s=0.1,
-        cost_usd=None,
-        trace=PolicyTrace(()),
-    )
 
 
 def test_every_field_that_openai_documents_is_passed_on_or_refused_never_dropped() -> None:
@@ -102,6 +61,13 @@ def test_every_field_that_openai_documents_is_passed_on_or_refused_never_dropped
     assert ours <= documented
     for name in documented - ours:
         assert refusal(body(**{name: "x"})).failure.param == name
+
+
+@pytest.mark.parametrize(
+    ("name", "value"), [("n", True), ("store", 0), ("response_format", {"type": "json_schema"})]
+)
+def test_what_only_python_takes_for_the_same_is_refused(name: str, value: Any) -> None:
+    assert (refusal(body(**{name: value})).failure.param or "").startswith(name)
 
 
 @pytest.mark.parametrize("name", sorted(chat.NEUTRAL))
