@@ -4,29 +4,31 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from typing import Any
 
 from ..compose import Router
 from ..errors import RouterError
 from . import info
 from .asked import STOPPING, Answering, field_of, headers_of
+from .embeddings import Embedding
 from .exchange import ClientLeft, Exchange, Message, Receive, Send
 from .gate import check
 from .names import Names
 from .settings import Settings
-from .wire import chat, text
-from .wire.answers import Surface
+from .wire import chat, responses, text
+from .wire.answers import CHAT, TEXT
 from .wire.chat import Asked
 from .wire.failure import Failure, Refusal, failure_of, refuse
+from .wire.responses_events import RESPONSES
+from .wire.surface import Surface
 
 log = logging.getLogger("firsthop.sidecar")
 
 _WORK: dict[str, tuple[Callable[[bytes], Asked], Surface]] = {
-    "/v1/chat/completions": (chat.read, "chat"),
-    "/v1/completions": (text.read, "text"),
-}
-_ABSENT = {
-    "/v1/embeddings": "this server has no embeddings: its targets answer chats only",
+    "/v1/chat/completions": (chat.read, CHAT),
+    "/v1/completions": (text.read, TEXT),
+    "/v1/responses": (responses.read, RESPONSES),
 }
 _READABLE = ("/v1/models", "/healthz", "/readyz")
 _AT_END_S = 5.0
@@ -61,6 +63,7 @@ class App:
         self._idle = asyncio.Event()
         self._names = Names(router, self.settings)
         self._answering = Answering(router, self._names)
+        self._embedding = Embedding(router, self._names)
         self._started_at = router.clock.wall()
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
@@ -96,11 +99,16 @@ class App:
         if work is not None:
             if exchange.method != "POST":
                 raise _not_allowed(exchange, "POST")
-            await self._work(exchange, *work)
+            await self._counted(self._work(exchange, *work))
             return
-        absent = _ABSENT.get(path)
-        if absent is not None:
-            raise refuse(404, absent, "not_available")
+        if path == "/v1/embeddings":
+            if exchange.method != "POST":
+                raise _not_allowed(exchange, "POST")
+            self._embedding.check()
+            await self._counted(self._embedding.answer(exchange))
+            return
+        if path.startswith("/v1/responses/"):
+            raise responses.not_kept(path)
         kind, _, name = path.removeprefix("/v1/").partition("/")
         one = path.startswith("/v1/") and bool(name) and kind in ("models", "decisions")
         if not one and path not in _READABLE:
@@ -121,8 +129,13 @@ class App:
     async def _work(
         self, exchange: Exchange, read: Callable[[bytes], Asked], surface: Surface
     ) -> None:
+        await self._answering.answer(exchange, read(await exchange.body()), surface)
+
+    async def _counted(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do `work` as one of those that are under way, if there is room for it."""
         most = self.settings.max_concurrent
         if self.active >= most:
+            work.close()
             raise refuse(
                 429,
                 f"{most} requests are being answered, and that is the most; ask again",
@@ -131,8 +144,7 @@ class App:
             )
         self.active += 1
         try:
-            asked = read(await exchange.body())
-            await self._answering.answer(exchange, asked, surface)
+            await work
         finally:
             self.active -= 1
             if self.stopping and not self.active:
@@ -154,6 +166,7 @@ class App:
                     await self._idle.wait()
         except TimeoutError:
             log.error("%d requests did not end", self.active)
+        await self._embedding.aclose()
         await self.router.aclose()
         await send({"type": "lifespan.shutdown.complete"})
 

@@ -1,4 +1,4 @@
-"""Chat and text completions: one request goes down the street, its answer back over HTTP.
+"""What a model is asked, in any shape: it goes down the street, and its answer back over HTTP.
 
 Until something is committed nothing is sent, unless the wait grows so long that a comment has to
 keep proxies awake. So a request that fails has its own status, and of a draft that was dropped not
@@ -8,25 +8,32 @@ one byte is ever on the socket: the street gives out nothing before it is accept
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import asking
 from ..asking import Options
 from ..compose import Router
 from ..drive.ids import new_id
-from ..errors import Forbidden, LimitReached, NoAnswer, RouterError
+from ..errors import ConfigError, Forbidden, LimitReached, NoAnswer, RouterError
 from ..hops import Outcome
 from ..policy.rules import Policy
-from ..types import Chunk, ToolCall
+from ..types import Chunk, Request
 from .exchange import Exchange, Headers, Heart, Watch
 from .names import Names
-from .wire import answers, caller
-from .wire.answers import Chunks, Surface
+from .wire import caller
 from .wire.chat import Asked
-from .wire.failure import Failure, failure_of, refuse, router_field, router_headers
+from .wire.failure import (
+    Failure,
+    Refusal,
+    failure_of,
+    refuse,
+    router_field,
+    router_headers,
+)
+from .wire.surface import Events, Said, Surface
 
 Items = AsyncGenerator[Chunk | Outcome, None]
 STOPPING = Failure(
@@ -51,12 +58,7 @@ class Answering:
         """
         choice = await self.names.choose(asked.model)
         said = caller.options_of(caller.headers_of(exchange.lines), asked.metadata)
-        request = asking.request(
-            asked.messages,
-            _options(asked, said, choice.target),
-            list(self.router.targets),
-            whole=not asked.streamed,
-        )
+        request = _request(asked, _options(asked, said, choice.target), list(self.router.targets))
         now = self.router.clock.wall()
         one = _One(surface, new_id(now), int(now), asked)
         watch = Watch(exchange)
@@ -69,7 +71,7 @@ class Answering:
                 else:
                     await _whole(exchange, items, one)
         except asyncio.CancelledError:
-            await _cancelled(exchange, watch)
+            await cancelled(exchange, watch, one.broken)
         finally:
             watch.stop()
 
@@ -86,6 +88,19 @@ def _options(asked: Asked, said: Options, target: str | None) -> Options:
     return options
 
 
+def _request(asked: Asked, options: Options, targets: list[str]) -> Request:
+    """What is wrong is told in the words of the body it came in."""
+    try:
+        return asking.request(asked.messages, options, targets, whole=not asked.streamed)
+    except ConfigError as exc:
+        failure = failure_of(exc)
+        place = asked.place(failure.param)
+        if place == failure.param:
+            raise
+        message = f"{place}{failure.message.removeprefix(failure.param or '')}"
+        raise Refusal(replace(failure, message=message, param=place)) from exc
+
+
 @dataclass(slots=True)
 class _One:
     """One answer, as it becomes bytes.
@@ -99,7 +114,7 @@ class _One:
     created: int
     asked: Asked
     policy: Policy | None = None
-    chunks: Chunks | None = None
+    chunks: Events | None = None
 
     @property
     def headers(self) -> Headers:
@@ -116,33 +131,29 @@ class _One:
         found = b""
         if self.chunks is None:
             model = item.model if isinstance(item, Chunk) else None
-            self.chunks = Chunks(
-                self.surface,
-                self.decision_id,
-                self.created,
-                model or self.asked.model,
-                usage=self.asked.usage,
-            )
+            self.chunks = self._begun(model or self.asked.model)
             found = self.chunks.first()
         if isinstance(item, Outcome):
             return found + self.chunks.last(item)
-        if item.text:
-            found += self.chunks.text(item.text)
-        if item.tool_calls:
-            found += self.chunks.calls(item.tool_calls)
-        return found
+        return found + self.chunks.chunk(item)
+
+    def broken(self, failure: Failure, router: dict[str, Any] | None = None) -> bytes:
+        """An error as the last event."""
+        events = self.chunks or self._begun(self.asked.model)
+        return events.broken(failure, router)
+
+    def _begun(self, model: str) -> Events:
+        return self.surface.events(self.asked, self.decision_id, self.created, model)
 
 
 async def _whole(exchange: Exchange, items: Items, one: _One) -> None:
-    text: list[str] = []
-    calls: list[ToolCall] = []
+    said = Said()
     async for item in items:
         if isinstance(item, Outcome):
-            body = answers.whole(one.surface, one.created, "".join(text), calls, item)
+            body = one.surface.whole(one.asked, one.created, said, item)
             await exchange.whole(200, body, router_headers(item))
         else:
-            text.append(item.text)
-            calls.extend(item.tool_calls)
+            said.add(item)
 
 
 async def _streamed(exchange: Exchange, items: Items, one: _One) -> None:
@@ -154,21 +165,26 @@ async def _streamed(exchange: Exchange, items: Items, one: _One) -> None:
         await heart.stopped()
         if not exchange.started:
             raise
-        body = failure_of(error).body(field_of(error))
-        await exchange.piece(answers.broken(body), last=True)
+        await exchange.piece(one.broken(failure_of(error), field_of(error)), last=True)
     finally:
         heart.stop()
 
 
-async def _cancelled(exchange: Exchange, watch: Watch) -> None:
-    """Nobody is there any more, or the server stops and says so."""
+async def cancelled(
+    exchange: Exchange, watch: Watch, broken: Callable[[Failure], bytes] | None = None
+) -> None:
+    """Nobody is there any more, or the server stops and says so.
+
+    Args:
+        broken: An error as the last event of a stream. None: what is sent is no stream.
+    """
     task = asyncio.current_task()
     assert task is not None
     task.uncancel()
     if watch.gone:
         return
     if exchange.started:
-        await exchange.piece(answers.broken(STOPPING.body()), last=True)
+        await exchange.piece(b"" if broken is None else broken(STOPPING), last=True)
     else:
         await exchange.fail(STOPPING)
 

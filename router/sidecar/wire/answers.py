@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
 
 from ...hops import Outcome
-from ...types import Finish, ToolCall, Usage
-from .failure import router_field
+from ...types import Chunk, Finish, TokenLogprob, ToolCall, Usage
+from . import logprobs
+from .chat import Asked
+from .failure import Failure, router_field
+from .surface import Said
 
-Surface = Literal["chat", "text"]
+Kind = Literal["chat", "text"]
 """`/v1/chat/completions`, or the older `/v1/completions`."""
 
 DONE = b"data: [DONE]\n\n"
@@ -55,21 +60,26 @@ def model_of(outcome: Outcome) -> str:
 
 
 def whole(
-    surface: Surface, created: int, text: str, calls: list[ToolCall], outcome: Outcome
+    kind: Kind,
+    created: int,
+    text: str,
+    calls: list[ToolCall],
+    outcome: Outcome,
+    tokens: Sequence[TokenLogprob] = (),
 ) -> bytes:
     """A whole answer."""
     choice: dict[str, Any] = {"index": 0, "finish_reason": finish_of(outcome, bool(calls))}
-    if surface == "text":
-        choice |= {"text": text, "logprobs": None}
+    if kind == "text":
+        choice |= {"text": text, "logprobs": logprobs.Legacy()(tokens)}
     else:
         message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
         if calls:
             message["content"] = text or None
             message["tool_calls"] = [_call(call) for call in calls]
-        choice |= {"message": message, "logprobs": None}
+        choice |= {"message": message, "logprobs": logprobs.chat(tokens)}
     said: dict[str, Any] = {
-        "id": _IDS[surface] + outcome.decision_id,
-        "object": _OBJECTS[surface][0],
+        "id": _IDS[kind] + outcome.decision_id,
+        "object": _OBJECTS[kind][0],
         "created": created,
         "model": model_of(outcome),
         "choices": [choice],
@@ -89,42 +99,74 @@ def _call(call: ToolCall) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True, slots=True)
+class Completions:
+    """A `Surface`: one of the two."""
+
+    kind: Kind
+
+    def whole(self, asked: Asked, created: int, said: Said, outcome: Outcome) -> bytes:
+        """See `Surface`."""
+        return whole(self.kind, created, "".join(said.text), said.calls, outcome, said.logprobs)
+
+    def events(self, asked: Asked, decision_id: str, created: int, model: str) -> Chunks:
+        """See `Surface`."""
+        return Chunks(self.kind, decision_id, created, model, usage=asked.usage)
+
+
+CHAT, TEXT = Completions("chat"), Completions("text")
+
+
 class Chunks:
     """The events of one streamed answer. What is alike in all of them is written once."""
 
     def __init__(
-        self, surface: Surface, decision_id: str, created: int, model: str, *, usage: bool
+        self, kind: Kind, decision_id: str, created: int, model: str, *, usage: bool
     ) -> None:
-        self._surface: Surface = surface
+        self._kind: Kind = kind
         self._usage = usage
         self._calls = 0
+        self._legacy = logprobs.Legacy()
         head = {
-            "id": _IDS[surface] + decision_id,
-            "object": _OBJECTS[surface][1],
+            "id": _IDS[kind] + decision_id,
+            "object": _OBJECTS[kind][1],
             "created": created,
             "model": model,
         }
         self._head = b"data: " + _encode(head)[:-1]
-        place = b'"delta":{"content":' if surface == "chat" else b'"text":'
+        place = b'"delta":{"content":' if kind == "chat" else b'"text":'
         self._open = self._head + b',"choices":[{"index":0,' + place
         # With usage asked for, every event but the last says that it has none.
         none = b',"usage":null' if usage else b""
-        tail = b',"finish_reason":null,"logprobs":null}]' + none + b"}\n\n"
-        self._close = (b"}" if surface == "chat" else b"") + tail
+        close = b"}" if kind == "chat" else b""
+        self._told = close + b',"finish_reason":null,"logprobs":'
+        self._end = b"}]" + none + b"}\n\n"
+        self._close = self._told + b"null" + self._end
 
     def first(self) -> bytes:
         """What comes before everything else. Empty: nothing does."""
-        if self._surface == "text":
+        if self._kind == "text":
             return b""
         return self._event({"role": "assistant", "content": ""})
 
+    def chunk(self, chunk: Chunk) -> bytes:
+        """A piece of the answer: text, calls, or both. Empty: it says nothing."""
+        found = b""
+        if chunk.logprobs:
+            chat = self._kind == "chat"
+            told = logprobs.chat(chunk.logprobs) if chat else self._legacy(chunk.logprobs)
+            found = self._open + _encode(chunk.text) + self._told + _encode(told) + self._end
+        elif chunk.text:
+            found = self.text(chunk.text)
+        return found + self.calls(chunk.tool_calls) if chunk.tool_calls else found
+
     def text(self, text: str) -> bytes:
-        """A piece of the answer."""
+        """A piece of the text, without log-probabilities."""
         return self._open + _encode(text) + self._close
 
     def calls(self, calls: tuple[ToolCall, ...]) -> bytes:
         """Tool calls, each whole."""
-        if self._surface == "text":
+        if self._kind == "text":
             return b""
         found = [{"index": self._calls + i, **_call(call)} for i, call in enumerate(calls)]
         self._calls += len(calls)
@@ -140,14 +182,13 @@ class Chunks:
         return end + self._head + b"," + counted[1:] + b"\n\n" + DONE
 
     def _event(self, delta: dict[str, Any], finish: str | None = None, **more: Any) -> bytes:
-        said = {"delta": delta} if self._surface == "chat" else {"text": ""}
+        said = {"delta": delta} if self._kind == "chat" else {"text": ""}
         choice = {"index": 0, **said, "finish_reason": finish, "logprobs": None}
         rest: dict[str, Any] = {"choices": [choice], **more}
         if self._usage:
             rest["usage"] = None
         return self._head + b"," + _encode(rest)[1:] + b"\n\n"
 
-
-def broken(body: bytes) -> bytes:
-    """An error in the middle of a stream, in the shape of `Failure.body`; no `[DONE]` follows."""
-    return b"data: " + body + b"\n\n"
+    def broken(self, failure: Failure, router: Mapping[str, Any] | None) -> bytes:
+        """An error in the middle, in the shape of `Failure.body`; no `[DONE]` follows."""
+        return b"data: " + failure.body(router) + b"\n\n"

@@ -8,7 +8,7 @@ over HTTP and one in Python get the same.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import msgspec
@@ -24,13 +24,14 @@ _SAMPLING: Mapping[str, tuple[Any, ...]] = {
     "tool_choice": ("auto",),
 }
 _HONOURED = frozenset(_SAMPLING) & frozenset(Options.__annotations__)
-PASSED = ("temperature", "seed", "stop", "tools", "response_format", *sorted(_HONOURED))
+PASSED = (
+    *("temperature", "seed", "stop", "tools", "response_format", "logprobs", "top_logprobs"),
+    *sorted(_HONOURED),
+)
 """Fields that are options of `asking` by the same name."""
 
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "n": (1,),
-    "logprobs": (False,),
-    "top_logprobs": (0,),
     "parallel_tool_calls": (True,),
     "store": (False,),
     "service_tier": ("auto", "default"),
@@ -88,6 +89,9 @@ class Asked:
         metadata: For `caller`.
         streamed: Whether the answer comes piece by piece.
         usage: Whether a stream ends with its token counts.
+        places: How a part of the request is called here, by its name in `asking`; one that is
+            called the same has none. The longer ones come first.
+        echo: What the answer says back of it.
     """
 
     model: str
@@ -96,6 +100,15 @@ class Asked:
     metadata: dict[str, str] | None
     streamed: bool
     usage: bool
+    places: Mapping[str, str] = field(default_factory=dict)
+    echo: Mapping[str, Any] = field(default_factory=dict)
+
+    def place(self, name: str | None) -> str | None:
+        """A field as this body calls it, by what `asking` calls it."""
+        for ours, theirs in self.places.items() if name is not None else ():
+            if name == ours or name.startswith((f"{ours}.", f"{ours}[")):
+                return theirs + name[len(ours) :]
+        return name
 
 
 _decoder = msgspec.json.Decoder(Body)
@@ -124,6 +137,8 @@ def read(raw: bytes) -> Asked:
     if body.tool_choice == "none":
         body.tools = body.tool_choice = None
     neutral(body, NEUTRAL)
+    if body.logprobs in (None, False) and body.top_logprobs == 0:
+        body.top_logprobs = None  # none of none, as some clients always say
     options: dict[str, Any] = {}
     for name in PASSED:
         value = getattr(body, name)
@@ -159,7 +174,8 @@ def neutral(body: msgspec.Struct, table: Mapping[str, tuple[Any, ...]]) -> None:
         given = getattr(body, name)
         if given is not None and given not in values:
             only = " or ".join(msgspec.json.encode(value).decode() for value in values)
-            raise _refused(name, f"can't be honoured here; leave it out, or say {only}")
+            more = f", or say {only}" if only else ""
+            raise _refused(name, f"can't be honoured here; leave it out{more}")
 
 
 def _held(field: str, given: list[dict[str, Any]], kinds: tuple[str, ...]) -> None:
