@@ -14,6 +14,7 @@ import pytest
 from openai.types import CreateEmbeddingResponse
 from support.embedder import Embedder, embedder
 from support.sidecar import Sidecar, serving, until
+from support.strict import strictly
 
 CONFIG = """\
 version: 1
@@ -35,9 +36,18 @@ targets:
     api_key: {{file: ./key}}
     options: {{embeddings: embedder-1}}
 """
+STAY_HOME = """\
+policy: stay-home
+summary: Nothing private leaves.
+tiers: [device, cloud-fast]
+guards:
+  - id: private-stays-home
+    when: {request.label: {is: pii}}
+    forbid: [cloud-fast]
+"""
 PRICES = """\
 prices:
-  - id: embedder-1
+  - id: embedder-1-price
     provider: openai_compatible
     model: embedder-1
     input_usd_per_1m: "0.02"
@@ -61,7 +71,11 @@ def sidecar(upstream: Embedder, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def door(upstream: Embedder, folder: Path) -> AbstractContextManager[Sidecar]:
-    (folder / "key").write_text("a-key", encoding="utf-8")
+    key = folder / "key"
+    key.write_text("a-key", encoding="utf-8")
+    key.chmod(0o600)
+    (folder / "policies").mkdir()
+    (folder / "policies" / "stay-home.yaml").write_text(STAY_HOME, encoding="utf-8")
     (folder / "prices.yaml").write_text(PRICES, encoding="utf-8")
     return serving(folder, config=CONFIG.format(url=upstream.url))
 
@@ -83,8 +97,9 @@ def test_bytes_come_back_as_they_came_and_the_call_is_booked_with_its_price(
     sent = {"model": "embedder-1", "input": ["one", "two"], "encoding_format": form}
     assert upstream.asked[-1] == ("/v1/embeddings", "Bearer a-key", {**sent, "dimensions": 2})
     assert reply.headers["x-firsthop-route"] == "cloud/embeddings"
-    assert reply.headers["x-firsthop-cost-usd"] == "0.00002"
-    CreateEmbeddingResponse.model_validate(reply.json)
+    assert Decimal(reply.headers["x-firsthop-cost-usd"]) == Decimal("0.00002")
+    if form == "float":  # the client's type knows base64 only undone
+        strictly(CreateEmbeddingResponse, reply.json)
     booked = sidecar.booked(reply.headers["x-firsthop-decision-id"])
     assert booked.request.status == "answered"
     assert booked.request.cost_usd == Decimal("0.00002")
@@ -100,14 +115,31 @@ def test_the_client_gets_its_numbers(client: openai.OpenAI) -> None:
         assert found.usage.prompt_tokens == 1000
 
 
-def test_guards_hold(client: openai.OpenAI, upstream: Embedder) -> None:
+@pytest.mark.parametrize(
+    ("model", "headers", "kind", "code"),
+    [
+        ("auto", {"label": "secret"}, openai.PermissionDeniedError, "forbidden_by_policy"),
+        ("stay-home", {"label": "pii"}, openai.PermissionDeniedError, "forbidden_by_policy"),
+        ("auto", {"cost-usd": "0.00000001"}, openai.APIStatusError, "cost_limit_reached"),
+        ("cloud", {"target": "device"}, openai.BadRequestError, "invalid_value"),
+        ("auto", {"target": "device"}, openai.NotFoundError, "model_not_found"),
+    ],
+)
+def test_guards_and_limits_hold_before_anything_leaves(
+    client: openai.OpenAI,
+    upstream: Embedder,
+    model: str,
+    headers: dict[str, str],
+    kind: type[openai.APIStatusError],
+    code: str,
+) -> None:
     before = len(upstream.asked)
-    with pytest.raises(openai.PermissionDeniedError) as caught:
-        client.embeddings.create(
-            model="auto", input="hi", extra_headers={"x-firsthop-label": "secret"}
-        )
-    assert caught.value.code == "forbidden_by_policy"
+    said = {f"x-firsthop-{name}": value for name, value in headers.items()}
+    with pytest.raises(kind) as caught:
+        client.embeddings.create(model=model, input="a few words", extra_headers=said)
+    assert caught.value.code == code
     assert len(upstream.asked) == before
+    client.embeddings.create(model="stay-home", input="hi")
 
 
 @pytest.mark.parametrize(

@@ -105,7 +105,9 @@ class Asked:
 
     def place(self, name: str | None) -> str | None:
         """A field as this body calls it, by what `asking` calls it."""
-        for ours, theirs in self.places.items() if name is not None else ():
+        if name is None:
+            return None
+        for ours, theirs in self.places.items():
             if name == ours or name.startswith((f"{ours}.", f"{ours}[")):
                 return theirs + name[len(ours) :]
         return name
