@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine
-from typing import Any
+from collections.abc import Awaitable, Callable
+from functools import partial
 
 from ..compose import Router
 from ..errors import RouterError
@@ -63,8 +63,12 @@ class App:
         self._idle = asyncio.Event()
         self._names = Names(router, self.settings)
         self._answering = Answering(router, self._names)
-        self._embedding = Embedding(router, self._names)
+        self._embedding = Embedding(router, self._answering)
         self._started_at = router.clock.wall()
+        self._works: dict[str, Callable[[Exchange], Awaitable[None]]] = {
+            path: partial(self._answer, *how) for path, how in _WORK.items()
+        }
+        self._works["/v1/embeddings"] = self._embedding.answer
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """One request, or the server's own life."""
@@ -95,17 +99,11 @@ class App:
 
     async def _route(self, exchange: Exchange) -> None:
         path = exchange.path
-        work = _WORK.get(path)
+        work = self._works.get(path)
         if work is not None:
             if exchange.method != "POST":
                 raise _not_allowed(exchange, "POST")
-            await self._counted(self._work(exchange, *work))
-            return
-        if path == "/v1/embeddings":
-            if exchange.method != "POST":
-                raise _not_allowed(exchange, "POST")
-            self._embedding.check()
-            await self._counted(self._embedding.answer(exchange))
+            await self._work(exchange, work)
             return
         if path.startswith("/v1/responses/"):
             raise responses.not_kept(path)
@@ -126,16 +124,14 @@ class App:
         else:
             await info.decision(exchange, self.router, name)
 
-    async def _work(
-        self, exchange: Exchange, read: Callable[[bytes], Asked], surface: Surface
+    async def _answer(
+        self, read: Callable[[bytes], Asked], surface: Surface, exchange: Exchange
     ) -> None:
         await self._answering.answer(exchange, read(await exchange.body()), surface)
 
-    async def _counted(self, work: Coroutine[Any, Any, None]) -> None:
-        """Do `work` as one of those that are under way, if there is room for it."""
+    async def _work(self, exchange: Exchange, work: Callable[[Exchange], Awaitable[None]]) -> None:
         most = self.settings.max_concurrent
         if self.active >= most:
-            work.close()
             raise refuse(
                 429,
                 f"{most} requests are being answered, and that is the most; ask again",
@@ -144,7 +140,7 @@ class App:
             )
         self.active += 1
         try:
-            await work
+            await work(exchange)
         finally:
             self.active -= 1
             if self.stopping and not self.active:

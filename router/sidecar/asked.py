@@ -1,6 +1,6 @@
-"""What a model is asked, in any shape: it goes down the street, and its answer back over HTTP.
+"""What is asked of a model, in whatever shape: down the street, and its answer back over HTTP.
 
-Until something is committed nothing is sent, unless the wait grows so long that a comment has to
+Until something is committed nothing is sent, unless the wait grows so long that a beat has to
 keep proxies awake. So a request that fails has its own status, and of a draft that was dropped not
 one byte is ever on the socket: the street gives out nothing before it is accepted.
 """
@@ -25,17 +25,12 @@ from .exchange import Exchange, Headers, Heart, Watch
 from .names import Names
 from .wire import caller
 from .wire.chat import Asked
-from .wire.failure import (
-    Failure,
-    Refusal,
-    failure_of,
-    refuse,
-    router_field,
-    router_headers,
-)
+from .wire.failure import Failure, Refusal, failure_of, refuse, router_field, router_headers
 from .wire.surface import Events, Said, Surface
 
 Items = AsyncGenerator[Chunk | Outcome, None]
+Run = Callable[[Request, str | None, str | None], Items]
+"""Of a request, a policy's name and a decision's id: the answer's chunks, then its outcome."""
 STOPPING = Failure(
     status=503,
     message="the server stops, and this request did not end in its grace",
@@ -51,8 +46,13 @@ class Answering:
     router: Router
     names: Names
 
-    async def answer(self, exchange: Exchange, asked: Asked, surface: Surface) -> None:
+    async def answer(
+        self, exchange: Exchange, asked: Asked, surface: Surface, run: Run | None = None
+    ) -> None:
         """Answer one request.
+
+        Args:
+            run: How it goes down the street. None: as `Router.run` says.
 
         Raises: Refusal and RouterError, both before anything was sent.
         """
@@ -62,8 +62,9 @@ class Answering:
         now = self.router.clock.wall()
         one = _One(surface, new_id(now), int(now), asked)
         watch = Watch(exchange)
+        run = run or self.router.run
         try:
-            async with aclosing(self.router.run(request, choice.policy, one.decision_id)) as items:
+            async with aclosing(run(request, choice.policy, one.decision_id)) as items:
                 if asked.streamed:
                     # The policy in force is the one that `run` has just looked at.
                     one.policy = self.router.of_policy(choice.policy).policy
@@ -71,7 +72,7 @@ class Answering:
                 else:
                     await _whole(exchange, items, one)
         except asyncio.CancelledError:
-            await cancelled(exchange, watch, one.broken)
+            await _cancelled(exchange, watch, one)
         finally:
             watch.stop()
 
@@ -170,21 +171,15 @@ async def _streamed(exchange: Exchange, items: Items, one: _One) -> None:
         heart.stop()
 
 
-async def cancelled(
-    exchange: Exchange, watch: Watch, broken: Callable[[Failure], bytes] | None = None
-) -> None:
-    """Nobody is there any more, or the server stops and says so.
-
-    Args:
-        broken: An error as the last event of a stream. None: what is sent is no stream.
-    """
+async def _cancelled(exchange: Exchange, watch: Watch, one: _One) -> None:
+    """Nobody is there any more, or the server stops and says so."""
     task = asyncio.current_task()
     assert task is not None
     task.uncancel()
     if watch.gone:
         return
     if exchange.started:
-        await exchange.piece(b"" if broken is None else broken(STOPPING), last=True)
+        await exchange.piece(one.broken(STOPPING), last=True)
     else:
         await exchange.fail(STOPPING)
 

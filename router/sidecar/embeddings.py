@@ -7,21 +7,18 @@ came.
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import aclosing
-from dataclasses import dataclass, replace
+from collections.abc import AsyncGenerator, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import date
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from .. import asking, providers
-from ..asking import Options
+from .. import providers
 from ..catalogue.prices import Prices
 from ..catalogue.target import line_of
 from ..compose import Router, price_lists
 from ..config import Bound
 from ..drive.home import Home
-from ..drive.ids import new_id
 from ..drive.live import Live
 from ..drive.meter import DatedMeter
 from ..drive.orchestrator import Orchestrator
@@ -30,15 +27,18 @@ from ..ledger.pricing import PriceLine
 from ..policy.rules import Policy
 from ..providers.base import Target
 from ..providers.openai_compatible import embeddings_of
-from .asked import cancelled
-from .exchange import Exchange, Watch
-from .names import AUTO, Names
-from .wire import caller, embeddings
-from .wire.embeddings import Wanted
-from .wire.failure import refuse, router_headers
+from ..types import Chunk, Request
+from .asked import Answering
+from .exchange import Exchange
+from .names import AUTO
+from .wire import embeddings
+from .wire.answers import CHAT
+from .wire.chat import Asked
+from .wire.failure import refuse
+from .wire.surface import Events, Said
 
 if TYPE_CHECKING:
-    from ..providers.openai_embeddings import Embeddings
+    from ..providers.openai_embeddings import Embeddings, EmbeddingsCall
 
 _NOTE = "embeddings: only the policy's guards and limits hold; there is no draft to judge"
 
@@ -54,10 +54,10 @@ class _Maker:
 class Embedding:
     """Answers requests for embeddings."""
 
-    def __init__(self, router: Router, names: Names) -> None:
+    def __init__(self, router: Router, answering: Answering) -> None:
         """Nothing is connected."""
         self._router = router
-        self._names = names
+        self._answering = answering
         self._makers: dict[str, _Maker] = {}
         with_them = [b for b in router.config.targets if embeddings_of(b.target) is not None]
         prices = price_lists(router.config) if with_them else None
@@ -65,8 +65,11 @@ class Embedding:
             assert prices is not None
             self._makers[bound.target.name] = _maker(router, bound, prices)
 
-    def check(self) -> None:
-        """Raises: Refusal, when no target has embeddings."""
+    async def answer(self, exchange: Exchange) -> None:
+        """Answer one request.
+
+        Raises: Refusal and RouterError, both before anything was sent.
+        """
         if not self._makers:
             raise refuse(
                 404,
@@ -74,26 +77,53 @@ class Embedding:
                 "`options: {embeddings: MODEL}`",
                 "not_available",
             )
+        asked, fields = embeddings.read(await exchange.body())
+        makers = self._makers
+        of_model = {n: m for n, m in makers.items() if m.way.target.model == asked.model}
+        if of_model:
+            makers, asked = of_model, replace(asked, model=AUTO)
+        passing = _Passing(self._router, makers, fields)
+        await self._answering.answer(exchange, asked, passing, passing.run)
 
-    async def answer(self, exchange: Exchange) -> None:
-        """Answer one request.
+    async def aclose(self) -> None:
+        """Close the connections."""
+        for maker in self._makers.values():
+            await maker.way.aclose()
 
-        Raises: Refusal and RouterError, both before anything was sent.
+
+@dataclass(slots=True)
+class _Passing:
+    """One request: how it goes down the street, and a `Surface` that gives the bytes that came.
+
+    Attributes:
+        makers: Who may be asked, by the target's name.
+        fields: What goes along.
+    """
+
+    router: Router
+    makers: Mapping[str, _Maker]
+    fields: Mapping[str, object]
+    _call: EmbeddingsCall | None = field(default=None, init=False)
+
+    def run(
+        self, request: Request, policy: str | None, decision_id: str | None = None
+    ) -> AsyncGenerator[Chunk | Outcome, None]:
+        """As `Router.run`, but to the embeddings of the request's target, or of the first.
+
+        Raises: Refusal, when that has none.
         """
-        wanted = embeddings.read(await exchange.body())
-        said = caller.options_of(caller.headers_of(exchange.lines), None)
-        name, policy = await self._chosen(wanted.model, said.pop("target", None))
-        maker = self._makers[name]
-        call = maker.way.asked(wanted.fields)
-        live = replace(maker.live, provider=call)
-        request = asking.request(
-            [{"role": "user", "content": text} for text in wanted.texts],
-            _options(said, wanted, live.target.name),
-            [live.target.name],
-            whole=True,
-        )
-        router = self._router
-        watched = router.of_policy(policy)
+        name = next(iter(self.makers)) if request.target is None else request.target
+        maker = self.makers.get(name)
+        if maker is None:
+            raise refuse(
+                404,
+                f"target {name!r} has no such embeddings; these have: {', '.join(self.makers)}",
+                "model_not_found",
+                param="model",
+            )
+        router = self.router
+        self._call = maker.way.asked(self.fields)
+        live = replace(maker.live, provider=self._call)
         home = Home(
             {live.target.name: live},
             router.ledger,
@@ -102,46 +132,19 @@ class Embedding:
             router.config.keep_text,
             router.transforms,
         )
-        rules, made = _unjudged(watched.check()), new_id(router.clock.wall())
-        watch = Watch(exchange)
-        try:
-            async with aclosing(Orchestrator(home).run(request, rules, (_NOTE,), made)) as items:
-                async for item in items:
-                    if isinstance(item, Outcome):
-                        assert call.body is not None
-                        await exchange.whole(200, call.body, router_headers(item))
-        except asyncio.CancelledError:
-            await cancelled(exchange, watch)
-        finally:
-            watch.stop()
+        rules = _unjudged(router.of_policy(policy).check())
+        request = replace(request, target=live.target.name)
+        return Orchestrator(home).run(request, rules, (_NOTE,), decision_id)
 
-    async def aclose(self) -> None:
-        """Close the connections."""
-        for maker in self._makers.values():
-            await maker.way.aclose()
+    def whole(self, asked: Asked, created: int, said: Said, outcome: Outcome) -> bytes:
+        """The answer as it came."""
+        assert self._call is not None
+        assert self._call.body is not None
+        return self._call.body
 
-    async def _chosen(self, model: str, target: str | None) -> tuple[str, str | None]:
-        """The target that is asked, and the policy; None: the server's own. Raises: Refusal."""
-        by_model = [n for n, m in self._makers.items() if m.way.target.model == model]
-        policy: str | None = None
-        if by_model and model != AUTO:
-            asked: str | None = by_model[0]
-        else:
-            policy, asked = await self._names.choose(model)
-        if target is not None:
-            if asked is not None and asked != target and target not in by_model:
-                raise refuse(400, "model and x-firsthop-target name two targets", "invalid_value")
-            asked = target
-        name = next(iter(self._makers)) if asked is None else asked
-        if name not in self._makers:
-            having = ", ".join(self._makers)
-            raise refuse(
-                404,
-                f"target {name!r} has no embeddings; these have: {having}",
-                "model_not_found",
-                param="model",
-            )
-        return name, policy
+    def events(self, asked: Asked, decision_id: str, created: int, model: str) -> Events:
+        """Nobody asks for a stream; should one break off, it says so as a chat does."""
+        return CHAT.events(asked, decision_id, created, model)
 
 
 def _maker(router: Router, bound: Bound, prices: Prices) -> _Maker:
@@ -193,11 +196,3 @@ def _unjudged(policy: Policy) -> Policy:
         hedge=None,
         sample=None,
     )
-
-
-def _options(said: Options, wanted: Wanted, target: str) -> Options:
-    options: Options = {**said, "target": target}
-    if wanted.user is not None:
-        tags: dict[str, Any] = {"user": wanted.user, **(said.get("tags") or {})}
-        options["tags"] = tags
-    return options

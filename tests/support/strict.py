@@ -1,30 +1,33 @@
-"""Holds a body to the official client's own types: every field they need, and none they lack."""
+"""What a client library's own types say of a response: every field known, each of its type."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
 from typing import Any
 
 import pydantic
 
 
-def strictly(kind: type[pydantic.BaseModel], body: Any, *known: str) -> Any:
-    """`body` as that type, without coercion, and with no field that the type lacks.
+def strictly(kind: Any, said: Any, *ours: str) -> Any:
+    """`said`, without the fields named in `ours`, as the library's type; nothing may be left over.
 
-    Args:
-        known: Fields of ours that it may have all the same, anywhere in it.
+    The libraries' own models take fields that they don't know, and don't check types at run time.
     """
-    found = kind.model_validate(body, strict=True)
-    more = [place for place in _more(found, "") if place.rpartition(".")[2] not in known]
-    assert not more, f"{kind.__name__} has no {more}"
+    kept = {name: value for name, value in said.items() if name not in ours}
+    adapter: pydantic.TypeAdapter[Any] = pydantic.TypeAdapter(kind)
+    found = adapter.validate_json(json.dumps(kept), strict=True)
+    for at, extra in _extras(found, type(found).__name__):
+        assert not extra, f"{at} has {extra}, which its type does not know"
     return found
 
 
-def _more(value: Any, at: str) -> Iterator[str]:
+def _extras(value: Any, at: str) -> list[tuple[str, dict[str, Any]]]:
+    found: list[tuple[str, dict[str, Any]]] = []
     if isinstance(value, pydantic.BaseModel):
-        yield from (f"{at}.{name}" for name in value.model_extra or ())
+        found.append((at, value.model_extra or {}))
         for name in type(value).model_fields:
-            yield from _more(getattr(value, name), f"{at}.{name}")
+            found += _extras(getattr(value, name), f"{at}.{name}")
     elif isinstance(value, list):
         for i, one in enumerate(value):
-            yield from _more(one, f"{at}[{i}]")
+            found += _extras(one, f"{at}[{i}]")
+    return found

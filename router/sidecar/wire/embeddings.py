@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
 
-from .chat import decoded
+from ...asking import Options
+from .chat import Asked, decoded
 from .failure import refuse
 
 
@@ -21,27 +21,14 @@ class Body(msgspec.Struct, forbid_unknown_fields=True):
     user: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """A request for embeddings.
-
-    Attributes:
-        model: As it was written.
-        fields: What goes along to the target.
-        user: A tag.
-    """
-
-    model: str
-    texts: list[str]
-    fields: dict[str, Any]
-    user: str | None
-
-
 _decoder = msgspec.json.Decoder(Body)
 
 
-def read(raw: bytes) -> Wanted:
-    """A request. Raises: Refusal, for what is no such body, or asks what can't be honoured."""
+def read(raw: bytes) -> tuple[Asked, dict[str, Any]]:
+    """A request, each of whose texts is a message, and the fields that go along with it.
+
+    Raises: Refusal, for what is no such body, or asks what can't be honoured.
+    """
     body: Body = decoded(_decoder, raw)
     texts = [body.input] if isinstance(body.input, str) else body.input
     for i, text in enumerate(texts):
@@ -60,4 +47,17 @@ def read(raw: bytes) -> Wanted:
         raise refuse(400, "input: nothing was asked", "invalid_value", param="input")
     given = {"encoding_format": body.encoding_format, "dimensions": body.dimensions}
     fields = {name: value for name, value in given.items() if value is not None}
-    return Wanted(body.model, texts, fields, body.user)
+    options: Options = {} if body.user is None else {"tags": {"user": body.user}}
+    asked = Asked(
+        model=body.model,
+        messages=[{"role": "user", "content": text} for text in texts],
+        options=options,
+        metadata=None,
+        streamed=False,
+        usage=True,
+        places={
+            **{f"messages[{i}].content": f"input[{i}]" for i in range(len(texts))},
+            "messages": "input",
+        },
+    )
+    return asked, fields

@@ -12,15 +12,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from openai.types.responses.response_stream_event import ResponseStreamEvent
+from support.outcomes import outcome
 from support.strict import strictly
 
-from router.hops import Attempt, Hop, Outcome
-from router.policy.explain import PolicyTrace
+from router.hops import Outcome
 from router.sidecar.wire import responses
 from router.sidecar.wire.failure import Failure, Refusal
 from router.sidecar.wire.responses_events import RESPONSES
 from router.sidecar.wire.surface import Said
-from router.types import Chunk, Finish, TokenLogprob, ToolCall, Usage
+from router.types import Chunk, TokenLogprob, ToolCall, Usage
 
 TOOL = {"type": "function", "name": "f", "parameters": {"type": "object"}, "strict": True}
 COUNTED = Usage(input_tokens=7, output_tokens=2, cached_input_tokens=3)
@@ -40,44 +40,8 @@ def refusal(given: Any = "hi", **more: Any) -> Failure:
     return caught.value.failure
 
 
-def outcome(finish: Finish | None = "stop", usage: Usage = COUNTED) -> Outcome:
-    attempt = Attempt(
-        attempt_id="a",
-        number=1,
-        started_at=0.0,
-        total_s=0.1,
-        usage=usage,
-        finish=finish,
-        model_served="served",
-    )
-    hop = Hop(
-        index=0,
-        target="cloud",
-        tier="t",
-        provider="p",
-        model="asked",
-        cause="start",
-        because="",
-        status="answered",
-        left="answered",
-        attempts=(attempt,),
-        total_s=0.1,
-        cost_usd=None,
-    )
-    return Outcome(
-        decision_id="D",
-        started_at=5.0,
-        policy="p",
-        policy_revision="r",
-        status="answered",
-        answered_by=0,
-        hops=(hop,),
-        flags=(),
-        ttfb_s=None,
-        total_s=0.1,
-        cost_usd=None,
-        trace=PolicyTrace(()),
-    )
+def ended() -> Outcome:
+    return outcome("stop", COUNTED)
 
 
 def whole(chunks: list[Chunk], end: Outcome, **more: Any) -> sdk.Response:
@@ -90,12 +54,13 @@ def whole(chunks: list[Chunk], end: Outcome, **more: Any) -> sdk.Response:
 
 
 def parsed(raw: bytes) -> list[Any]:
-    """Events, each of its own type."""
+    """Events, each of its own type, but for fields of ours."""
     found = []
     for event in raw.decode().split("\n\n")[:-1]:
         name, _, data = event.partition("\n")
         said = json.loads(data.removeprefix("data: "))
         assert name == f"event: {said['type']}"
+        said.get("response", {}).pop("router", None)
         found.append(strictly(EVENTS[said["type"]], said, "router", "error"))
     return found
 
@@ -307,7 +272,7 @@ MORE: Any = {
 @pytest.mark.parametrize("more", [{}, MORE])
 @pytest.mark.parametrize("chunks", [[], TEXT, CALLS, [*TEXT, *CALLS], [*CALLS, *TEXT]])
 def test_a_stream_adds_up_to_the_response_at_its_end(chunks: list[Chunk], more: Any) -> None:
-    events = streamed(chunks, outcome(), **more)
+    events = streamed(chunks, ended(), **more)
     kinds = [event.type for event in events]
     last = events[-1].response
 
@@ -323,18 +288,18 @@ def test_a_stream_adds_up_to_the_response_at_its_end(chunks: list[Chunk], more: 
     spoken = "".join(e.delta for e in events if e.type == "response.function_call_arguments.delta")
     assert spoken == "".join(item.arguments for item in done if item.type == "function_call")
     if chunks != [*CALLS, *TEXT]:  # a whole answer has its text first
-        assert whole(chunks, outcome(), **more).output == last.output
+        assert whole(chunks, ended(), **more).output == last.output
 
 
 def test_a_whole_answer_says_back_what_was_asked() -> None:
-    found = whole(TEXT, outcome(), **MORE)
+    found = whole(TEXT, ended(), **MORE)
 
     assert found.status == "completed"
     assert (found.id, found.model, found.created_at, found.completed_at) == (
         "resp_D",
         "served",
         4,
-        5,
+        0,
     )
     assert found.metadata == {"a": "b"}
     assert found.instructions == "x"
@@ -345,8 +310,8 @@ def test_a_whole_answer_says_back_what_was_asked() -> None:
 
 
 def test_parts_that_nobody_counted_are_named_beside_the_zeros_that_the_shape_demands() -> None:
-    found = whole(TEXT, outcome()).model_extra or {}
-    assert found["router"]["uncounted"] == ["cache_write_tokens", "reasoning_tokens"]
+    raw = RESPONSES.whole(responses.read(body()), 4, Said(), ended())
+    assert json.loads(raw)["router"]["uncounted"] == ["cache_write_tokens", "reasoning_tokens"]
     assert whole(TEXT, outcome(usage=Usage(input_tokens=3))).usage is None
 
 
@@ -354,14 +319,14 @@ def test_parts_that_nobody_counted_are_named_beside_the_zeros_that_the_shape_dem
     ("finish", "reason"), [("length", "max_output_tokens"), ("content_filter", "content_filter")]
 )
 def test_a_text_that_was_cut_is_incomplete(finish: Any, reason: str) -> None:
-    last = streamed(TEXT, outcome(finish))[-1]
+    last = streamed(TEXT, outcome(finish, COUNTED))[-1]
 
     assert last.type == "response.incomplete"
     assert last.response.status == "incomplete"
     assert last.response.incomplete_details.reason == reason
     assert last.response.output[0].status == "incomplete"
     assert last.response.completed_at is None
-    assert whole(TEXT, outcome(finish)).output == last.response.output
+    assert whole(TEXT, outcome(finish, COUNTED)).output == last.response.output
 
 
 def test_what_breaks_off_fails_with_what_there_was_and_an_error() -> None:
@@ -372,24 +337,27 @@ def test_what_breaks_off_fails_with_what_there_was_and_an_error() -> None:
     assert failed.response.output[0].status == "incomplete"
     assert failed.response.output_text == "".join(chunk.text for chunk in TEXT)
     assert (error.type, error.code, error.message) == ("error", "rate_limited", "busy")
-    assert error.model_extra["error"]["message"] == "busy"  # which the client raises
 
 
 def test_an_error_before_anything_is_an_error_alone() -> None:
     events = RESPONSES.events(responses.read(body()), "D", 4, "m")
-    (error,) = parsed(events.broken(Failure(status=503, message="no", code="x"), None))
+    raw = events.broken(Failure(status=503, message="no", code="x"), {"hops": 0})
+    (error,) = parsed(raw)
     assert error.sequence_number == 0
+    said = json.loads(raw.partition(b"data: ")[2])
+    assert said["error"]["message"] == "no"  # which the client raises
+    assert said["router"] == {"hops": 0}
 
 
 def test_log_probabilities_are_told_with_each_piece_and_with_the_whole() -> None:
     top = (TokenLogprob(token="Hi", logprob=-0.5), TokenLogprob(token="Ho", logprob=-1.0))
     told = TokenLogprob(token="Hi", logprob=-0.5, raw=b"Hi", top=top)
     chunks = [Chunk(text="Hi", logprobs=(told,))]
-    events = streamed(chunks, outcome(), include=["message.output_text.logprobs"])
+    events = streamed(chunks, ended(), include=["message.output_text.logprobs"])
     delta = next(e for e in events if e.type == "response.output_text.delta")
 
     assert delta.logprobs[0].top_logprobs[1].token == "Ho"
-    found = whole(chunks, outcome()).output[0]
+    found = whole(chunks, ended()).output[0]
     assert isinstance(found, sdk.ResponseOutputMessage)
     assert isinstance(found.content[0], sdk.ResponseOutputText)
     logprobs = found.content[0].logprobs or []

@@ -11,9 +11,7 @@ import openai.types.chat.completion_create_params as params
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from openai.types import Completion
-from openai.types.chat import ChatCompletionChunk
-from support.strict import strictly
+from support.outcomes import outcome
 
 from router.errors import (
     AuthFailed,
@@ -36,11 +34,9 @@ from router.errors import (
     TimedOut,
     Unavailable,
 )
-from router.hops import Attempt, Hop, Outcome
-from router.policy.explain import PolicyTrace
-from router.sidecar.wire import answers, caller, chat, embeddings, logprobs, text
+from router.sidecar.wire import answers, caller, chat, text
 from router.sidecar.wire.failure import Refusal, failure_of, router_headers
-from router.types import Chunk, Finish, TokenLogprob, ToolCall, Usage
+from router.types import ToolCall, Usage
 
 
 def body(**more: Any) -> bytes:
@@ -51,46 +47,6 @@ def refusal(raw: bytes) -> Refusal:
     with pytest.raises(Refusal) as caught:
         chat.read(raw)
     return caught.value
-
-
-def outcome(finish: Finish | None = "stop", usage: Usage | None = None) -> Outcome:
-    attempt = Attempt(
-        attempt_id="a",
-        number=1,
-        started_at=0.0,
-        total_s=0.1,
-        usage=usage or Usage(),
-        finish=finish,
-        model_served="served",
-    )
-    hop = Hop(
-        index=0,
-        target="cloud",
-        tier="t",
-        provider="p",
-        model="asked",
-        cause="start",
-        because="",
-        status="answered",
-        left="answered",
-        attempts=(attempt,),
-        total_s=0.1,
-        cost_usd=None,
-    )
-    return Outcome(
-        decision_id="D",
-        started_at=0.0,
-        policy="p",
-        policy_revision="r",
-        status="answered",
-        answered_by=0,
-        hops=(hop,),
-        flags=(),
-        ttfb_s=None,
-        total_s=0.1,
-        cost_usd=None,
-        trace=PolicyTrace(()),
-    )
 
 
 def test_every_field_that_openai_documents_is_passed_on_or_refused_never_dropped() -> None:
@@ -161,7 +117,7 @@ def test_what_a_turn_says_and_no_target_hears_is_refused(turn: Any) -> None:
     ).map(lambda value: json.dumps(value).encode())
 )
 def test_any_bytes_are_a_request_or_a_refusal(raw: bytes) -> None:
-    for read in (chat.read, text.read, embeddings.read):
+    for read in (chat.read, text.read):
         with contextlib.suppress(Refusal):
             read(raw)
 
@@ -280,65 +236,3 @@ def test_headers_beat_metadata_and_other_words_of_it_are_tags() -> None:
         "tags": {"a": "1", "b": "é", "team": "t"},
     }
     assert Decimal(str(found["cost_usd"])) == Decimal("0.01")
-
-
-@pytest.mark.parametrize(
-    ("said", "wanted"),
-    [
-        ({"logprobs": True}, {"logprobs": True}),
-        ({"logprobs": True, "top_logprobs": 0}, {"logprobs": True, "top_logprobs": 0}),
-        ({"logprobs": True, "top_logprobs": 3}, {"logprobs": True, "top_logprobs": 3}),
-        ({"logprobs": False, "top_logprobs": 0}, {"logprobs": False}),
-        ({"top_logprobs": 0}, {}),
-        ({"logprobs": None, "top_logprobs": None}, {}),
-    ],
-)
-def test_none_of_no_log_probabilities_asks_for_nothing(said: Any, wanted: Any) -> None:
-    assert chat.read(body(**said)).options == wanted
-
-
-PIECES = (  # a letter of two bytes, in two tokens
-    TokenLogprob(token="é", logprob=-0.5),
-    TokenLogprob(token="\ufffd", logprob=-1.0, raw=b"\xc3"),
-    TokenLogprob(token="\ufffd", logprob=-2.0, raw=b"\xa9"),
-    TokenLogprob(token="!", logprob=0.0, top=(TokenLogprob(token="?", logprob=-3.0),)),
-)
-
-
-def test_log_probabilities_have_the_shape_of_their_api() -> None:
-    events = answers.Chunks("chat", "D", 1, "m", usage=False)
-    event = events.chunk(Chunk(text="éé!", logprobs=PIECES)).decode()
-    choice = strictly(ChatCompletionChunk, json.loads(event.removeprefix("data: "))).choices[0]
-
-    assert choice.delta.content == "éé!"
-    assert [one.bytes for one in choice.logprobs.content] == [None, [0xC3], [0xA9], None]
-    assert choice.logprobs.content[3].top_logprobs[0].token == "?"
-    old = json.loads(answers.whole("text", 1, "éé!", [], outcome(), PIECES))
-    told = strictly(Completion, old, "router").choices[0].logprobs
-    assert told.text_offset == [0, 1, 1, 2]
-    assert told.token_logprobs == [-0.5, -1.0, -2.0, 0.0]
-    assert told.top_logprobs[3] == {"?": -3.0}
-    assert logprobs.part(PIECES)[0]["bytes"] == [0xC3, 0xA9]
-
-
-def test_offsets_go_on_from_event_to_event() -> None:
-    events = answers.Chunks("text", "D", 1, "m", usage=False)
-    told = [
-        json.loads(events.chunk(Chunk(text="x", logprobs=(one,))).removeprefix(b"data: "))
-        for one in PIECES
-    ]
-    offsets = [event["choices"][0]["logprobs"]["text_offset"] for event in told]
-    assert offsets == [[0], [1], [1], [2]]
-
-
-def test_a_whole_answer_without_them_says_null() -> None:
-    for kind in ("chat", "text"):
-        said = json.loads(answers.whole(kind, 1, "x", [], outcome()))
-        assert said["choices"][0]["logprobs"] is None
-
-
-def test_texts_and_nothing_else_are_embedded() -> None:
-    raw = json.dumps({"input": "x", "dimensions": 2, "user": "u"}).encode()
-    wanted = embeddings.read(raw)
-    assert (wanted.texts, wanted.fields, wanted.user) == (["x"], {"dimensions": 2}, "u")
-    assert wanted.model == "auto"
