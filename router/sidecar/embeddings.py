@@ -173,12 +173,12 @@ def _maker(router: Router, bound: Bound, prices: Prices) -> _Maker:
 
 
 def _line(target: Target, price: str | None, prices: Prices, on: date) -> PriceLine | None:
-    """By the model that makes them; a line for any model, such as of an own box, is for it too."""
+    """By the model that makes them; a line of no model, such as an own box's, is for it too."""
     found = line_of(target, None, prices, on)
     if found is not None or price is None:
         return found
     own = line_of(target, price, prices, on)
-    return own if own is not None and own.model == "*" else None
+    return own if own is not None and (own.model == "*" or own.basis) else None
 
 
 def _unjudged(policy: Policy) -> Policy:

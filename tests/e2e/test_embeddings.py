@@ -70,14 +70,14 @@ def sidecar(upstream: Embedder, tmp_path_factory: pytest.TempPathFactory) -> Ite
         yield found
 
 
-def door(upstream: Embedder, folder: Path) -> AbstractContextManager[Sidecar]:
+def door(upstream: Embedder, folder: Path, config: str = CONFIG) -> AbstractContextManager[Sidecar]:
     key = folder / "key"
     key.write_text("a-key", encoding="utf-8")
     key.chmod(0o600)
     (folder / "policies").mkdir()
     (folder / "policies" / "stay-home.yaml").write_text(STAY_HOME, encoding="utf-8")
     (folder / "prices.yaml").write_text(PRICES, encoding="utf-8")
-    return serving(folder, config=CONFIG.format(url=upstream.url))
+    return serving(folder, config=config.format(url=upstream.url))
 
 
 @pytest.fixture
@@ -197,3 +197,23 @@ def test_without_a_target_that_has_them_it_is_a_404_that_says_so(tmp_path: Path)
     with serving(tmp_path) as server:
         reply = server.call({"input": "x"}, "/v1/embeddings")
     assert (reply.status, reply.code) == (404, "not_available")
+
+
+def test_a_price_that_is_of_no_model_is_for_embeddings_too(
+    upstream: Embedder, tmp_path: Path
+) -> None:
+    own = CONFIG.replace("prices: ./prices.yaml\n", "").replace(
+        "    model: large\n", "    model: large\n    price: own-box\n"
+    )
+    with door(upstream, tmp_path, own) as server:
+        reply = server.call({"input": "x"}, "/v1/embeddings")
+    assert reply.headers["x-firsthop-cost-usd"] == "0"
+
+
+def test_what_nobody_counted_costs_an_unknown_amount(upstream: Embedder, sidecar: Sidecar) -> None:
+    upstream.counts = False
+    reply = sidecar.call({"input": "x"}, "/v1/embeddings")
+    upstream.counts = True
+
+    assert reply.status == 200
+    assert "x-firsthop-cost-usd" not in reply.headers

@@ -17,7 +17,7 @@ _ROLES = {"user": "user", "assistant": "assistant", "system": "system", "develop
 _LABELS = ("type", "id", "status")
 """What an item says of itself and not to a model."""
 _TEXTS = {"input_text": "text", "output_text": "text", "refusal": "refusal"}
-_KEPT_NOWHERE = "nothing is stored here; send what it stands for"
+_NOT_STORED = "nothing is stored here; send what it stands for"
 
 
 def turns(given: str | list[dict[str, Any]], instructions: str | None) -> list[tuple[str, Turn]]:
@@ -35,8 +35,9 @@ def turns(given: str | list[dict[str, Any]], instructions: str | None) -> list[t
         kind = item.get("type", "message" if "role" in item else None)
         read = _ITEMS.get(kind) if isinstance(kind, str) else None
         if read is None:
-            why = _KEPT_NOWHERE if kind == "item_reference" else "can't be honoured here"
-            raise unsupported(f"{at}.type", f"{kind!r} {why}" if kind != "item_reference" else why)
+            stored = kind == "item_reference"
+            why = _NOT_STORED if stored else f"{kind!r} is an item that no target can be told"
+            raise unsupported(f"{at}.type", why)
         read(at, item, found)
     return found
 
