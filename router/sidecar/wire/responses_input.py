@@ -76,7 +76,7 @@ def _message(at: str, item: Mapping[str, Any], found: list[tuple[str, Turn]]) ->
 
 def _part(at: str, part: object, role: str) -> dict[str, Any]:
     kind = part.get("type") if isinstance(part, Mapping) else None
-    if isinstance(part, Mapping) and kind in _TEXTS:
+    if isinstance(part, Mapping) and isinstance(kind, str) and kind in _TEXTS:
         field = _TEXTS[kind]
         hold(at, part, "type", field, "logprobs", idle={"annotations": []})
         return {"type": "text", "text": _text(at, part, field)}

@@ -138,6 +138,8 @@ def test_what_can_not_be_honoured_is_refused_by_name(more: Any, param: str) -> N
         ),
         ({"role": "assistant", "content": [{"type": "input_image"}]}, "content[0].type"),
         ({"role": "user", "content": ["x"]}, "content[0].type"),
+        ({"role": "user", "content": [{"type": {}}]}, "content[0].type"),
+        ({"role": {}, "content": "x"}, "role"),
         ({"type": "function_call", "call_id": 1, "name": "f", "arguments": ""}, "call_id"),
         ({"type": "function_call_output", "call_id": "c", "output": 1}, "output"),
         (
