@@ -13,7 +13,8 @@ written into the config, and so were the log-probabilities it gives. `options`:
 
 A step with `match` answers every call whose last user message contains those words, upper or lower
 case. The other steps answer the other calls, one each, in order; the last of them stays. Its tokens
-are words, and it counts them honestly.
+are words, and it counts them honestly. Log-probabilities that a caller asks for are told as the
+script has them, without other tokens beside the chosen one.
 """
 
 from __future__ import annotations
@@ -27,12 +28,12 @@ from typing import NoReturn, get_args
 
 from ..clock import Clock, SystemClock
 from ..document import nearest
-from ..errors import BadWire, ConfigError, Refused, Unavailable
-from ..types import Ability, Ask, Chunk, Usage
+from ..errors import BadWire, ConfigError, Incapable, Refused, Unavailable
+from ..types import Ability, Ask, Chunk, TokenLogprob, Usage
 from .base import Provider, Target
 from .check import Check
 from .options import check_options
-from .script import Step
+from .script import Step, Token
 
 
 def build(target: Target) -> Provider:
@@ -68,6 +69,13 @@ class Scripted:
         """
         step = self._step(ask)
         tokens = step.tokens[: step.stop_after][: ask.max_output_tokens]
+        told = ask.logprobs is not None
+        if told and any(token.stat is None for token in tokens):
+            raise Incapable(
+                "the script has no log-probabilities for this answer",
+                target=self._target.name,
+                reached=False,
+            )
         await self._clock.sleep(step.ttft_s)
         for number, token in enumerate(tokens):
             if number:
@@ -75,6 +83,7 @@ class Scripted:
             yield Chunk(
                 text=token.text,
                 tokens=(token.stat,) if token.stat else (),
+                logprobs=_spelled(token) if told else (),
                 model=self._target.model if number == 0 else None,
             )
         if step.stop_after is not None:
@@ -157,6 +166,13 @@ def _abilities(target: Target) -> frozenset[Ability]:
         if word not in known:
             raise ConfigError(f"{word!r} is no ability", field=field, hint=nearest(word, known))
     return frozenset(given)
+
+
+def _spelled(token: Token) -> tuple[TokenLogprob, ...]:
+    if token.stat is None:
+        return ()
+    raw = token.text.encode()
+    return (TokenLogprob(token=token.text, logprob=token.stat.logprob, raw=raw),)
 
 
 def _count(ask: Ask, output_tokens: int) -> Usage:

@@ -11,16 +11,18 @@ from ..compose import Router
 from ..errors import RouterError
 from . import anthropic, docs, info
 from .asked import STOPPING, Answering, field_of, headers_of
+from .embeddings import Embedding
 from .exchange import ClientLeft, Exchange, Message, Receive, Send
 from .gate import check
 from .names import Names
 from .settings import Settings
-from .wire import chat, messages, text
+from .wire import chat, messages, responses, text
 from .wire.answers import CHAT, TEXT
 from .wire.chat import Asked
 from .wire.dialects import ANTHROPIC
 from .wire.failure import Failure, Refusal, failure_of, refuse
 from .wire.message_answers import MESSAGES
+from .wire.responses_events import RESPONSES
 from .wire.surface import Surface
 
 log = logging.getLogger("firsthop.sidecar")
@@ -29,9 +31,7 @@ _WORK: dict[str, tuple[Callable[[bytes], Asked], Surface]] = {
     "/v1/chat/completions": (chat.read, CHAT),
     "/v1/completions": (text.read, TEXT),
     "/v1/messages": (messages.read, MESSAGES),
-}
-_ABSENT = {
-    "/v1/embeddings": "this server has no embeddings: its targets answer chats only",
+    "/v1/responses": (responses.read, RESPONSES),
 }
 _READABLE = ("/v1/models", "/healthz", "/readyz", "/openapi.json", "/docs")
 _AT_END_S = 5.0
@@ -66,11 +66,13 @@ class App:
         self._idle = asyncio.Event()
         self._names = Names(router, self.settings)
         self._answering = Answering(router, self._names)
+        self._embedding = Embedding(router, self._answering)
         self._started_at = router.clock.wall()
         self._works: dict[str, Callable[[Exchange], Awaitable[None]]] = {
             path: partial(self._answer, *how) for path, how in _WORK.items()
         }
         self._works["/v1/messages/count_tokens"] = self._count
+        self._works["/v1/embeddings"] = self._embedding.answer
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """One request, or the server's own life."""
@@ -107,9 +109,8 @@ class App:
                 raise _not_allowed(exchange, "POST")
             await self._work(exchange, work)
             return
-        absent = _ABSENT.get(path)
-        if absent is not None:
-            raise refuse(404, absent, "not_available")
+        if path.startswith("/v1/responses/"):
+            raise responses.not_kept(path)
         kind, _, name = path.removeprefix("/v1/").partition("/")
         one = path.startswith("/v1/") and bool(name) and kind in ("models", "decisions")
         if not one and path not in _READABLE:
@@ -178,6 +179,7 @@ class App:
                     await self._idle.wait()
         except TimeoutError:
             log.error("%d requests did not end", self.active)
+        await self._embedding.aclose()
         await self.router.aclose()
         await send({"type": "lifespan.shutdown.complete"})
 

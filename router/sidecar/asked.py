@@ -8,19 +8,19 @@ one byte is ever on the socket: the street gives out nothing before it is accept
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from .. import asking
 from ..asking import Options
 from ..compose import Router
 from ..drive.ids import new_id
-from ..errors import Forbidden, LimitReached, NoAnswer, RouterError
+from ..errors import ConfigError, Forbidden, LimitReached, NoAnswer, RouterError
 from ..hops import Outcome
 from ..policy.rules import Policy
-from ..types import Chunk
+from ..types import Chunk, Request
 from .exchange import Exchange, Headers, Heart, Watch
 from .names import Names
 from .wire import caller
@@ -29,6 +29,8 @@ from .wire.failure import Failure, Refusal, failure_of, refuse, router_field, ro
 from .wire.surface import Events, Said, Surface
 
 Items = AsyncGenerator[Chunk | Outcome, None]
+Run = Callable[[Request, str | None, str | None], Items]
+"""Of a request, a policy's name and a decision's id: the answer's chunks, then its outcome."""
 STOPPING = Failure(
     status=503,
     message="the server stops, and this request did not end in its grace",
@@ -44,25 +46,26 @@ class Answering:
     router: Router
     names: Names
 
-    async def answer(self, exchange: Exchange, asked: Asked, surface: Surface) -> None:
+    async def answer(
+        self, exchange: Exchange, asked: Asked, surface: Surface, run: Run | None = None
+    ) -> None:
         """Answer one request.
+
+        Args:
+            run: How it goes down the street. None: as `Router.run` says.
 
         Raises: Refusal and RouterError, both before anything was sent.
         """
         choice = await self.names.choose(asked.model)
         said = caller.options_of(caller.headers_of(exchange.lines), asked.metadata)
-        request = asking.request(
-            asked.messages,
-            _options(asked, said, choice.target),
-            list(self.router.targets),
-            whole=not asked.streamed,
-        )
+        request = _request(asked, _options(asked, said, choice.target), list(self.router.targets))
         now = self.router.clock.wall()
         one = _One(surface, new_id(now), int(now), asked)
         exchange.name(one.decision_id)
         watch = Watch(exchange)
+        run = run or self.router.run
         try:
-            async with aclosing(self.router.run(request, choice.policy, one.decision_id)) as items:
+            async with aclosing(run(request, choice.policy, one.decision_id)) as items:
                 if asked.streamed:
                     # The policy in force is the one that `run` has just looked at.
                     one.policy = self.router.of_policy(choice.policy).policy
@@ -85,6 +88,19 @@ def _options(asked: Asked, said: Options, target: str | None) -> Options:
             raise refuse(400, "model and x-firsthop-target name two targets", "invalid_value")
         options["target"] = target
     return options
+
+
+def _request(asked: Asked, options: Options, targets: list[str]) -> Request:
+    """What is wrong is told in the words of the body it came in."""
+    try:
+        return asking.request(asked.messages, options, targets, whole=not asked.streamed)
+    except ConfigError as exc:
+        failure = failure_of(exc)
+        place = asked.place(failure.param)
+        if place == failure.param:
+            raise
+        message = f"{place}{failure.message.removeprefix(failure.param or '')}"
+        raise Refusal(replace(failure, message=message, param=place)) from exc
 
 
 @dataclass(slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from . import anthropic, openai, server, shared
+from . import anthropic, openai, responses, server, shared
 from .parts import Json, either, ref
 
 _ABOUT = (
@@ -26,10 +26,11 @@ def document(version: str) -> Json:
     return {
         "openapi": "3.1.0",
         "info": {"title": "firsthop", "version": version, "description": _ABOUT},
-        "paths": {**openai.PATHS, **anthropic.PATHS, **models, **server.PATHS},
+        "paths": {**openai.PATHS, **responses.PATHS, **anthropic.PATHS, **models, **server.PATHS},
         "components": {
             "schemas": {
                 **openai.SCHEMAS,
+                **responses.SCHEMAS,
                 **anthropic.SCHEMAS,
                 **shared.SCHEMAS,
                 **server.SCHEMAS,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from .parts import (
-    ANY,
     COUNT,
     DOOR,
     FLAG,
@@ -28,7 +27,7 @@ from .parts import (
 )
 from .shared import ASKING, OUTCOME, STREAM
 
-_MOST = 2**63 - 1
+MOST = 2**63 - 1
 _STOP = either(
     described({**TEXT, "minLength": 1}, "ends the answer"), many({**TEXT, "minLength": 1})
 )
@@ -36,16 +35,16 @@ _OPTIONS: dict[str, Json] = {
     "model": described(TEXT, "`auto`, a policy, a target, or an alias; left out: `auto`"),
     "stream": maybe(FLAG),
     "stream_options": maybe(ref("StreamOptions")),
-    "max_tokens": maybe(between("integer", 1, _MOST)),
+    "max_tokens": maybe(between("integer", 1, MOST)),
     "temperature": maybe(between("number", 0)),
-    "seed": maybe(between("integer", -_MOST, _MOST)),
+    "seed": maybe(between("integer", -MOST, MOST)),
     "stop": maybe(_STOP),
     "user": maybe(TEXT),
     "n": same(1),
 }
 _CHAT: dict[str, Json] = {
     **_OPTIONS,
-    "max_completion_tokens": maybe(between("integer", 1, _MOST)),
+    "max_completion_tokens": maybe(between("integer", 1, MOST)),
     "tools": maybe(many(ref("Tool"))),
     "tool_choice": maybe(either(TEXT, {"type": "object"})),
     "response_format": maybe(ref("ResponseFormat")),
@@ -66,7 +65,7 @@ _TEXT: dict[str, Json] = {
     "best_of": same(1),
     "echo": same(False),
     "suffix": same(""),
-    "logprobs": maybe(ANY),
+    "logprobs": maybe(between("integer", 0, 20)),
     "top_p": same(1),
     "frequency_penalty": same(0),
     "presence_penalty": same(0),
@@ -184,7 +183,8 @@ SCHEMAS: dict[str, Json] = {
 }
 
 
-def _work(name: str, said: str, request: str, response: str) -> Json:
+def work(name: str, said: str, request: str, response: str) -> Json:
+    """A path that asks targets and answers whole or as events."""
     done = answer("The answer, whole or as events.", ref(response), OUTCOME)
     done["content"]["text/event-stream"] = STREAM
     return {
@@ -225,10 +225,10 @@ def model_paths(listed: Json, one: Json, error: Json, version: Json) -> dict[str
 
 
 PATHS: dict[str, Json] = {
-    "/v1/chat/completions": _work(
+    "/v1/chat/completions": work(
         "createChatCompletion", "An answer to a conversation", "ChatRequest", "ChatCompletion"
     ),
-    "/v1/completions": _work(
+    "/v1/completions": work(
         "createCompletion", "The older form: one prompt", "TextRequest", "TextCompletion"
     ),
 }

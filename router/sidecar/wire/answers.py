@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import msgspec
 
 from ...hops import Outcome
-from ...types import Chunk, Finish, ToolCall, Usage
+from ...types import Chunk, Finish, TokenLogprob, ToolCall, Usage
+from . import logprobs
 from .chat import Asked
 from .failure import Failure, router_field
 from .surface import Said
@@ -58,17 +59,24 @@ def model_of(outcome: Outcome) -> str:
     return hop.last.model_served or hop.model
 
 
-def whole(kind: Kind, created: int, text: str, calls: list[ToolCall], outcome: Outcome) -> bytes:
+def whole(
+    kind: Kind,
+    created: int,
+    text: str,
+    calls: list[ToolCall],
+    outcome: Outcome,
+    tokens: Sequence[TokenLogprob] = (),
+) -> bytes:
     """A whole answer."""
     choice: dict[str, Any] = {"index": 0, "finish_reason": finish_of(outcome, bool(calls))}
     if kind == "text":
-        choice |= {"text": text, "logprobs": None}
+        choice |= {"text": text, "logprobs": logprobs.Legacy()(tokens)}
     else:
         message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
         if calls:
             message["content"] = text or None
             message["tool_calls"] = [_call(call) for call in calls]
-        choice |= {"message": message, "logprobs": None}
+        choice |= {"message": message, "logprobs": logprobs.chat(tokens)}
     said: dict[str, Any] = {
         "id": _IDS[kind] + outcome.decision_id,
         "object": _OBJECTS[kind][0],
@@ -99,7 +107,7 @@ class Completions:
 
     def whole(self, asked: Asked, created: int, said: Said, outcome: Outcome) -> bytes:
         """See `Surface`."""
-        return whole(self.kind, created, "".join(said.text), said.calls, outcome)
+        return whole(self.kind, created, "".join(said.text), said.calls, outcome, said.logprobs)
 
     def events(self, asked: Asked, decision_id: str, created: int, model: str) -> Chunks:
         """See `Surface`."""
@@ -118,6 +126,7 @@ class Chunks:
         self._kind: Kind = kind
         self._usage = usage
         self._calls = 0
+        self._legacy = logprobs.Legacy()
         head = {
             "id": _IDS[kind] + decision_id,
             "object": _OBJECTS[kind][1],
@@ -129,8 +138,10 @@ class Chunks:
         self._open = self._head + b',"choices":[{"index":0,' + place
         # With usage asked for, every event but the last says that it has none.
         none = b',"usage":null' if usage else b""
-        tail = b',"finish_reason":null,"logprobs":null}]' + none + b"}\n\n"
-        self._close = (b"}" if kind == "chat" else b"") + tail
+        close = b"}" if kind == "chat" else b""
+        self._told = close + b',"finish_reason":null,"logprobs":'
+        self._end = b"}]" + none + b"}\n\n"
+        self._close = self._told + b"null" + self._end
 
     def first(self) -> bytes:
         """What comes before everything else. Empty: nothing does."""
@@ -140,11 +151,17 @@ class Chunks:
 
     def chunk(self, chunk: Chunk) -> bytes:
         """A piece of the answer: text, calls, or both. Empty: it says nothing."""
-        found = self.text(chunk.text) if chunk.text else b""
+        found = b""
+        if chunk.logprobs:
+            chat = self._kind == "chat"
+            told = logprobs.chat(chunk.logprobs) if chat else self._legacy(chunk.logprobs)
+            found = self._open + _encode(chunk.text) + self._told + _encode(told) + self._end
+        elif chunk.text:
+            found = self.text(chunk.text)
         return found + self.calls(chunk.tool_calls) if chunk.tool_calls else found
 
     def text(self, text: str) -> bytes:
-        """A piece of the answer."""
+        """A piece of the text, without log-probabilities."""
         return self._open + _encode(text) + self._close
 
     def calls(self, calls: tuple[ToolCall, ...]) -> bytes:

@@ -8,7 +8,7 @@ over HTTP and one in Python get the same.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import msgspec
@@ -24,13 +24,14 @@ _SAMPLING: Mapping[str, tuple[Any, ...]] = {
     "tool_choice": ("auto",),
 }
 _HONOURED = frozenset(_SAMPLING) & frozenset(Options.__annotations__)
-PASSED = ("temperature", "seed", "stop", "tools", "response_format", *sorted(_HONOURED))
+PASSED = (
+    *("temperature", "seed", "stop", "tools", "response_format", "logprobs", "top_logprobs"),
+    *sorted(_HONOURED),
+)
 """Fields that are options of `asking` by the same name."""
 
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "n": (1,),
-    "logprobs": (False,),
-    "top_logprobs": (0,),
     "parallel_tool_calls": (True,),
     "store": (False,),
     "service_tier": ("auto", "default"),
@@ -88,6 +89,9 @@ class Asked:
         metadata: For `caller`.
         streamed: Whether the answer comes piece by piece.
         usage: Whether a stream ends with its token counts.
+        places: How a part of the request is called here, by its name in `asking`; one that is
+            called the same has none. The longer ones come first.
+        echo: What the answer says back of it.
     """
 
     model: str
@@ -96,6 +100,17 @@ class Asked:
     metadata: dict[str, str] | None
     streamed: bool
     usage: bool
+    places: Mapping[str, str] = field(default_factory=dict)
+    echo: Mapping[str, Any] = field(default_factory=dict)
+
+    def place(self, name: str | None) -> str | None:
+        """A field as this body calls it, by what `asking` calls it."""
+        if name is None:
+            return None
+        for ours, theirs in self.places.items():
+            if name == ours or name.startswith((f"{ours}.", f"{ours}[")):
+                return theirs + name[len(ours) :]
+        return name
 
 
 _decoder = msgspec.json.Decoder(Body)
@@ -124,6 +139,8 @@ def read(raw: bytes) -> Asked:
     if body.tool_choice == "none":
         body.tools = body.tool_choice = None
     neutral(body, NEUTRAL)
+    if body.logprobs in (None, False) and body.top_logprobs == 0:
+        body.top_logprobs = None  # none of none, as some clients always say
     options: dict[str, Any] = {}
     for name in PASSED:
         value = getattr(body, name)

@@ -125,6 +125,14 @@ _decoder = msgspec.json.Decoder(Body)
 _counts = msgspec.json.Decoder(Counted)
 
 
+_PLACES = {
+    "max_output_tokens": "max_tokens",
+    "stop": "stop_sequences",
+    "response_format.json_schema": "output_config.format",
+}
+"""What the street calls otherwise, by this body's own names."""
+
+
 def read(raw: bytes) -> Asked:
     """A request. Raises: Refusal, for what is no such body, or asks what can't be honoured."""
     body: Body = decoded(_decoder, raw)
@@ -155,6 +163,7 @@ def read(raw: bytes) -> Asked:
         metadata={name: value for name, value in said.items() if value is not None} or None,
         streamed=bool(body.stream),
         usage=True,
+        places=_PLACES,
     )
 
 

@@ -16,7 +16,6 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "best_of": (1,),
     "echo": (False,),
     "suffix": ("",),
-    "logprobs": (),
     "top_p": (1,),
     "frequency_penalty": (0,),
     "presence_penalty": (0,),
@@ -37,11 +36,11 @@ class Body(msgspec.Struct, forbid_unknown_fields=True):
     seed: int | None = None
     stop: str | list[str] | None = None
     user: str | None = None
+    logprobs: int | None = None
     n: Any = None
     best_of: Any = None
     echo: Any = None
     suffix: Any = None
-    logprobs: Any = None
     top_p: Any = None
     frequency_penalty: Any = None
     presence_penalty: Any = None
@@ -76,6 +75,7 @@ def read(raw: bytes) -> Asked:
         "seed": body.seed,
         "stop": body.stop,
         "tags": None if body.user is None else {"user": body.user},
+        "top_logprobs": body.logprobs,
     }
     return Asked(
         model=body.model,
@@ -84,4 +84,5 @@ def read(raw: bytes) -> Asked:
         metadata=None,
         streamed=bool(body.stream),
         usage=body.stream_options is not None and bool(body.stream_options.include_usage),
+        places={"top_logprobs": "logprobs", "messages[0].content": "prompt", "messages": "prompt"},
     )

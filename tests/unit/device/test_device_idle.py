@@ -189,4 +189,4 @@ def test_a_wrong_option_is_named_when_the_config_is_read(
 def test_memory_is_written_as_people_write_it(text: str, count: int) -> None:
     made = build(target(memory_limit=text, idle_unload_s=900))
 
-    assert made._limits == Limits(idle_s=900.0, memory_bytes=count)  # type: ignore[attr-defined]
+    assert made._workers._limits == Limits(idle_s=900.0, memory_bytes=count)  # type: ignore[attr-defined]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from router.errors import ConfigError, Incapable
+from router.providers import openai_compatible
 from router.providers.abilities import beside_text
 from router.providers.base import Dialect, Target, honours, text_only
 from router.types import Ability, Ask, Message, Tool
@@ -80,3 +82,21 @@ def test_an_ask_passes_when_it_needs_no_more_than_there_is() -> None:
         honours(ask, some)
     with pytest.raises(Incapable, match=r"it takes text only; this needs: json, tools$"):
         text_only(ask)
+
+
+def test_a_model_for_embeddings_is_a_name() -> None:
+    named = Target(
+        name="t",
+        tier="x",
+        provider="openai_compatible",
+        model="m",
+        base_url="http://127.0.0.1/v1",
+        options={"embeddings": "e"},
+    )
+    assert openai_compatible.embeddings_of(named) == "e"
+    assert openai_compatible.embeddings_of(replace(named, options={})) is None
+    for wrong in (True, "", ["e"]):
+        with pytest.raises(
+            ConfigError, match=r"targets\.t\.options\.embeddings: has to be the name"
+        ):
+            openai_compatible.build(replace(named, options={"embeddings": wrong}))

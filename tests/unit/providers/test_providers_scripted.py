@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,10 +13,10 @@ import pytest
 
 from router import providers
 from router.clock import ManualClock
-from router.errors import BadWire, ConfigError, HopError, RateLimited
+from router.errors import BadWire, ConfigError, HopError, Incapable, RateLimited
 from router.providers.base import Target
 from router.providers.scripted import Scripted
-from router.types import Ask, Chunk, Message, TokenStat, Usage
+from router.types import Ask, Chunk, Message, TokenLogprob, TokenStat, Usage
 
 
 def target(*steps: dict[str, Any] | str, **options: Any) -> Target:
@@ -54,6 +55,18 @@ def test_it_streams_word_by_word_with_its_log_probabilities() -> None:
     assert all(c.tokens == (TokenStat(-0.25),) for c in chunks[:-1])
     assert (chunks[-1].finish, chunks[-1].usage) == ("stop", Usage(input_tokens=2, output_tokens=4))
     assert chunks[0].model == "script"
+
+
+def test_log_probabilities_that_are_asked_for_are_told_or_refused() -> None:
+    asked = replace(ask(), logprobs=2)
+    (chunks,) = said(providers.build(target({"text": "a é", "logprobs": [-0.1, -0.2]})), asked)
+
+    assert [one for chunk in chunks for one in chunk.logprobs] == [
+        TokenLogprob(token="a", logprob=-0.1, raw=b"a"),
+        TokenLogprob(token=" é", logprob=-0.2, raw=" é".encode()),
+    ]
+    with pytest.raises(Incapable, match="no log-probabilities"):
+        said(providers.build(target({"text": "a b"})), asked)
 
 
 def test_log_probabilities_may_be_given_one_by_one_or_not_at_all() -> None:

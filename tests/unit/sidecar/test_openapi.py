@@ -12,7 +12,7 @@ import pytest
 from router.sidecar import app, docs
 from router.sidecar.openapi.document import document
 from router.sidecar.openapi.parts import WHY, WORK
-from router.sidecar.wire import blocks, caller, chat, messages, text
+from router.sidecar.wire import blocks, caller, chat, embeddings, messages, responses, text
 from router.sidecar.wire.failure import _LIMITS
 
 DOCUMENT = document("1")
@@ -21,6 +21,10 @@ BODIES = [
     ("ChatRequest", chat.Body),
     ("StreamOptions", chat.StreamOptions),
     ("TextRequest", text.Body),
+    ("ResponseRequest", responses.Body),
+    ("ResponseText", responses.Text),
+    ("ResponseStreamOptions", responses.StreamOptions),
+    ("EmbeddingsRequest", embeddings.Body),
     ("MessageRequest", messages.Body),
     ("CountRequest", messages.Counted),
     ("MessageTool", messages.Tool),
@@ -68,6 +72,7 @@ def test_every_path_of_the_door_is_there_and_no_other() -> None:
     assert bare == {
         *app._WORK,
         *app._READABLE,
+        "/v1/embeddings",
         "/v1/messages/count_tokens",
         "/v1/decisions",
     }
