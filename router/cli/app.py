@@ -12,7 +12,7 @@ import typer
 
 from .. import __version__
 from ..errors import RouterError
-from . import ask, demo, doctor, explain, init, ledger, models, policy, prices, serve, signals
+from . import ask, demo, doctor, explain, init, keys, ledger, models, policy, prices, serve, signals
 from .exits import Exit, causes_of, code_of
 
 app = typer.Typer(
@@ -31,6 +31,7 @@ app.add_typer(models.app, name="models")
 app.command("prices")(prices.prices)
 app.command("init")(init.init)
 app.command("serve")(serve.serve)
+app.add_typer(keys.app, name="keys")
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 

@@ -21,6 +21,7 @@ from ..errors import Forbidden, LimitReached, NoAnswer, RouterError
 from ..hops import Outcome
 from ..policy.rules import Policy
 from ..types import Chunk, ToolCall
+from .after import After
 from .exchange import Exchange, Headers, Heart, Watch
 from .names import Names
 from .wire import answers, caller
@@ -43,13 +44,19 @@ class Answering:
 
     router: Router
     names: Names
+    after: After
 
     async def answer(self, exchange: Exchange, asked: Asked, surface: Surface) -> None:
         """Answer one request.
 
         Raises: Refusal and RouterError, both before anything was sent.
         """
-        choice = await self.names.choose(asked.model)
+        key = exchange.caller
+        choice = (
+            await self.names.choose(asked.model)
+            if key is None
+            else await key.chosen(asked.model, self.names)
+        )
         said = caller.options_of(caller.headers_of(exchange.lines), asked.metadata)
         request = asking.request(
             asked.messages,
@@ -59,6 +66,10 @@ class Answering:
         )
         now = self.router.clock.wall()
         one = _One(surface, new_id(now), int(now), asked)
+        if key is not None:
+            policy = self.router.of_policy(choice.policy).policy
+            request = key.held(request, choice, policy, one.decision_id)
+        self.after.enter(one.decision_id, exchange.headers)
         watch = Watch(exchange)
         try:
             async with aclosing(self.router.run(request, choice.policy, one.decision_id)) as items:
@@ -72,6 +83,7 @@ class Answering:
             await _cancelled(exchange, watch)
         finally:
             watch.stop()
+            self.after.leave(one.decision_id)
 
 
 def _options(asked: Asked, said: Options, target: str | None) -> Options:

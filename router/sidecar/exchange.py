@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .settings import Settings
 from .wire.answers import BEAT
 from .wire.failure import Failure, refuse
+
+if TYPE_CHECKING:
+    from .callers import Caller
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -36,6 +39,7 @@ class Exchange:
     Attributes:
         headers: By name in lower case; of one that was sent twice the last.
         started: Whether the response's head has been sent.
+        caller: Whose key it brought. None: none that holds, or nobody asks for keys.
     """
 
     def __init__(self, scope: Message, receive: Receive, send: Send, settings: Settings) -> None:
@@ -46,6 +50,7 @@ class Exchange:
         self.settings = settings
         self.receive = receive
         self.started = False
+        self.caller: Caller | None = None
         self._send = send
         self._read = self.method in ("GET", "HEAD")
 
@@ -102,10 +107,16 @@ class Exchange:
         if size > most:
             raise refuse(413, f"the body is larger than {most} bytes", "body_too_large", close=True)
 
-    async def whole(self, status: int, body: bytes, headers: Headers | None = None) -> None:
-        """Send a JSON response."""
+    async def whole(
+        self,
+        status: int,
+        body: bytes,
+        headers: Headers | None = None,
+        kind: tuple[bytes, bytes] = _JSON,
+    ) -> None:
+        """Send a response, of JSON if `kind` does not say otherwise."""
         self.started = True
-        head = [_JSON, (b"content-length", str(len(body)).encode()), *(headers or ())]
+        head = [kind, (b"content-length", str(len(body)).encode()), *(headers or ())]
         await self._send({"type": "http.response.start", "status": status, "headers": head})
         await self._send({"type": "http.response.body", "body": body})
 

@@ -1,0 +1,363 @@
+"""A real server that asks for keys, exposes metrics, writes logs, reloads and traces."""
+
+from __future__ import annotations
+
+import http.server
+import json
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
+from prometheus_client.parser import text_string_to_metric_families
+from support.sidecar import POLICY, Reply, Sidecar, serving, until
+
+from router.sidecar import keyfile
+from router.sidecar.server import listen
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGHUP")
+
+
+def add(path: Path, name: str, **rights: Any) -> dict[str, str]:
+    """A key, as a header."""
+    key = keyfile.add(path, name, now_s=time.time(), **rights)
+    return {"authorization": f"Bearer {key}"}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("keys")
+
+
+@pytest.fixture(scope="module")
+def keys(folder: Path) -> dict[str, dict[str, str]]:
+    path = folder / "keys.json"
+    return {
+        "free": add(path, "free"),
+        "bound": add(path, "bound", policies=("plain",)),
+        "private": add(path, "private", label_floor="secret"),
+        "slow": add(path, "slow", rate="2/h"),
+        "poor": add(path, "poor", day_usd=Decimal("0")),
+        "ops": add(path, "ops", observer=True),
+    }
+
+
+@pytest.fixture(scope="module")
+def sidecar(folder: Path, keys: dict[str, dict[str, str]]) -> Iterator[Sidecar]:
+    with serving(folder, "--keys", str(folder / "keys.json")) as server:
+        yield server
+
+
+Keys = dict[str, dict[str, str]]
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/v1/chat/completions",
+        "/v1/completions",
+        "/v1/models",
+        "/v1/decisions/01KA0000000000000000000000",
+        "/metrics",
+        "/nothing",
+    ],
+)
+def test_without_a_key_nothing_is_told(sidecar: Sidecar, path: str) -> None:
+    for headers in ({}, {"authorization": "Bearer fh_wrong"}, {"x-api-key": "fh_wrong"}):
+        reply = sidecar.call({} if "completions" in path else None, path, headers)
+        assert (reply.status, reply.code) == (401, "invalid_api_key"), reply.body
+        assert reply.headers["www-authenticate"] == "Bearer"
+        assert reply.headers["x-should-retry"] == "false"
+
+
+def test_a_probe_needs_no_key_and_learns_no_names(sidecar: Sidecar, keys: Keys) -> None:
+    assert sidecar.call(None, "/healthz").json == {"status": "ok"}
+    assert sidecar.call(None, "/readyz").json == {"ready": True}
+    assert sidecar.call(None, "/healthz", keys["ops"]).json["keys_problem"] is None
+    assert "cloud" in sidecar.call(None, "/readyz", keys["ops"]).json["targets"]
+
+
+def test_the_official_client_brings_its_key(sidecar: Sidecar, keys: Keys) -> None:
+    key = keys["free"]["authorization"].removeprefix("Bearer ")
+    ask: Any = {"model": "auto", "messages": [{"role": "user", "content": "the capital?"}]}
+    with openai.OpenAI(base_url=sidecar.url, api_key=key, max_retries=0) as client:
+        assert "Paris" in (client.chat.completions.create(**ask).choices[0].message.content or "")
+    with (
+        openai.OpenAI(base_url=sidecar.url, api_key="none", max_retries=0) as client,
+        pytest.raises(openai.AuthenticationError),
+    ):
+        client.chat.completions.create(**ask)
+    turned = sidecar.ask("the capital?", {"x-api-key": key})
+    assert turned.status == 200
+
+
+def test_a_header_that_is_there_twice_is_no_key(sidecar: Sidecar, keys: Keys) -> None:
+    import socket
+
+    line = keys["free"]["authorization"]
+    with socket.create_connection(("127.0.0.1", sidecar.port), timeout=10) as raw:
+        raw.sendall(
+            f"GET /v1/models HTTP/1.1\r\nhost: localhost\r\nauthorization: {line}\r\n"
+            f"authorization: Bearer x\r\n\r\n".encode()
+        )
+        assert raw.recv(65536).startswith(b"HTTP/1.1 400")
+
+
+def test_a_key_bound_to_policies_uses_no_target(sidecar: Sidecar, keys: Keys) -> None:
+    bound = keys["bound"]
+    assert sidecar.ask("the capital?", bound).json["router"]["policy"] == "plain"
+    assert sidecar.ask("the capital?", bound, model="cloud").code == "not_permitted"
+    assert sidecar.ask("the capital?", bound, model="cloud-only").code == "not_permitted"
+    told = sidecar.ask("the capital?", {**bound, "x-firsthop-target": "cloud"})
+    assert (told.status, told.code) == (403, "not_permitted")
+    names = {model["id"] for model in sidecar.call(None, "/v1/models", bound).json["data"]}
+    assert names == {"auto", "plain"}
+    assert sidecar.call(None, "/v1/models/cloud", bound).status == 403
+    free = {model["id"] for model in sidecar.call(None, "/v1/models", keys["free"]).json["data"]}
+    assert {"cloud", "cloud-only"} <= free
+
+
+def test_a_label_floor_can_not_be_talked_down(sidecar: Sidecar, keys: Keys) -> None:
+    for said in ({}, {"x-firsthop-label": "public"}):
+        told = sidecar.ask("the capital?", {**keys["private"], **said})
+        assert (told.status, told.code) == (403, "forbidden_by_policy")
+
+
+def test_a_rate_is_kept_and_says_when(sidecar: Sidecar, keys: Keys) -> None:
+    replies = [sidecar.ask("the capital?", keys["slow"]) for _ in range(3)]
+
+    assert [reply.status for reply in replies] == [200, 200, 429]
+    assert replies[2].code == "key_rate_reached"
+    assert 1700 < int(replies[2].headers["retry-after"]) <= 1800
+    assert sidecar.call(None, "/v1/models", keys["slow"]).status == 200
+
+
+def test_with_no_dollars_left_the_device_still_answers(sidecar: Sidecar, keys: Keys) -> None:
+    assert sidecar.ask("the capital?", keys["poor"]).json["router"]["route"] == ["device"]
+    told = sidecar.ask("the capital?", keys["poor"], model="cloud")
+    assert (told.status, told.code) == (402, "cost_limit_reached")
+
+
+def test_a_decision_is_told_to_who_asked_and_to_observers(sidecar: Sidecar, keys: Keys) -> None:
+    name = sidecar.ask("the capital?", keys["free"]).json["router"]["decision_id"]
+    path = f"/v1/decisions/{name}"
+
+    found = sidecar.call(None, path, keys["free"])
+    assert found.json["request"]["tags"] == {"firsthop_key": "free"}
+    assert sidecar.call(None, path, keys["bound"]).status == 404
+    assert sidecar.call(None, path, keys["ops"]).status == 200
+    assert sidecar.ask("the capital?", keys["ops"]).code == "not_permitted"
+
+
+def metrics(server: Sidecar, headers: dict[str, str] | None = None) -> dict[Any, float]:
+    reply = server.call(None, "/metrics", headers)
+    assert reply.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+    return {
+        (sample.name, *sample.labels.values()): sample.value
+        for family in text_string_to_metric_families(reply.body.decode())
+        for sample in family.samples
+    }
+
+
+def test_metrics_are_an_observers_and_agree_with_what_was_asked(
+    sidecar: Sidecar, keys: Keys
+) -> None:
+    assert sidecar.call(None, "/metrics", keys["free"]).status == 403
+    before = metrics(sidecar, keys["ops"])
+    sidecar.ask("something hard", keys["free"])
+    sidecar.ask("the capital?", keys["free"], stream=True)
+    sidecar.ask("the capital?", keys["free"], n=2)
+    found = metrics(sidecar, keys["ops"])
+
+    def grew(*name: str) -> float:
+        return found[name] - before.get(name, 0)
+
+    assert grew("firsthop_requests_total", "plain", "device>cloud", "answered") == 1
+    assert grew("firsthop_requests_total", "plain", "device", "answered") == 1
+    assert grew("firsthop_escalations_total", "plain") == 1
+    assert grew("firsthop_turned_away_total", "400", "unsupported_value") == 1
+    assert grew("firsthop_key_requests_total", "free", "answered") == 2
+    assert grew("firsthop_cost_usd_total", "cloud") > 0
+    assert found["firsthop_breaker_state", "cloud", "closed"] == 1
+    assert found["firsthop_ledger_unwritten",] == 0
+    assert found["firsthop_device_up",] == 0
+    assert found["firsthop_requests_active",] == 0
+
+
+def test_without_keys_metrics_are_open_on_this_machine(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        server.ask("the capital?", {"authorization": "Bearer whatever"})
+        assert metrics(server)["firsthop_requests_total", "plain", "device", "answered"] == 1
+
+
+def test_a_key_holds_until_it_is_revoked_and_from_when_it_is_made(tmp_path: Path) -> None:
+    path = tmp_path / "keys.json"
+    first = add(path, "first")
+    with serving(tmp_path, "--keys", str(path)) as server:
+        assert server.call(None, "/v1/models", first).status == 200
+        second = add(path, "second")
+        until(lambda: server.call(None, "/v1/models", second).status == 200)
+        keyfile.revoke(path, "first")
+        until(lambda: server.call(None, "/v1/models", first).status == 401)
+        assert server.call(None, "/v1/models", second).status == 200
+
+
+def test_any_other_address_takes_keys(tmp_path: Path) -> None:
+    with listen("0.0.0.0", 0, keys=True) as found:
+        assert found.getsockname()[0] == "0.0.0.0"
+    path = tmp_path / "keys.json"
+    key = add(path, "a")
+    command = [sys.executable, "-m", "router", "serve", "-c", "scripted", "--host", "0.0.0.0"]
+    process = subprocess.Popen(
+        [*command, "--port", "0", "--keys", str(path)], stderr=subprocess.PIPE, text=True
+    )
+    assert process.stderr is not None
+    try:
+        port = re.search(r"0\.0\.0\.0:(\d+)/", process.stderr.readline())
+        assert port is not None
+        server = Sidecar(process, int(port[1]), tmp_path)
+        named = {"host": "balancer.example:1"}  # any name will do: a key is asked for
+        assert server.call(None, "/v1/models", named).status == 401
+        assert server.call(None, "/v1/models", {**named, **key}).status == 200
+        assert server.call(None, "/healthz", named).status == 200
+        told = server.call(None, "/v1/models", {**named, **key, "origin": "http://evil.example"})
+        assert told.status == 403
+    finally:
+        process.kill()
+        process.wait(20)
+        process.stderr.close()
+
+
+def test_the_command_makes_lists_and_revokes(tmp_path: Path) -> None:
+    path = tmp_path / "k.json"
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "router", "keys", *words, "--file", str(path)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+
+    rights = ("--policies", "auto,plain", "--label-floor", "pii", "--day-usd", "5")
+    made = run("add", "web", *rights, "--rate", "60/min", "--tenant", "acme")
+    assert made.returncode == 0, made.stderr
+    key = made.stdout.strip()
+    assert key.startswith(keyfile.PREFIX)
+    listed = run("list")
+    for word in ("web", "acme", "auto, plain", "pii", "$5", "60/min"):
+        assert word in listed.stdout
+    assert key not in path.read_text() + listed.stdout
+    (entry,) = json.loads(run("list", "--json").stdout)
+    assert (entry["day_usd"], entry["label_floor"]) == ("5", "pii")
+    assert run("add", "web").returncode == 2
+    assert run("add", "b", "--day-usd", "many").returncode == 2
+    assert run("add", "b", "--rate", "often").returncode == 2
+    assert run("revoke", "nobody").returncode == 2
+    assert run("revoke", "web").returncode == 0
+    assert json.loads(run("list", "--json").stdout) == []
+
+
+@posix
+def test_a_hangup_reads_again_what_can_be_read_again(tmp_path: Path) -> None:
+    access = tmp_path / "access.jsonl"
+    path = tmp_path / "keys.json"
+    key = add(path, "a")
+    options = ("--keys", str(path), "--access-log", str(access))
+    with serving(tmp_path, *options) as server:
+
+        def status(model: str) -> int:
+            return server.ask("the capital?", key, model=model).status
+
+        assert status("fresh") == 404
+        (tmp_path / "policies").mkdir()
+        fresh = tmp_path / "policies" / "fresh.yaml"
+        fresh.write_text(POLICY.replace("policy: plain", "policy: fresh"), encoding="utf-8")
+        access.rename(tmp_path / "moved.jsonl")
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: status("fresh") == 200)
+        until(access.exists)
+        path.write_text("{")
+        (tmp_path / "plain.yaml").write_text("nonsense", encoding="utf-8")
+        server.process.send_signal(signal.SIGHUP)
+        until(lambda: server.call(None, "/healthz", key).json["keys_problem"] is not None)
+        until(lambda: server.call(None, "/healthz", key).json["policy_problem"] is not None)
+        assert status("auto") == 200
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(10) == 0
+    assert '"model_not_found"' in (tmp_path / "moved.jsonl").read_text()
+    assert '"request"' in access.read_text()
+
+
+@posix
+def test_the_logs_have_every_request_and_no_text(tmp_path: Path) -> None:
+    access = tmp_path / "access.jsonl"
+    options = ("--access-log", str(access), "--log-format", "json")
+    with serving(tmp_path, *options) as server:
+        replies: list[Reply] = [
+            server.ask("the capital of France, and my SECRET", {"x-firsthop-tags": "a=SECRET"}),
+            server.ask("something hard", stream=True),
+            server.call(None, "/v1/SECRET"),
+            server.ask("everybody fails"),
+        ]
+        server.process.send_signal(signal.SIGTERM)
+        assert server.process.wait(10) == 0
+        assert server.process.stderr is not None
+        rest = server.process.stderr.read()
+    text = access.read_text()
+    lines = [json.loads(line) for line in text.splitlines()]
+
+    assert [line["event"] for line in lines] == ["request", "request", "turned_away", "request"]
+    assert lines[0]["decision_id"] == replies[0].headers["x-firsthop-decision-id"]
+    assert [line["status"] for line in lines] == ["answered", "answered", 404, "no_answer"]
+    assert lines[3]["errors"] == ["unavailable", "unavailable"]
+    assert "SECRET" not in text
+    for line in rest.splitlines():
+        assert json.loads(line)["level"]
+
+
+class Collector(http.server.BaseHTTPRequestHandler):
+    """An OpenTelemetry collector that keeps what it is sent."""
+
+    got: list[ExportTraceServiceRequest]
+
+    def do_POST(self) -> None:
+        raw = self.rfile.read(int(self.headers["content-length"]))
+        if self.path == "/v1/traces":
+            self.got.append(ExportTraceServiceRequest.FromString(raw))
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *args: Any) -> None: ...
+
+
+@posix
+def test_traces_reach_a_collector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    got: list[ExportTraceServiceRequest] = []
+    kind = type("Kept", (Collector,), {"got": got})
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), kind) as collector:
+        threading.Thread(target=collector.serve_forever, daemon=True).start()
+        where = f"http://127.0.0.1:{collector.server_port}"
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", where)
+        with serving(tmp_path, "--otel") as server:
+            parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+            name = server.ask("something hard", {"traceparent": parent}).json["router"]
+            server.process.send_signal(signal.SIGTERM)
+            assert server.process.wait(15) == 0
+        collector.shutdown()
+    (resource,) = got[0].resource_spans
+    spans = resource.scope_spans[0].spans
+
+    assert {a.key: a.value.string_value for a in resource.resource.attributes}[
+        "service.name"
+    ] == "firsthop"
+    assert [span.name for span in spans] == ["chat small", "chat large", "firsthop plain"]
+    assert {span.trace_id.hex() for span in spans} == {"0af7651916cd43dd8448eb211c80319c"}
+    said = {a.key: a.value.string_value for a in spans[2].attributes}
+    assert said["firsthop.decision.id"] == name["decision_id"]
