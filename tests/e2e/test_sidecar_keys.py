@@ -19,10 +19,21 @@ import openai
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
-from support.sidecar import POLICY, Reply, Sidecar, serving, until
+from support.sidecar import CONFIG, POLICY, Reply, Sidecar, serving, until
+from typer.testing import CliRunner
 
+from router.cli.app import app
+from router.errors import ConfigError
 from router.sidecar import keyfile
 from router.sidecar.server import listen
+
+PRICES = """\
+prices:
+  - {id: dear, provider: scripted, model: large, input_usd_per_1m: "1", output_usd_per_1m: "2",
+     source: a test, checked: 2026-11-01, valid_from: 2026-01-01}
+  - {id: free, provider: scripted, model: small, input_usd_per_1m: "0", output_usd_per_1m: "0",
+     source: a test, checked: 2026-11-01, valid_from: 2026-01-01, basis: own box}
+"""
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGHUP")
 
@@ -53,7 +64,9 @@ def keys(folder: Path) -> dict[str, dict[str, str]]:
 
 @pytest.fixture(scope="module")
 def sidecar(folder: Path, keys: dict[str, dict[str, str]]) -> Iterator[Sidecar]:
-    with serving(folder, "--keys", str(folder / "keys.json")) as server:
+    (folder / "prices.yaml").write_text(PRICES, encoding="utf-8")
+    priced = CONFIG.replace("ledger:", "prices: prices.yaml\nledger:")
+    with serving(folder, "--keys", str(folder / "keys.json"), config=priced) as server:
         yield server
 
 
@@ -240,13 +253,12 @@ def test_any_other_address_takes_keys(tmp_path: Path) -> None:
 def test_the_command_makes_lists_and_revokes(tmp_path: Path) -> None:
     path = tmp_path / "k.json"
 
-    def run(*words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "router", "keys", *words, "--file", str(path)]
-        return subprocess.run(command, capture_output=True, text=True, timeout=30, check=False)
+    def run(*words: str) -> Any:
+        return CliRunner().invoke(app, ["keys", *words, "--file", str(path)])
 
     rights = ("--policies", "auto,plain", "--label-floor", "pii", "--day-usd", "5")
     made = run("add", "web", *rights, "--rate", "60/min", "--tenant", "acme")
-    assert made.returncode == 0, made.stderr
+    assert made.exit_code == 0, made.stderr
     key = made.stdout.strip()
     assert key.startswith(keyfile.PREFIX)
     listed = run("list")
@@ -255,11 +267,14 @@ def test_the_command_makes_lists_and_revokes(tmp_path: Path) -> None:
     assert key not in path.read_text() + listed.stdout
     (entry,) = json.loads(run("list", "--json").stdout)
     assert (entry["day_usd"], entry["label_floor"]) == ("5", "pii")
-    assert run("add", "web").returncode == 2
-    assert run("add", "b", "--day-usd", "many").returncode == 2
-    assert run("add", "b", "--rate", "often").returncode == 2
-    assert run("revoke", "nobody").returncode == 2
-    assert run("revoke", "web").returncode == 0
+    for wrong in (
+        ("add", "web"),
+        ("add", "b", "--day-usd", "many"),
+        ("add", "b", "--rate", "often"),
+        ("revoke", "nobody"),
+    ):
+        assert isinstance(run(*wrong).exception, ConfigError)
+    assert run("revoke", "web").exit_code == 0
     assert json.loads(run("list", "--json").stdout) == []
 
 
