@@ -93,15 +93,19 @@ class App:
             self._turned(exchange, refusal.failure)
             await exchange.fail(refusal.failure)
         except RouterError as error:
+            if isinstance(error, ConfigError):  # of the others, the street has told
+                self._turned(exchange, failure_of(error))
             await exchange.fail(failure_of(error), field_of(error), headers_of(error))
         except asyncio.CancelledError:  # the server stops, and the body was still coming
             if exchange.started:
                 raise
+            self._turned(exchange, STOPPING)
             await exchange.fail(STOPPING)
         except ClientLeft:
             log.debug("a client left before its request was whole")
         except Exception:  # the door: a fault of ours ends this request and no other
             log.exception("a fault in the sidecar")
+            self._turned(exchange, _FAULT)
             if exchange.started:
                 raise
             await exchange.fail(_FAULT)

@@ -102,7 +102,9 @@ class Caller:
 
     def _listed(self, model: str, names: Names) -> bool:
         choice = names.means(model)
-        return any(names.means(name) == choice for name in self.entry.policies)
+        return choice is not None and any(
+            names.means(name) == choice for name in self.entry.policies
+        )
 
     def held(self, request: Request, choice: Choice, policy: Policy, decision_id: str) -> Request:
         """The request as this key lets it be; its dollars are set aside until `Callers.settle`.
@@ -158,6 +160,11 @@ class Callers:
             self._look()
         salt, known = self._in_force
         return known.get(keyfile.digest_of(_key_of(headers), salt))
+
+    def spent(self) -> list[tuple[str, Decimal]]:
+        """Dollars of today by key, for those that have a budget."""
+        every = self._in_force[1].values()
+        return [(c.entry.name, c.purse.spent_usd()) for c in every if c.entry.day_usd is not None]
 
     def settle(self, outcome: Outcome) -> None:
         """Book what a request cost to the key that asked it, if one did."""

@@ -38,7 +38,7 @@ class JsonLines(logging.Formatter):
             "time": _at(record.created),
             "level": record.levelname.lower(),
             "logger": record.name,
-            "message": record.getMessage(),
+            "message": record.getMessage().encode(errors="replace").decode(),
         }
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:

@@ -182,6 +182,10 @@ def _now(router: Router, callers: Callers | None, active: int) -> Iterator[str]:
             "firsthop_keys_stale", "gauge", "1: the file of keys was changed and is wrong.",
             (), [((), stale)],
         )  # fmt: skip
+        yield from lines(
+            "firsthop_key_day_usd", "gauge", "Dollars of the day of keys that have a budget.",
+            ("key",), [((name,), usd) for name, usd in callers.spent()],
+        )  # fmt: skip
     health = router.health()
     states = [((name, s), int(t.breaker == s)) for name, t in health.items() for s in _STATES]
     yield from lines(

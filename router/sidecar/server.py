@@ -13,6 +13,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from ..compose import Router
 from ..errors import ConfigError
@@ -163,21 +164,38 @@ def serve(
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
-        with _on_hangup(app.reload):
+        with _on_hangup(app.reload, server):
             server.run(sockets=sockets)
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
+class Stoppable(Protocol):
+    """A server as uvicorn has it."""
+
+    should_exit: bool
+
+
+def _on_terminal() -> bool:
+    return any(os.isatty(number) for number in (0, 2))
+
+
 @contextlib.contextmanager
-def _on_hangup(reload: Callable[[], None]) -> Iterator[None]:
-    """Call `reload` on a thread of its own for each SIGHUP, which would end a process else."""
+def _on_hangup(reload: Callable[[], None], server: Stoppable) -> Iterator[None]:
+    """Call `reload` on a thread of its own for each SIGHUP, which would end a process else.
+
+    It still does when the terminal that the server was started from is gone.
+    """
     if sys.platform == "win32":
         yield
         return
+    had_terminal = _on_terminal()
 
     def again(number: int, frame: object) -> None:
-        threading.Thread(target=reload, name="firsthop-reload", daemon=True).start()
+        if had_terminal and not _on_terminal():
+            server.should_exit = True
+        else:
+            threading.Thread(target=reload, name="firsthop-reload", daemon=True).start()
 
     before = signal.signal(signal.SIGHUP, again)
     try:

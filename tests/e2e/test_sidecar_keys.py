@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import http.server
 import json
+import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -15,11 +17,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import httpx
 import openai
 import pytest
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from prometheus_client.parser import text_string_to_metric_families
 from support.sidecar import CONFIG, POLICY, Reply, Sidecar, serving, until
+from support.terminal import Terminal
 from typer.testing import CliRunner
 
 from router.cli.app import app
@@ -58,6 +62,7 @@ def keys(folder: Path) -> dict[str, dict[str, str]]:
         "private": add(path, "private", label_floor="secret"),
         "slow": add(path, "slow", rate="2/h"),
         "poor": add(path, "poor", day_usd=Decimal("0")),
+        "rich": add(path, "rich", day_usd=Decimal("5")),
         "ops": add(path, "ops", observer=True),
     }
 
@@ -114,8 +119,6 @@ def test_the_official_client_brings_its_key(sidecar: Sidecar, keys: Keys) -> Non
 
 
 def test_a_header_that_is_there_twice_is_no_key(sidecar: Sidecar, keys: Keys) -> None:
-    import socket
-
     line = keys["free"]["authorization"]
     with socket.create_connection(("127.0.0.1", sidecar.port), timeout=10) as raw:
         raw.sendall(
@@ -204,6 +207,39 @@ def test_metrics_are_an_observers_and_agree_with_what_was_asked(
     assert found["firsthop_ledger_unwritten",] == 0
     assert found["firsthop_device_up",] == 0
     assert found["firsthop_requests_active",] == 0
+
+
+def test_a_budget_counts_what_was_booked_however_a_request_ended(
+    sidecar: Sidecar, keys: Keys
+) -> None:
+    rich = keys["rich"]
+    replies = [
+        sidecar.ask("something hard", rich),
+        sidecar.ask("something hard", {**rich, "x-firsthop-cost-usd": "1"}),
+    ]
+    turns = [{"role": "user", "content": "an essay"}]
+    with (
+        pytest.raises(httpx.ReadTimeout),
+        httpx.stream(
+            "POST",
+            f"{sidecar.url}/chat/completions",
+            json={"messages": turns, "model": "cloud", "stream": True},
+            headers=rich,
+            timeout=0.05,
+        ) as stream,
+    ):
+        stream.read()
+    until(lambda: sidecar.last()[0].status == "cancelled")
+    left = sidecar.booked(sidecar.last()[0].decision_id).hops[0].attempts[0]
+    assert sidecar.ask("x", {**rich, "x-firsthop-label": "secret"}).status == 403
+    assert sidecar.ask("x", rich, temperature=-1).status == 400
+
+    spent = sum(Decimal(reply.json["router"]["cost_usd"]) for reply in replies)
+    assert left.cost_usd is None
+    assert left.estimate_usd
+    found = metrics(sidecar, keys["ops"])
+    assert found["firsthop_key_day_usd", "rich"] == pytest.approx(float(spent + left.estimate_usd))
+    assert found["firsthop_turned_away_total", "400", "invalid_value"] >= 1
 
 
 def test_without_keys_metrics_are_open_on_this_machine(tmp_path: Path) -> None:
@@ -307,6 +343,16 @@ def test_a_hangup_reads_again_what_can_be_read_again(tmp_path: Path) -> None:
         assert server.process.wait(10) == 0
     assert '"model_not_found"' in (tmp_path / "moved.jsonl").read_text()
     assert '"request"' in access.read_text()
+
+
+@posix
+def test_a_server_whose_terminal_goes_ends_in_good_order(tmp_path: Path) -> None:
+    (tmp_path / "plain.yaml").write_text(POLICY, encoding="utf-8")
+    (tmp_path / "firsthop.yaml").write_text(CONFIG, encoding="utf-8")
+    command = ["-m", "router", "serve", "-c", "firsthop.yaml", "--port", "0"]
+    with Terminal(command, tmp_path, os.environ) as terminal:
+        terminal.until("firsthop answers")
+        assert terminal.hang_up() == 0
 
 
 @posix
