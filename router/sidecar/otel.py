@@ -8,7 +8,9 @@ by nobody but the command that was told to trace.
 
 from __future__ import annotations
 
+import logging
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -25,6 +27,11 @@ from .after import Over, Turned
 
 if TYPE_CHECKING:
     from opentelemetry.util.types import AttributeValue
+
+log = logging.getLogger("firsthop.sidecar")
+
+END_S = 3.0
+"""Seconds that the last spans get."""
 
 Attributes = dict[str, "AttributeValue"]
 
@@ -59,8 +66,15 @@ class Traces:
         """See `Observer`."""
 
     def close(self) -> None:
-        """See `Observer`: what is not sent yet is sent now."""
-        self._provider.shutdown()
+        """See `Observer`: what is not sent yet is sent now, if there is somebody to take it.
+
+        The SDK would wait longer for a collector that is gone than a server may take to end.
+        """
+        ending = threading.Thread(target=self._provider.shutdown, daemon=True)
+        ending.start()
+        ending.join(END_S)
+        if ending.is_alive():
+            log.warning("the last spans were not taken within %.0f s and are lost", END_S)
 
     def _request(self, one: Over) -> None:
         outcome = one.closed.outcome
@@ -96,7 +110,9 @@ class Traces:
 
 def build() -> Traces:
     """Spans in batches over OTLP and HTTP, as the environment says where to."""
-    provider = TracerProvider(resource=Resource.create(_service(os.environ)))
+    provider = TracerProvider(
+        resource=Resource.create(_service(os.environ)), shutdown_on_exit=False
+    )
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     return Traces(provider)
 

@@ -399,6 +399,21 @@ class Collector(http.server.BaseHTTPRequestHandler):
 
 
 @posix
+def test_a_collector_that_is_silent_does_not_hold_the_end_up(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        where = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", where)
+        with serving(tmp_path, "--otel") as server:
+            assert server.ask("something hard").status == 200
+            server.process.send_signal(signal.SIGTERM)
+            assert server.process.wait(8) == 0
+            assert server.process.stderr is not None
+            assert "last spans" in server.process.stderr.read()
+
+
+@posix
 def test_traces_reach_a_collector(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     got: list[ExportTraceServiceRequest] = []
     kind = type("Kept", (Collector,), {"got": got})
