@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import logging
+import re
 import sys
 import threading
 from collections.abc import Sequence
@@ -20,13 +22,19 @@ from opentelemetry.trace import SpanKind, StatusCode
 from prometheus_client.parser import text_string_to_metric_families
 from support.booking import START, attempt, closed, hop
 
+from router.clock import ManualClock
+from router.compose import Router
+from router.device.engine import Reuse
+from router.device.wire import Healthy
+from router.drive.senses import DeviceSense
 from router.errors import ConfigError
 from router.ledger import Closed
+from router.sidecar import keyfile
 from router.sidecar.after import After, Over, Turned
-from router.sidecar.callers import KEY_TAG
+from router.sidecar.callers import KEY_TAG, Callers
 from router.sidecar.exposition import MOST_SERIES, Counter, Histogram
 from router.sidecar.logs import AccessLog, JsonLines
-from router.sidecar.metrics import Metrics
+from router.sidecar.metrics import Metrics, exposed
 from router.sidecar.otel import Traces
 from router.types import Usage
 
@@ -101,6 +109,54 @@ def test_metrics_say_what_happened_and_zero_is_not_unknown() -> None:
     assert found["firsthop_request_seconds_bucket", ("balanced", "5.0")] == 3
     assert found["firsthop_request_seconds_bucket", ("balanced", "+Inf")] == 3
     assert found["firsthop_first_byte_seconds_count", ("balanced",)] == 2
+
+
+def exposition(tmp_path: Path, health: Any) -> str:
+    keyfile.add(tmp_path / "keys.json", "web", now_s=START, day_usd=Decimal("1"))
+    callers = Callers(tmp_path / "keys.json", ManualClock())
+
+    async def nothing(*args: Any, **more: Any) -> None: ...
+
+    async def run() -> bytes:
+        router = Router.of("scripted")
+        live = next(iter(router.targets.values()))
+        router.senses.device = DeviceSense(live, nothing, health, nothing, nothing)
+        try:
+            return await exposed([*Metrics().lines()], router, callers, 3)
+        finally:
+            await router.aclose()
+
+    return asyncio.run(run()).decode()
+
+
+def test_every_metric_there_is_stands_on_the_page_and_no_other(tmp_path: Path) -> None:
+    async def health() -> Healthy:
+        reuse = Reuse(jobs=5, hits=4, tokens_read=30, tokens_reused=20, kept=2, kept_bytes=99)
+        return Healthy(
+            id=1, pid=1, clients=1, running=True, queued=7, jobs_done=5, up_s=1.0,
+            memory_bytes=10**8, active=2, turned_away=1, reuse=reuse,
+        )  # fmt: skip
+
+    text = exposition(tmp_path, health)
+    page = (Path(__file__).parents[3] / "docs" / "telemetry.md").read_text(encoding="utf-8")
+
+    said = set(re.findall(r"^# TYPE (\w+) ", text, re.MULTILINE))
+    assert said == set(re.findall(r"`(firsthop_\w+)`", page))
+    found = samples(text)
+    assert found["firsthop_device_queued", ()] == 7
+    assert found["firsthop_device_prefix_hits_total", ()] == 4
+    assert found["firsthop_requests_active", ()] == 3
+    assert found["firsthop_key_day_usd", ("web",)] == 0
+
+
+def test_a_device_that_does_not_answer_is_passed_over(tmp_path: Path) -> None:
+    async def health() -> None:
+        await asyncio.Event().wait()
+
+    found = samples(exposition(tmp_path, health))
+
+    assert found["firsthop_device_up", ()] == 0
+    assert ("firsthop_device_queued", ()) not in found
 
 
 def test_dollars_add_up_exactly_and_labels_may_hold_anything() -> None:
