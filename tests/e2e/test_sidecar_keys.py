@@ -163,6 +163,14 @@ def test_with_no_dollars_left_the_device_still_answers(sidecar: Sidecar, keys: K
     assert (told.status, told.code) == (402, "cost_limit_reached")
 
 
+def test_nobody_books_himself_under_anothers_key(sidecar: Sidecar, keys: Keys) -> None:
+    told = sidecar.ask("the capital?", {**keys["free"], "x-firsthop-tags": "firsthop_key=ops"})
+    assert (told.status, told.code) == (400, "invalid_value")
+    turns = [{"role": "user", "content": "the capital?"}]
+    body = {"messages": turns, "metadata": {"firsthop_key": "ops"}}
+    assert sidecar.call(body, headers=keys["free"]).status == 400
+
+
 def test_a_decision_is_told_to_who_asked_and_to_observers(sidecar: Sidecar, keys: Keys) -> None:
     name = sidecar.ask("the capital?", keys["free"]).json["router"]["decision_id"]
     path = f"/v1/decisions/{name}"
