@@ -23,7 +23,6 @@ from decimal import Decimal
 from pathlib import Path
 
 import msgspec
-from filelock import FileLock, Timeout
 
 from ..config import home
 from ..document import nearest
@@ -180,6 +179,8 @@ def _new() -> KeyFile:
 @contextlib.contextmanager
 def _locked(path: Path) -> Iterator[None]:
     """Nobody else changes the file until the end. Raises: ConfigError."""
+    from filelock import FileLock, Timeout  # 30 ms that a server, which only reads, is spared
+
     lock = FileLock(path.with_name(f"{path.name}.lock"), timeout=_LOCK_S, mode=0o600)
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
