@@ -20,6 +20,7 @@ from . import (
     evaluate,
     explain,
     init,
+    keys,
     ledger,
     models,
     policy,
@@ -47,6 +48,7 @@ app.command("eval")(evaluate.evaluate)
 app.command("prices")(prices.prices)
 app.command("init")(init.init)
 app.command("serve")(serve.serve)
+app.add_typer(keys.app, name="keys")
 app.command("doctor")(doctor.doctor)
 app.command("demo")(demo.demo)
 app.command("calibrate")(calibrate.calibrate)

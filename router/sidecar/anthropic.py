@@ -9,6 +9,7 @@ import msgspec
 
 from .. import asking
 from ..compose import Router
+from .callers import chosen, usable
 from .exchange import Exchange
 from .names import Names
 from .wire.failure import Refusal, refuse
@@ -41,7 +42,7 @@ async def count(exchange: Exchange, router: Router, names: Names) -> None:
     """
     check_version(exchange)
     model, turns = read_count(await exchange.body())
-    choice = await names.choose(model)
+    choice = await chosen(exchange.caller, model, names)
     device = router.senses.device
     if device is None or choice.target not in (None, device.live.target.name):
         whose = "no target is on this device" if device is None else f"{model!r} is not"
@@ -74,7 +75,7 @@ async def count(exchange: Exchange, router: Router, names: Names) -> None:
 async def models(exchange: Exchange, names: Names) -> None:
     """`GET /v1/models`, page by page where that is asked for. Raises: Refusal."""
     check_version(exchange)
-    listed = await names.usable()
+    listed = await usable(exchange.caller, names)
     page, more = _page(exchange.query, listed)
     said = {
         "data": [_model(name) for name in page],
@@ -88,7 +89,7 @@ async def models(exchange: Exchange, names: Names) -> None:
 async def model(exchange: Exchange, names: Names, name: str) -> None:
     """`GET /v1/models/{name}`. Raises: Refusal, 404."""
     check_version(exchange)
-    await names.choose(name)
+    await chosen(exchange.caller, name, names)
     await exchange.whole(200, msgspec.json.encode(_model(name)))
 
 

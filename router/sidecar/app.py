@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from ..compose import Router
-from ..errors import RouterError
+from ..errors import ConfigError, RouterError
 from . import anthropic, docs, info
+from .after import After, Observer, Turned
 from .asked import STOPPING, Answering, field_of, headers_of
+from .callers import Callers, unknown_key
 from .embeddings import Embedding
 from .exchange import ClientLeft, Exchange, Message, Receive, Send
+from .exposition import CONTENT_TYPE
 from .gate import check
+from .metrics import Metrics, exposed
 from .names import Names
 from .settings import Settings
 from .wire import chat, messages, responses, text
@@ -33,7 +37,9 @@ _WORK: dict[str, tuple[Callable[[bytes], Asked], Surface]] = {
     "/v1/messages": (messages.read, MESSAGES),
     "/v1/responses": (responses.read, RESPONSES),
 }
-_READABLE = ("/v1/models", "/healthz", "/readyz", "/openapi.json", "/docs")
+_OPEN = ("/healthz", "/readyz")
+"""What is told without a key: that much, a probe has to know."""
+_READABLE = ("/v1/models", "/metrics", "/openapi.json", "/docs", *_OPEN)
 _AT_END_S = 5.0
 
 
@@ -50,11 +56,15 @@ class App:
         router: Router,
         settings: Settings | None = None,
         announce: Callable[[], None] = lambda: None,
+        callers: Callers | None = None,
+        observers: Sequence[Observer] = (),
     ) -> None:
         """Nothing is loaded or connected.
 
         Args:
             announce: Called when requests are answered from now on.
+            callers: Who may ask. None: anybody who gets here.
+            observers: Told of every request that is over, beside the metrics.
 
         Raises: ConfigError, when an alias is for nothing.
         """
@@ -65,7 +75,10 @@ class App:
         self.stopping = False
         self._idle = asyncio.Event()
         self._names = Names(router, self.settings)
-        self._answering = Answering(router, self._names)
+        self._callers = callers
+        self._metrics = Metrics()
+        self._after = After.of(router, (self._metrics, *observers), callers)
+        self._answering = Answering(router, self._names, self._after)
         self._embedding = Embedding(router, self._answering)
         self._started_at = router.clock.wall()
         self._works: dict[str, Callable[[Exchange], Awaitable[None]]] = {
@@ -84,19 +97,26 @@ class App:
         exchange = Exchange(scope, receive, send, self.settings)
         try:
             check(exchange)
+            if self._callers is not None:
+                self._know(exchange, self._callers)
             await self._route(exchange)
         except Refusal as refusal:
+            self._turned(exchange, refusal.failure)
             await exchange.fail(refusal.failure)
         except RouterError as error:
+            if isinstance(error, ConfigError):  # of the others, the street has told
+                self._turned(exchange, failure_of(error))
             await exchange.fail(failure_of(error), field_of(error), headers_of(error))
         except asyncio.CancelledError:  # the server stops, and the body was still coming
             if exchange.started:
                 raise
+            self._turned(exchange, STOPPING)
             await exchange.fail(STOPPING)
         except ClientLeft:
             log.debug("a client left before its request was whole")
         except Exception:  # the door: a fault of ours ends this request and no other
             log.exception("a fault in the sidecar")
+            self._turned(exchange, _FAULT)
             if exchange.started:
                 raise
             await exchange.fail(_FAULT)
@@ -107,6 +127,8 @@ class App:
         if work is not None:
             if exchange.method != "POST":
                 raise _not_allowed(exchange, "POST")
+            if exchange.caller is not None:
+                exchange.caller.let()
             await self._work(exchange, work)
             return
         if path.startswith("/v1/responses/"):
@@ -118,9 +140,12 @@ class App:
         if exchange.method not in ("GET", "HEAD"):
             raise _not_allowed(exchange, "GET, HEAD")
         if path == "/healthz":
-            await info.health(exchange, self.router)
+            await info.health(exchange, self.router, self._callers)
         elif path == "/readyz":
-            await info.ready(exchange, self.router, stopping=self.stopping)
+            terse = self._callers is not None and exchange.caller is None
+            await info.ready(exchange, self.router, stopping=self.stopping, terse=terse)
+        elif path == "/metrics":
+            await self._expose(exchange)
         elif path == "/openapi.json":
             await docs.document(exchange)
         elif path == "/docs":
@@ -163,6 +188,40 @@ class App:
             if self.stopping and not self.active:
                 self._idle.set()
 
+    def _know(self, exchange: Exchange, callers: Callers) -> None:
+        """Whose request it is. Raises: Refusal, 401."""
+        exchange.caller = callers.of(exchange.headers)
+        if exchange.caller is None and exchange.path not in _OPEN:
+            raise unknown_key(exchange.headers)
+
+    def _turned(self, exchange: Exchange, failure: Failure) -> None:
+        key = None if exchange.caller is None else exchange.caller.entry.name
+        at = self.router.clock.wall()
+        code = failure.code or "none"
+        self._after.turned(Turned(at=at, status=failure.status, code=code, key=key))
+
+    async def _expose(self, exchange: Exchange) -> None:
+        """`GET /metrics`. Raises: Refusal, 403, for a key that may only ask."""
+        if exchange.caller is not None:
+            exchange.caller.observes()
+        counted = await asyncio.to_thread(self._after.then, lambda: [*self._metrics.lines()])
+        body = await exposed(counted, self.router, self._callers, self.active)
+        await exchange.whole(200, body, kind=(b"content-type", CONTENT_TYPE))
+
+    def reload(self) -> None:
+        """Read policies, their folders, targets' keys and callers' keys again, and open logs anew.
+
+        From any thread; may take a while. What is bad stays as it was, and the log says why.
+        """
+        reads: list[Callable[[], object]] = [self.router.reload, self._names.refresh]
+        if self._callers is not None:
+            reads.append(self._callers.reload)
+        for read in (*reads, self._after.reopen):
+            try:
+                read()
+            except ConfigError as exc:
+                log.error("not read again, so it stays as it was: %s", exc)
+
     async def _live(self, receive: Receive, send: Send) -> None:
         """Start at once; at the end wait for what is left, then close targets and ledger."""
         await receive()
@@ -181,6 +240,7 @@ class App:
             log.error("%d requests did not end", self.active)
         await self._embedding.aclose()
         await self.router.aclose()
+        await asyncio.to_thread(self._after.close)
         await send({"type": "lifespan.shutdown.complete"})
 
 

@@ -21,6 +21,8 @@ from ..errors import ConfigError, Forbidden, LimitReached, NoAnswer, RouterError
 from ..hops import Outcome
 from ..policy.rules import Policy
 from ..types import Chunk, Request
+from .after import After
+from .callers import chosen
 from .exchange import Exchange, Headers, Heart, Watch
 from .names import Names
 from .wire import caller
@@ -45,6 +47,7 @@ class Answering:
 
     router: Router
     names: Names
+    after: After
 
     async def answer(
         self, exchange: Exchange, asked: Asked, surface: Surface, run: Run | None = None
@@ -56,12 +59,17 @@ class Answering:
 
         Raises: Refusal and RouterError, both before anything was sent.
         """
-        choice = await self.names.choose(asked.model)
+        key = exchange.caller
+        choice = await chosen(key, asked.model, self.names)
         said = caller.options_of(caller.headers_of(exchange.lines), asked.metadata)
         request = _request(asked, _options(asked, said, choice.target), list(self.router.targets))
         now = self.router.clock.wall()
         one = _One(surface, new_id(now), int(now), asked)
         exchange.name(one.decision_id)
+        if key is not None:
+            policy = self.router.of_policy(choice.policy).policy
+            request = key.held(request, choice, policy, one.decision_id)
+        self.after.enter(one.decision_id, exchange.headers)
         watch = Watch(exchange)
         run = run or self.router.run
         try:
@@ -76,6 +84,7 @@ class Answering:
             await _cancelled(exchange, watch, one)
         finally:
             watch.stop()
+            self.after.leave(one.decision_id)
 
 
 def _options(asked: Asked, said: Options, target: str | None) -> Options:

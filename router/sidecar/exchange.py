@@ -6,11 +6,14 @@ import asyncio
 import contextlib
 import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .settings import Settings
 from .wire.dialects import dialect_of
 from .wire.failure import Failure, refuse
+
+if TYPE_CHECKING:
+    from .callers import Caller
 
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
@@ -39,6 +42,7 @@ class Exchange:
         query: What follows the path, as it was written.
         dialect: Whose words are spoken.
         started: Whether the response's head has been sent.
+        caller: Whose key it brought. None: none that holds, or nobody asks for keys.
     """
 
     def __init__(self, scope: Message, receive: Receive, send: Send, settings: Settings) -> None:
@@ -52,6 +56,7 @@ class Exchange:
         self.settings = settings
         self.receive = receive
         self.started = False
+        self.caller: Caller | None = None
         self._send = send
         self._read = self.method in ("GET", "HEAD")
 

@@ -10,7 +10,16 @@ from __future__ import annotations
 from .exchange import Exchange
 from .wire.failure import refuse
 
-_ONCE = frozenset({b"host", b"content-length", b"content-type", b"transfer-encoding"})
+_ONCE = frozenset(
+    (
+        b"authorization",
+        b"content-length",
+        b"content-type",
+        b"host",
+        b"transfer-encoding",
+        b"x-api-key",
+    )
+)
 
 
 def check(exchange: Exchange) -> None:

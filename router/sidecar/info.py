@@ -14,6 +14,7 @@ from ..compose import Router
 from ..drive.health import TargetHealth
 from ..errors import LedgerError
 from ..ledger.report import Report, RequestDetail
+from .callers import KEY_TAG, Caller, Callers, chosen, usable
 from .exchange import Exchange
 from .names import Names
 from .wire.failure import refuse
@@ -23,14 +24,14 @@ _ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
 
 
 async def models(exchange: Exchange, names: Names, started_at: float) -> None:
-    """`GET /v1/models`: every name that `model` may have."""
-    listed = [_model(name, started_at) for name in await names.usable()]
+    """`GET /v1/models`: every name that `model` may have, under its caller's key."""
+    listed = [_model(name, started_at) for name in await usable(exchange.caller, names)]
     await _send(exchange, 200, {"object": "list", "data": listed})
 
 
 async def model(exchange: Exchange, names: Names, name: str, started_at: float) -> None:
     """`GET /v1/models/{name}`. Raises: Refusal, 404."""
-    await names.choose(name)
+    await chosen(exchange.caller, name, names)
     await _send(exchange, 200, _model(name, started_at))
 
 
@@ -44,10 +45,17 @@ async def decision(exchange: Exchange, router: Router, name: str) -> None:
     Raises: Refusal, 404.
     """
     detail = await asyncio.to_thread(_detail, router, name) if _ID.fullmatch(name) else None
-    if detail is None:
+    if detail is None or not _may_see(exchange.caller, detail):
         raise refuse(404, f"no decision {name!r} is in the ledger", "decision_not_found")
     kept = {f.name: getattr(detail, f.name) for f in fields(detail) if f.name not in _TEXTS}
     await _send(exchange, 200, kept)
+
+
+def _may_see(caller: Caller | None, detail: RequestDetail) -> bool:
+    """A key sees the decisions it asked for, an observer's all."""
+    if caller is None or caller.entry.observer:
+        return True
+    return detail.request.tags.get(KEY_TAG) == caller.entry.name
 
 
 def _detail(router: Router, name: str) -> RequestDetail | None:
@@ -58,22 +66,27 @@ def _detail(router: Router, name: str) -> RequestDetail | None:
             return None
 
 
-async def health(exchange: Exchange, router: Router) -> None:
-    """`GET /healthz`: the process lives; 200 as long as it answers."""
+async def health(exchange: Exchange, router: Router, callers: Callers | None) -> None:
+    """`GET /healthz`: the process lives; 200 as long as it answers. Where keys are asked for, who
+    brings none is told no more than that."""
     policy = router.watched.policy
-    said = {
-        "status": "ok",
-        "version": __version__,
-        "policy": f"{policy.name}@{policy.revision}",
-        "policy_problem": router.watched.problem,
-    }
+    said: dict[str, Any] = {"status": "ok"}
+    if callers is None or exchange.caller is not None:
+        said["version"] = __version__
+        said["policy"] = f"{policy.name}@{policy.revision}"
+        said["policy_problem"] = router.watched.problem
+    if callers is not None and exchange.caller is not None:
+        said["keys_problem"] = callers.problem
     await _send(exchange, 200, said)
 
 
-async def ready(exchange: Exchange, router: Router, *, stopping: bool) -> None:
+async def ready(exchange: Exchange, router: Router, *, stopping: bool, terse: bool) -> None:
     """`GET /readyz`: whether a request would have somebody to answer it; 503 names what is not so.
 
     A model that has not been loaded is no reason: the first request loads it.
+
+    Args:
+        terse: Say whether, and not why.
     """
     targets = router.health()
     why = {name: _unusable(target) for name, target in targets.items()}
@@ -85,7 +98,9 @@ async def ready(exchange: Exchange, router: Router, *, stopping: bool) -> None:
     if stopping:
         not_ready.append("server: it is stopping")
         usable = False
-    said = {"ready": usable, "not_ready": not_ready, "targets": targets}
+    said: dict[str, Any] = {"ready": usable}
+    if not terse:
+        said |= {"not_ready": not_ready, "targets": targets}
     await _send(exchange, 200 if usable else 503, said)
 
 

@@ -26,25 +26,42 @@ class Names:
     """Every name that `model` may have. A policy's beats a target's of the same name."""
 
     def __init__(self, router: Router, settings: Settings) -> None:
-        """Read the folders of policies once; one that is added later needs a new start.
-
-        Raises: ConfigError, when an alias is for nothing.
-        """
+        """Read the folders of policies. Raises: ConfigError, when an alias is for nothing."""
         self._router = router
-        files = (p for f in router.config.policy_folders for p in sorted(f.glob("*.yaml")))
-        names = dict.fromkeys(p.stem for p in files if not p.stem.endswith(".test"))
+        self._settings = settings
         self._found: dict[str, Choice] = {}
-        for target in router.targets if settings.targets else ():
-            self._found[target] = Choice(None, target)
+        self.refresh()
+
+    @property
+    def own(self) -> str:
+        """The name of the policy that ``auto`` means."""
+        return self._router.watched.policy.name
+
+    def refresh(self) -> None:
+        """Read the folders of policies again; from any thread.
+
+        Raises: ConfigError, when an alias is for nothing; the names stay as they were.
+        """
+        folders = self._router.config.policy_folders
+        files = (p for folder in folders for p in sorted(folder.glob("*.yaml")))
+        names = dict.fromkeys(p.stem for p in files if not p.stem.endswith(".test"))
+        found: dict[str, Choice] = {}
+        for target in self._router.targets if self._settings.targets else ():
+            found[target] = Choice(None, target)
         for policy in names:
-            self._found[policy] = Choice(policy, None)
-        self._found[router.watched.policy.name] = Choice(None, None)
-        self._found[AUTO] = Choice(None, None)
-        for alias, meant in settings.aliases.items():
-            if meant not in self._found:
-                hint = nearest(meant, self._found)
+            found[policy] = Choice(policy, None)
+        found[self.own] = Choice(None, None)
+        found[AUTO] = Choice(None, None)
+        for alias, meant in self._settings.aliases.items():
+            if meant not in found:
+                hint = nearest(meant, found)
                 raise ConfigError(f"nothing is called {meant!r}", field=f"alias {alias}", hint=hint)
-            self._found[alias] = self._found[meant]
+            found[alias] = found[meant]
+        self._found = found
+
+    def means(self, model: str) -> Choice | None:
+        """What `model` means. None: nothing is called so."""
+        return self._found.get(model)
 
     async def choose(self, model: str) -> Choice:
         """What `model` means; a policy that was not used yet is read. Raises: Refusal."""

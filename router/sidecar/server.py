@@ -10,38 +10,51 @@ import signal
 import socket
 import stat
 import sys
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from ..compose import Router
 from ..errors import ConfigError
+from .after import Observer
 from .app import App
+from .callers import Callers
 from .settings import Settings
 
 log = logging.getLogger("firsthop.sidecar")
 _BACKLOG = 2048
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """A socket on loopback that listens.
+def on_loopback(host: str) -> bool:
+    """Whether nobody but this machine can reach an address. Raises: ConfigError, if it is none."""
+    return _address(host).is_loopback
 
-    Args:
-        port: 0: any that is free.
 
-    Raises: ConfigError, for an address that others could reach, or a port that is taken.
-    """
-    address = "127.0.0.1" if host == "localhost" else host.strip("[]")
+def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     try:
-        ip = ipaddress.ip_address(address)
+        return ipaddress.ip_address("127.0.0.1" if host == "localhost" else host.strip("[]"))
     except ValueError as exc:
         raise ConfigError(
             f"{host!r} is no address", field="--host", hint="write 127.0.0.1, ::1 or localhost"
         ) from exc
-    if not ip.is_loopback:
+
+
+def listen(host: str, port: int, *, keys: bool = False) -> socket.socket:
+    """A socket that listens: on loopback, or anywhere if who calls has to show a key.
+
+    Args:
+        port: 0: any that is free.
+
+    Raises: ConfigError, for an address that others could reach without a key, one that this
+        machine does not have, or a port that is taken.
+    """
+    ip = _address(host)
+    if not ip.is_loopback and not keys:
         raise ConfigError(
-            f"{host} can be reached from other machines, and this version has no API keys",
+            f"{host} can be reached from other machines, and there are no API keys to ask for",
             field="--host",
-            hint="bind to 127.0.0.1 or to a Unix socket, and put a proxy that asks for keys before",
+            hint="make one: firsthop keys add NAME; or bind to 127.0.0.1 or to a Unix socket",
         )
     family = socket.AF_INET if ip.version == 4 else socket.AF_INET6
     found = socket.socket(family, socket.SOCK_STREAM)
@@ -107,13 +120,18 @@ def serve(
     settings: Settings,
     sockets: list[socket.socket],
     announce: Callable[[], None] = lambda: None,
+    callers: Callers | None = None,
+    observers: Sequence[Observer] = (),
 ) -> None:
     """Answer until SIGTERM or Ctrl-C; then let what runs end within its grace, and close.
 
-    Ctrl-C is told by KeyboardInterrupt afterwards, as Python does.
+    Ctrl-C is told by KeyboardInterrupt afterwards, as Python does. SIGHUP, where there is one,
+    reads again what can be read again: see `App.reload`.
 
     Args:
         announce: Called when requests are answered, and a signal ends it in good order.
+        callers: Who may ask. None: anybody who gets here.
+        observers: Told of every request that is over.
 
     Raises: ConfigError, when uvicorn is not installed, or an alias is for nothing.
     """
@@ -123,8 +141,9 @@ def serve(
         from .http import bounded
     except ImportError as exc:
         raise ConfigError("`serve` needs uvicorn", hint="pip install 'firsthop[sidecar]'") from exc
+    app = App(router, settings, announce, callers, observers)
     config = uvicorn.Config(
-        App(router, settings, announce),
+        app,
         http=bounded(settings.max_head_bytes, settings.head_s),
         ws="none",
         lifespan="on",
@@ -145,6 +164,41 @@ def serve(
 
     before = signal.signal(signal.SIGTERM, stop)
     try:
-        server.run(sockets=sockets)
+        with _on_hangup(app.reload, server):
+            server.run(sockets=sockets)
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+class Stoppable(Protocol):
+    """A server as uvicorn has it."""
+
+    should_exit: bool
+
+
+def _on_terminal() -> bool:
+    return any(os.isatty(number) for number in (0, 2))
+
+
+@contextlib.contextmanager
+def _on_hangup(reload: Callable[[], None], server: Stoppable) -> Iterator[None]:
+    """Call `reload` on a thread of its own for each SIGHUP, which would end a process else.
+
+    It still does when the terminal that the server was started from is gone.
+    """
+    if sys.platform == "win32":
+        yield
+        return
+    had_terminal = _on_terminal()
+
+    def again(number: int, frame: object) -> None:
+        if had_terminal and not _on_terminal():
+            server.should_exit = True
+        else:
+            threading.Thread(target=reload, name="firsthop-reload", daemon=True).start()
+
+    before = signal.signal(signal.SIGHUP, again)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGHUP, before)

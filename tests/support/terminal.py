@@ -60,7 +60,8 @@ class Terminal:
         if self._process.poll() is None:
             self._process.kill()
         self._process.wait()
-        os.close(self._ours)
+        if self._ours >= 0:
+            os.close(self._ours)
 
     def until(self, text: str, within_s: float = 30.0) -> None:
         """Read on until `text` is shown, after what was waited for last."""
@@ -77,6 +78,12 @@ class Terminal:
     def interrupt(self) -> None:
         """Ctrl-C."""
         os.write(self._ours, b"\x03")
+
+    def hang_up(self) -> int:
+        """Take the terminal away, as closing its window does; the exit code."""
+        os.close(self._ours)
+        self._ours = -1
+        return self._process.wait(timeout=20)
 
     def end(self) -> int:
         """Read to the end; the exit code."""

@@ -32,7 +32,7 @@ VERSION: Json = header(
     "the dialect's version",
     {"type": "string", "enum": ["2023-06-01", "2026-10-21"]},
 )
-_KEY: Json = header("x-api-key", "taken, and not looked at: this version has no API keys")
+_KEY: Json = header("x-api-key", "an API key, where the server asks for keys")
 
 _KEEP = maybe(ref("CacheControl"))
 _WORDS = only(

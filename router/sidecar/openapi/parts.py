@@ -111,8 +111,9 @@ def errors(schema: Json, *statuses: int, other: Mapping[int, int] | None = None)
 
 WHY = {
     400: "The request is wrong, or every target tried says so.",
+    401: "No key came, or one that does not hold.",
     402: "A limit of dollars was reached, and no draft may be returned.",
-    403: "Guards left nobody who may answer; or a web page calls.",
+    403: "Guards left nobody who may answer; the key may not do that; or a web page calls.",
     404: "There is no such model, decision or path.",
     408: "The request did not come in time.",
     413: "The body is too large.",
@@ -127,7 +128,7 @@ WHY = {
 }
 """What a status says, whatever the dialect. `docs/sidecar.md` has the codes."""
 
-DOOR = (400, 403, 408, 421, 431, 500)
+DOOR = (400, 401, 403, 408, 421, 431, 500)
 """What any request may be answered."""
-WORK = (400, 402, 403, 404, 408, 413, 415, 421, 429, 431, 500, 502, 503, 504)
+WORK = (400, 401, 402, 403, 404, 408, 413, 415, 421, 429, 431, 500, 502, 503, 504)
 """What a request that asks targets may be answered."""

@@ -74,6 +74,9 @@ PATHS: dict[str, Json] = {
             "503": answer("None would.", ref("Ready")),
         },
     ),
+    "/metrics": _get(
+        "getMetrics", "Figures for Prometheus", {"200": _other("They.", "text/plain")}
+    ),
     "/openapi.json": _get(
         "getDocument", "This document", {"200": answer("It.", {"type": "object"})}
     ),

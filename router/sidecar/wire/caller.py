@@ -82,6 +82,13 @@ def _tags(written: str) -> dict[str, str]:
                 "invalid_value",
                 param="x-firsthop-tags",
             )
+        if name.strip().startswith("firsthop_"):
+            raise refuse(
+                400,
+                f"x-firsthop-tags: {name.strip()!r} begins as our own words do",
+                "invalid_value",
+                param="x-firsthop-tags",
+            )
         found[name.strip()] = value.strip()
     return found
 

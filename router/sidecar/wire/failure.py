@@ -66,6 +66,8 @@ class Failure:
         found = [(b"x-should-retry", b"true" if again else b"false")]
         if self.retry_after_s is not None:
             found.append((b"retry-after", str(max(1, math.ceil(self.retry_after_s))).encode()))
+        if self.status == 401:
+            found.append((b"www-authenticate", b"Bearer"))
         if self.close:
             found.append((b"connection", b"close"))
         if self.allow is not None:
