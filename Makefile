@@ -4,13 +4,14 @@ VENV := .venv
 BIN := $(VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
 STAMPS := $(VENV)/stamps
 
-.PHONY: demo test soak live check format clean help
+.PHONY: demo test soak live foreign check format clean help
 
 help:
 	@echo "make demo    a model on this machine answers, unsure drafts go on, a table says what it cost"
 	@echo "make test    all tests that need nothing more than the install"
 	@echo "make soak    the long runs: more examples, more kills, 5,000 requests among failing clouds"
 	@echo "make live    a few calls to each real cloud whose variables are set; under a cent"
+	@echo "make foreign clients of other people against the sidecar: OpenAI for Node, Anthropic, LangChain, and more"
 	@echo "make check   format, lint, types"
 
 $(STAMPS)/venv:
@@ -41,6 +42,18 @@ soak: $(STAMPS)/dev
 
 live: $(STAMPS)/dev
 	$(BIN)/python -m pytest tests/live
+
+FOREIGN := $(VENV)/foreign
+FOREIGN_BIN := $(FOREIGN)/$(notdir $(BIN))
+
+$(STAMPS)/foreign: $(STAMPS)/dev tests/foreign/requirements.txt tests/foreign/package-lock.json
+	$(PYTHON) -m venv $(FOREIGN)
+	$(FOREIGN_BIN)/python -m pip install --quiet --disable-pip-version-check -r tests/foreign/requirements.txt
+	$(FOREIGN_BIN)/python tests/foreign/npm.py ci
+	@touch $@
+
+foreign: $(STAMPS)/foreign
+	FIRSTHOP_FOREIGN_PYTHON=$(FOREIGN_BIN)/python $(BIN)/python -m pytest tests/foreign
 
 check: $(STAMPS)/dev
 	$(BIN)/ruff format --check .

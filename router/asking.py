@@ -43,6 +43,7 @@ class Options(TypedDict, total=False):
         stop: String, or strings, that end the answer.
         tools: What the model may ask to be called: `Tool`, or OpenAI's shape.
         tool_choice: ``"auto"``, ``"none"``, ``"required"``, a tool's name, or OpenAI's shape.
+        parallel_tool_calls: False: one tool may be called at a time.
         regex: The answer has to match this regular expression. Of the device only.
         grammar: The answer has to be of this Lark grammar. Of the device only.
         response_format: ``"json"`` for a JSON object, or a JSON Schema, or OpenAI's shape.
@@ -70,6 +71,7 @@ class Options(TypedDict, total=False):
     stop: str | Sequence[str]
     tools: Sequence[Tool | Mapping[str, Any]]
     tool_choice: str | Mapping[str, Any] | None
+    parallel_tool_calls: bool | None
     regex: str | None
     grammar: str | None
     response_format: Literal["json"] | Mapping[str, Any] | None

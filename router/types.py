@@ -97,12 +97,11 @@ class Asked:
         frequency_penalty: Taken off a token's logit for each time the answer has it, OpenAI's way.
         presence_penalty: Taken off a token's logit once the answer has it.
         logit_bias: Added to the logits of these token ids, which are one model's own.
-        logprobs: How many of the likeliest tokens are told for each one of the answer; 0: only the
-            chosen one. None: none are told.
+        logprobs: How many likeliest tokens are told in each place; 0: the chosen one. None: none.
         tool_choice: ``"required"``: a tool has to be called; ``"none"``: none may be; another word:
             the tool of that name has to be called. None: as the model likes.
-        regex: The answer has to match this regular expression.
-        grammar: The answer has to be of this grammar, in Lark's notation.
+        parallel_tool_calls: False: one tool may be called at a time. None: as the model likes.
+        regex, grammar: The answer has to match this, or be of this grammar (Lark's notation).
     """
 
     messages: tuple[Message, ...]
@@ -120,6 +119,7 @@ class Asked:
     logit_bias: Mapping[int, float] = field(default_factory=dict)
     logprobs: int | None = None
     tool_choice: str | None = None
+    parallel_tool_calls: Literal[False] | None = None
     regex: str | None = None
     grammar: str | None = None
 

@@ -7,7 +7,7 @@ told wrong without knowing the target is told here.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 from . import arguments
 from .arguments import text, wrong
@@ -45,6 +45,7 @@ def wishes(options: Mapping[str, Any], tools: Sequence[Tool], *, shaped: bool) -
         "logit_bias": _bias(options.get("logit_bias"), options.get("target")),
         "logprobs": _logprobs(options.get("logprobs"), options.get("top_logprobs")),
         "tool_choice": _tool_choice(options.get("tool_choice"), tools),
+        "parallel_tool_calls": _one_call(options.get("parallel_tool_calls"), tools),
         **form,
     }
 
@@ -95,6 +96,12 @@ def _logprobs(given: object, top: object) -> int | None:
     if given is False:
         raise ConfigError("is asked for, and `logprobs` is off", field="top_logprobs")
     return top
+
+
+def _one_call(given: object, tools: Sequence[Tool]) -> Literal[False] | None:
+    if given is not None and not isinstance(given, bool):
+        raise wrong("parallel_tool_calls", "has to be true or false", given)
+    return False if given is False and tools else None
 
 
 def _tool_choice(given: object, tools: Sequence[Tool]) -> str | None:

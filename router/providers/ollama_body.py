@@ -72,7 +72,7 @@ def _wishes(ask: Ask, options: OllamaOptions) -> dict[str, Any]:
 
     Raises: Incapable for what Ollama has no field for.
     """
-    no_field(ask, "logit_bias", "tool_choice", "regex", "grammar")
+    no_field(ask, "logit_bias", "tool_choice", "parallel_tool_calls", "regex", "grammar")
     if ask.logprobs is not None and not options.logprobs:
         raise Incapable("it isn't asked for log-probabilities (`logprobs`)", reached=False)
     names = ("top_p", "top_k", "min_p", "frequency_penalty", "presence_penalty")

@@ -83,6 +83,8 @@ def _wishes(ask: Ask) -> dict[str, Any]:
     }
     if ask.logit_bias:
         body["logit_bias"] = {str(token): bias for token, bias in ask.logit_bias.items()}
+    if ask.parallel_tool_calls is not None:
+        body["parallel_tool_calls"] = ask.parallel_tool_calls
     if ask.tool_choice in ("none", "required"):
         body["tool_choice"] = ask.tool_choice
     elif ask.tool_choice is not None:

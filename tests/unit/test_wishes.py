@@ -96,3 +96,12 @@ def test_a_forced_call_and_a_grammar_are_needs_of_their_own():
     assert request(tools=TOOLS).needs == {"tools"}
     assert request(tools=TOOLS, tool_choice="look").needs == {"forced_tools"}
     assert request(regex="a+").needs == {"grammar"}
+
+
+@pytest.mark.parametrize(("given", "wanted"), [(None, None), (True, None), (False, False)])
+def test_one_tool_at_a_time_may_be_asked_for(given, wanted):
+    assert request(parallel_tool_calls=given, tools=TOOLS).parallel_tool_calls is wanted
+    assert request(parallel_tool_calls=given).parallel_tool_calls is None  # without tools it is all
+    with pytest.raises(ConfigError) as caught:
+        request(parallel_tool_calls=0, tools=TOOLS)
+    assert caught.value.field == "parallel_tool_calls"

@@ -65,7 +65,7 @@ _RESULT = only(
         "toolset_name": NOTHING,
     },
 )
-_PARALLEL = {"disable_parallel_tool_use": same(False)}
+_PARALLEL = {"disable_parallel_tool_use": maybe(FLAG)}
 _CHOICE = either(
     *(only({"type": {"const": kind}}, _PARALLEL) for kind in ("auto", "any")),
     only({"type": {"const": "tool"}, "name": TEXT}, _PARALLEL),

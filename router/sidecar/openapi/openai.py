@@ -55,7 +55,7 @@ _CHAT: dict[str, Json] = {
     "logit_bias": maybe({"type": "object", "additionalProperties": between("number", -100, 100)}),
     "logprobs": maybe(FLAG),
     "top_logprobs": maybe(between("integer", 0, 20)),
-    "parallel_tool_calls": same(True),
+    "parallel_tool_calls": maybe(FLAG),
     "store": same(False),
     "service_tier": same("auto", "default"),
     "modalities": same(["text"]),

@@ -48,7 +48,7 @@ _REQUEST: dict[str, Json] = {
     "conversation": NOTHING,
     "max_tool_calls": NOTHING,
     "moderation": NOTHING,
-    "parallel_tool_calls": same(True),
+    "parallel_tool_calls": maybe(FLAG),
     "prompt": NOTHING,
     "service_tier": same("auto", "default"),
     "store": same(False),

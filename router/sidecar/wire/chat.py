@@ -22,6 +22,7 @@ _SAMPLING: Mapping[str, tuple[Any, ...]] = {
     "presence_penalty": (0,),
     "logit_bias": ({},),
     "tool_choice": ("auto",),
+    "parallel_tool_calls": (True,),
 }
 _HONOURED = frozenset(_SAMPLING) & frozenset(Options.__annotations__)
 PASSED = (
@@ -32,7 +33,6 @@ PASSED = (
 
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "n": (1,),
-    "parallel_tool_calls": (True,),
     "store": (False,),
     "service_tier": ("auto", "default"),
     "modalities": (["text"],),

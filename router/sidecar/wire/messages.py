@@ -188,8 +188,6 @@ def _tools(body: Counted) -> dict[str, Any]:
     """The options of `asking` that tools and their choice come to."""
     given = [_tool(f"tools[{i}]", tool) for i, tool in enumerate(body.tools or ())]
     choice = body.tool_choice
-    if isinstance(choice, Choice) and choice.disable_parallel_tool_use:
-        raise refused("tool_choice.disable_parallel_tool_use", "can't be honoured here")
     if isinstance(choice, NoTool) or (not given and isinstance(choice, Auto | None)):
         return {}
     if not given:
@@ -199,6 +197,8 @@ def _tools(body: Counted) -> dict[str, Any]:
         options["tool_choice"] = "required"
     elif isinstance(choice, OneTool):
         options["tool_choice"] = {"type": "function", "function": {"name": choice.name}}
+    if isinstance(choice, Choice) and choice.disable_parallel_tool_use:
+        options["parallel_tool_calls"] = False
     return options
 
 

@@ -23,7 +23,6 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "conversation": (),
     "max_tool_calls": (),
     "moderation": (),
-    "parallel_tool_calls": (True,),
     "prompt": (),
     "service_tier": ("auto", "default"),
     "store": (False,),
@@ -149,6 +148,8 @@ def _options(body: Body) -> Options:
             {name: tool.get(name) for name in ("name", "description", "parameters")}
             for tool in body.tools
         ]
+    if body.parallel_tool_calls is not None:
+        options["parallel_tool_calls"] = body.parallel_tool_calls
     if body.tool_choice not in (None, "none"):
         options["tool_choice"] = _choice(body.tool_choice)
     wanted = _format(body.text)
@@ -205,7 +206,7 @@ def _echo(body: Body) -> dict[str, Any]:
         "instructions": body.instructions,
         "max_output_tokens": body.max_output_tokens,
         "metadata": body.metadata or {},
-        "parallel_tool_calls": True,
+        "parallel_tool_calls": body.parallel_tool_calls is not False,
         "previous_response_id": None,
         "temperature": body.temperature,
         "text": {"format": wanted or {"type": "text"}},

@@ -51,6 +51,13 @@ def ollama(wanted, **options):
     return json.loads(chat_body(wanted, "m", settings))
 
 
+def test_one_tool_at_a_time_goes_where_there_is_a_field_for_it():
+    assert openai(ask(tools=(GO,), parallel_tool_calls=False))["parallel_tool_calls"] is False
+    assert "parallel_tool_calls" not in openai(ask(tools=(GO,)))
+    with pytest.raises(Incapable, match="parallel_tool_calls"):
+        ollama(ask(tools=(GO,), parallel_tool_calls=False), abilities=frozenset({"tools"}))
+
+
 def test_openai_s_own_words_go_as_they_are():
     body = openai(
         ask(

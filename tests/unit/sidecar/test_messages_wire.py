@@ -112,6 +112,15 @@ def test_a_choice_of_tools_means_what_ours_means(choice: Any, meant: str | None)
     assert request.tools[0].parameters == {"type": "object"}
 
 
+def test_one_tool_at_a_time_is_asked_for() -> None:
+    for kind in ("auto", "any"):
+        asked = messages.read(
+            body(tools=[TOOL], tool_choice={"type": kind, "disable_parallel_tool_use": True})
+        )
+        request = asking.request(asked.messages, asked.options, [])
+        assert request.parallel_tool_calls is False
+
+
 def test_no_tool_may_be_called_where_none_is_chosen() -> None:
     options = messages.read(body(tools=[TOOL], tool_choice={"type": "none"})).options
     assert "tools" not in options
@@ -125,8 +134,6 @@ def test_no_tool_may_be_called_where_none_is_chosen() -> None:
         ({"tools": [{**TOOL, "defer_loading": 0}]}, "tools[0].defer_loading"),
         ({"stop_sequences": ["x", ""]}, "stop_sequences[1]"),
         ({"tool_choice": {"type": "any"}}, "tool_choice"),
-        ({"tools": [TOOL], "tool_choice": {"type": "auto", "disable_parallel_tool_use": True}},
-         "tool_choice.disable_parallel_tool_use"),
         ({"tools": [{"type": "web_search_20250305", "name": "web_search"}]}, "tools[0].type"),
         ({"tools": [TOOL, {**TOOL, "defer_loading": True}]}, "tools[1].defer_loading"),
         ({"tools": [TOOL, {"name": "x"}]}, "tools[1]"),
