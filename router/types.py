@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal
 
+from .layerstate import LayerState
 from .quick import quick
 
 Role = Literal["system", "user", "assistant", "tool"]
@@ -175,8 +176,8 @@ class Ask(Asked):
         max_output_tokens: Cap for this target, already resolved: never absent.
         tenant: Whose request it is. What a provider keeps of one is never used for another.
         timeout_s: Seconds left. A provider may use it to refuse at once.
-        timed: Whoever asks ends the call when `timeout_s` is over, as the drive does; a provider
-            need not keep that time itself.
+        timed: Whoever asks ends the call when `timeout_s` is over, so a provider need not.
+        states: Whether `Chunk.state` is wanted. Targets that have none to show give none.
     """
 
     attempt_id: str
@@ -184,6 +185,7 @@ class Ask(Asked):
     tenant: str = ""
     timeout_s: float | None = None
     timed: bool = False
+    states: bool = False
 
     def once(self, attempt_id: str, timeout_s: float) -> Ask:
         """The same for one call on the wire, which the caller ends after `timeout_s`."""
@@ -311,6 +313,7 @@ class Chunk:
         model: The model that answered, as it calls itself.
         request_id: The target's own id for this call.
         transit: How the call travelled; set at most once, on the first chunk.
+        state: On the last chunk, if the ask wanted it and the target shows it. None: unknown.
     """
 
     text: str = ""
@@ -323,6 +326,7 @@ class Chunk:
     model: str | None = None
     request_id: str | None = None
     transit: Transit | None = None
+    state: LayerState | None = None
 
 
 @quick

@@ -51,6 +51,8 @@ class EngineInfo:
         context_limit: Most tokens of prompt and answer together.
         load_s: Seconds the load took, warm-up included.
         memory_bytes: Resident memory of the process after loading. None: not readable here.
+        state_layer: The layer whose state a job may ask for: what enters it, 0 for the first. None:
+            none can be read.
     """
 
     model: str
@@ -60,6 +62,7 @@ class EngineInfo:
     context_limit: int
     load_s: float
     memory_bytes: int | None
+    state_layer: int | None = None
 
 
 GuideKind = Literal["json", "regex", "lark"]
@@ -112,6 +115,7 @@ class Job:
         guide: The form the answer is held to. None: it is free.
         tenant: Whose it is; what is kept of one tenant's prompt is never used for another's. A
             client says a name; the engine is given the worker's mark of that name and its app.
+        states: Whether the mean state of the middle layer is wanted at the answer's end.
     """
 
     messages: tuple[Message, ...]
@@ -128,6 +132,7 @@ class Job:
     logprobs: int | None = None
     guide: Guide | None = None
     tenant: str | None = None
+    states: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,6 +146,10 @@ class Step:
         finish: Set on the last step.
         reused: Prompt tokens that had been read for an earlier job.
         spelled: The token itself, if the job asks for log-probabilities; never the end token.
+        state: With the last step, if the job asks for it and the engine can: the state that entered
+            layer `EngineInfo.state_layer`, averaged over the answer's tokens as the model read
+            them; float32, little-endian. The token that ended the answer was not read. None also
+            where no token was.
     """
 
     read: int
@@ -149,6 +158,7 @@ class Step:
     finish: Finish | None = None
     reused: int = 0
     spelled: TokenLogprob | None = None
+    state: bytes | None = None
 
 
 class Run(Protocol):

@@ -104,7 +104,8 @@ def read_graph(
         config: The folder's `genai_config.json`, parsed.
         inputs, outputs: As the runtime lists them.
         count: How many nodes of the graph have this operator.
-        hidden: Name of an extra output that is wanted. A graph without it is no error.
+        hidden: Name of an extra output that is wanted. A graph without it, or that gives it in
+            other numbers than float32, is no error.
         limit: Most tokens a row will have. Attention with a window that wide looks at all of them.
 
     Raises:
@@ -128,9 +129,7 @@ def read_graph(
     caches = [*(takes[n] for n in past), *(gives[n] for n in present)]
     heads, head_size, cache = _cache(caches, decoder.get("head_size"))
     row = gives[logits]
-    shown = gives.get(hidden) if hidden is not None else None
-    if shown is not None and _NUMBERS.get(shown.type) != "float32":
-        raise _unfit(f"{shown.name} is {shown.type}, not tensor(float)")
+    shown, size = _shown(gives.get(hidden or ""), decoder.get("hidden_size"))
     return Graph(
         file=model_file(config),
         ids=ids,
@@ -145,8 +144,8 @@ def read_graph(
         cache=cache,
         logits_number=_number(row),
         last_only=row.shape[1] == 1,
-        hidden=None if shown is None else shown.name,
-        hidden_size=0 if shown is None else _fixed(shown, 3, 2),
+        hidden=shown,
+        hidden_size=size,
     )
 
 
@@ -176,6 +175,15 @@ def _sides(names: dict[str, Any], key: str, value: str, layers: int, usual: str)
     if not all(isinstance(p, str) and p.count("%d") == 1 for p in patterns):
         raise _unfit(f"{key} in its genai_config.json is no pattern with one %d")
     return tuple(p.replace("%d", str(layer)) for layer in range(layers) for p in patterns)
+
+
+def _shown(port: Port | None, said: object) -> tuple[str | None, int]:
+    """Name and size of an extra output, if it can be read."""
+    if port is None or _NUMBERS.get(port.type) != "float32" or len(port.shape) not in (0, 3):
+        return None, 0
+    last = port.shape[2] if port.shape else None
+    size = last if isinstance(last, int) else said  # inferred types leave sizes open
+    return (port.name, size) if isinstance(size, int) and size > 0 else (None, 0)
 
 
 def _same(takes: Mapping[str, Port], needed: set[str], optional: set[str]) -> None:

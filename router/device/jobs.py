@@ -301,6 +301,7 @@ class Jobs:
             prefill_s=task.first_token_at - task.started_at,
             decode_s=now - task.first_token_at,
             reused_tokens=step.reused,
+            state=step.state,
         )
         self._drop([task])
         self.done += 1

@@ -186,3 +186,6 @@ class _Hand:
 
     def force(self, token: int) -> None:
         self._unread = token
+
+    def state(self) -> None:
+        """None: the runtime is asked for no more than its logits."""

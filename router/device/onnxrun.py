@@ -3,15 +3,20 @@
 In go token ids and the rows' lengths, out come logits; keys and values are written into the arena
 in place. No row is padded: rows of unequal length differ in their mask alone.
 
+A value that is no output of the graph can be read too: for this session alone it becomes one, and
+costs nothing in runs that don't ask for it.
+
 The runtime lets go of the interpreter's lock while it computes, so another thread of the process
 hears its mail meanwhile. A `Runner` itself belongs to one thread at a time.
 """
 
 from __future__ import annotations
 
+import contextlib
 import mmap
 import os
 import weakref
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -26,6 +31,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as _state
 from ..errors import Unavailable
 from .folder import CONFIG_FILE, ModelFolder, cannot_load
 from .graph import Port, model_file, read_graph
+from .middle import Middle, contents_of, middle_of, output_of
 from .slots import Arena, Array
 
 NAME = f"onnxruntime {onnxruntime.__version__}"
@@ -38,13 +44,17 @@ FAILURES: tuple[type[Exception], ...] = (
 
 _LOADING: tuple[type[Exception], ...] = (*FAILURES, OSError, ValueError, msgspec.DecodeError)
 
+_WEIGHTS_FOLDER = "session.model_external_initializers_file_folder_path"
+_MOST_BYTES = 128 << 20
+"""Of a graph's file that is held in memory while it is loaded. Larger ones hold the weights too."""
+
 
 class Runner:
     """A loaded graph.
 
     Attributes:
-        hidden: The graph's extra state of the tokens of the last run, shape (rows, tokens, size);
-            a view until the next run. None: there is no such output, or nothing has run.
+        hidden: The extra value of the tokens of the last run, shape (rows, tokens, size); a view
+            until the next run. None: that run was not to show it, or there is none.
 
     Raises, when it is made:
         Incapable: This kind of graph can't be driven.
@@ -69,12 +79,10 @@ class Runner:
             settings.intra_op_num_threads = threads
         try:
             path = folder.path
-            config = msgspec.json.decode((path / CONFIG_FILE).read_bytes(), type=dict[str, Any])
+            config = _config(path)
             file = path / model_file(config)
-            self._session = onnxruntime.InferenceSession(
-                str(file), settings, providers=["CPUExecutionProvider"]
-            )
             with file.open("rb") as f, mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as text:
+                self._session = _opened(file, text, settings, hidden)
                 self.graph = read_graph(
                     config,
                     _ports(self._session.get_inputs()),
@@ -86,17 +94,20 @@ class Runner:
         except _LOADING as exc:
             raise cannot_load(folder, exc) from exc
         self.hidden: Array | None = None
-        self._bindings: dict[tuple[int, int], Any] = {}
+        self._bindings: dict[tuple[int, int, bool], Any] = {}
         self._bound_to: weakref.ref[Array] | None = None
         self._buffers: dict[str, Array] = {}
 
-    def run(self, arena: Arena, first: int, ids: Array, lengths: Array) -> Array:
+    def run(
+        self, arena: Arena, first: int, ids: Array, lengths: Array, *, shown: bool = False
+    ) -> Array:
         """Append tokens to rows that lie side by side.
 
         Args:
             first: The place of the first of them.
             ids: int64, shape (rows, tokens). More than one token: of one row only.
             lengths: int64, shape (rows,): what each row holds when these are appended.
+            shown: Whether `hidden` is wanted of these tokens.
 
         Returns:
             Logits of each row's last token, float32, shape (rows, vocab): a view of a buffer that
@@ -107,7 +118,8 @@ class Runner:
         """
         graph = self.graph
         rows, tokens = ids.shape
-        binding = self._binding(arena, first, rows)
+        shown = shown and graph.hidden is not None
+        binding = self._binding(arena, first, rows, shown)
         mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
         inputs = {graph.ids: np.ascontiguousarray(ids), graph.mask: mask}
         if graph.positions is not None:
@@ -116,7 +128,8 @@ class Runner:
             binding.bind_input(name, "cpu", 0, np.int64, value.shape, value.ctypes.data)
         shape = (rows, 1 if graph.last_only else tokens, graph.vocab)
         logits = self._output(binding, graph.logits, graph.logits_number, shape)
-        if graph.hidden is not None:
+        self.hidden = None
+        if shown and graph.hidden is not None:
             shape = (rows, tokens, graph.hidden_size)
             self.hidden = self._output(binding, graph.hidden, "float32", shape)
         try:
@@ -136,15 +149,18 @@ class Runner:
         binding.bind_output(name, "cpu", 0, buffer.dtype.type, shape, buffer.ctypes.data)
         return buffer
 
-    def _binding(self, arena: Arena, first: int, rows: int) -> Any:
-        """Past and present of these rows, bound to the same memory; made once an arena's shape."""
+    def _binding(self, arena: Arena, first: int, rows: int, shown: bool) -> Any:
+        """Past and present of these rows, bound to the same memory; made once an arena's shape.
+
+        What is bound stays so, so those that show more have bindings of their own.
+        """
         bound_to = None if self._bound_to is None else self._bound_to()
         if bound_to is not arena.sides[0]:
             self._bindings.clear()
             self._bound_to = weakref.ref(arena.sides[0])  # memory that is given up is not held
-        found = self._bindings.get((first, rows))
+        found = self._bindings.get((first, rows, shown))
         if found is None:
-            found = self._bindings[first, rows] = self._session.io_binding()
+            found = self._bindings[first, rows, shown] = self._session.io_binding()
             names = zip(self.graph.past, self.graph.present, arena.sides, strict=True)
             for past, present, side in names:
                 part = side[first : first + rows]
@@ -152,6 +168,46 @@ class Runner:
                 found.bind_input(past, "cpu", 0, kind, part.shape, at)
                 found.bind_output(present, "cpu", 0, kind, part.shape, at)
         return found
+
+
+def find_middle(folder: ModelFolder) -> Middle | None:
+    """The layer whose state can be read of this folder's model. None: none, or none is known.
+
+    Raises:
+        Incapable: There is no single decoder file.
+        Unavailable: Not retryable. A file is missing or can't be read.
+    """
+    try:
+        config = _config(folder.path)
+        with (
+            (folder.path / model_file(config)).open("rb") as f,
+            mmap.mmap(f.fileno(), 0, access=mmap.ACCESS_READ) as text,
+            memoryview(text) as view,
+        ):
+            return middle_of(config, contents_of(view))
+    except _LOADING as exc:
+        raise cannot_load(folder, exc) from exc
+
+
+def _config(path: Path) -> dict[str, Any]:
+    return msgspec.json.decode((path / CONFIG_FILE).read_bytes(), type=dict[str, Any])
+
+
+def _opened(file: Path, text: mmap.mmap, settings: Any, hidden: str | None) -> Any:
+    """A session on a model's file, with one output more if a node gives it."""
+    providers = ["CPUExecutionProvider"]
+    if hidden is not None and len(text) <= _MOST_BYTES:
+        with memoryview(text) as view:
+            found = contents_of(view)
+        if hidden in found.made - found.outputs:
+            settings.add_session_config_entry(_WEIGHTS_FOLDER, str(file.parent))
+            with contextlib.suppress(*FAILURES):  # then without it, or the failure is another's
+                session = onnxruntime.InferenceSession(
+                    b"".join((text, output_of(hidden))), settings, providers=providers
+                )
+                session._model_bytes = None  # else the file's bytes stay for as long as it lives
+                return session
+    return onnxruntime.InferenceSession(str(file), settings, providers=providers)
 
 
 def _ports(listed: Any) -> list[Port]:

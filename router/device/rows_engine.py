@@ -24,12 +24,13 @@ from .folder import cannot_load, read_folder
 from .kept_rows import KeptPrompts
 from .logits import FloatArray
 from .memory import resident_bytes
-from .onnxrun import NAME
+from .onnxrun import NAME, find_middle
 from .pace import Pace
 from .runtime import guided_choice, load_guide_model, load_tokenizer, make_generator
 from .seats import Slot
 from .session import Rows
 from .slots import Prefix
+from .states import MeanState
 from .voice import Voice
 from .writing import Writing
 
@@ -49,7 +50,13 @@ class RowsEngine:
         began = time.perf_counter()
         folder = read_folder(Path(options.folder))
         self._path = folder.path
-        self._rows = Rows.open(options, max_rows=options.at_once, ceiling_bytes=rows_bytes)
+        middle = find_middle(folder)
+        self._rows = Rows.open(
+            options,
+            max_rows=options.at_once,
+            ceiling_bytes=rows_bytes,
+            hidden=None if middle is None else middle.name,
+        )
         self._pace = Pace()
         self._guide_model: Any = None
         self._kept = KeptPrompts(most_bytes=options.keep_bytes, token_bytes=self._rows.token_bytes)
@@ -70,6 +77,7 @@ class RowsEngine:
             context_limit=self._rows.limit,
             load_s=time.perf_counter() - began,
             memory_bytes=resident_bytes(),
+            state_layer=middle.layer if middle is not None and self._rows.hidden_size else None,
         )
 
     @property
@@ -90,9 +98,11 @@ class RowsEngine:
         hands = [run.hand for run in runs if isinstance(run, RowRun) and run.hand is not None]
         due = [(hand, hand.slot, hand.next) for hand in hands if hand.next is not None]
         if due:
-            logits = self._rows.step([(slot, token) for _, slot, token in due])
-            for (hand, _, _), row in zip(due, logits, strict=True):
+            shown = any(hand.mean is not None for hand in hands)
+            logits = self._rows.step([(slot, token) for _, slot, token in due], shown=shown)
+            for at, ((hand, _, _), row) in enumerate(zip(due, logits, strict=True)):
                 hand.given(row)
+                hand.saw(at)
 
     def run(self, job: Job) -> RowRun:
         """Yield a step for each chunk of the prompt that was read, then for each token chosen.
@@ -110,7 +120,8 @@ class RowsEngine:
         prefix, reused = self._kept.find(job.tenant, asked.prompt)
         slot = self._rows.take(asked.need, prefix, reused)
         try:
-            hand = Hand(self._rows, slot, guide)
+            size = self._rows.hidden_size if job.states else 0
+            hand = Hand(self._rows, slot, guide, MeanState(size) if size else None)
             yield from self._read(hand, asked, reused)
             run.hand = hand
             yield from Writing(
@@ -191,11 +202,13 @@ class Hand:
     Attributes:
         next: The token the model has to be run with before there is another row of logits. None:
             the row is there.
+        mean: Of the states of the answer's tokens. None: nobody asked, or there are none.
     """
 
-    def __init__(self, rows: Rows, slot: Slot, guide: Any) -> None:
+    def __init__(self, rows: Rows, slot: Slot, guide: Any, mean: MeanState | None) -> None:
         self.slot = slot
         self.next: int | None = None
+        self.mean = mean
         self._rows = rows
         self._guide = guide
         self._row: FloatArray | None = None
@@ -204,9 +217,16 @@ class Hand:
         """The logits it waits for."""
         self._row, self.next = row, None
 
+    def saw(self, at: int) -> None:
+        """The model was just run with its token, at this place of the run."""
+        if self.mean is not None and self._rows.hidden is not None:
+            self.mean.add(self._rows.hidden[at, 0])
+
     def row(self) -> FloatArray:
         if self.next is not None:
-            self.given(self._rows.step([(self.slot, self.next)])[0])
+            shown = self.mean is not None
+            self.given(self._rows.step([(self.slot, self.next)], shown=shown)[0])
+            self.saw(0)
         if self._row is None:
             raise RuntimeError("a row of logits was asked for twice")
         return self._row
@@ -227,3 +247,6 @@ class Hand:
 
     def force(self, token: int) -> None:
         self.next = token
+
+    def state(self) -> bytes | None:
+        return None if self.mean is None else self.mean.as_bytes()

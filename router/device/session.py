@@ -58,7 +58,7 @@ class Rows:
 
         Args:
             ceiling_bytes: Most key-value memory of all slots together.
-            hidden: An extra output of the graph to be shown beside the logits, if it is there.
+            hidden: A value of the graph that can be asked for beside the logits, if it is there.
 
         Raises:
             Incapable: The graph is of another kind, or does not keep its rows apart: it has to be
@@ -92,11 +92,16 @@ class Rows:
 
     @property
     def hidden(self) -> Array | None:
-        """The extra output of the last run, shape (rows, tokens, size), rows as they were given.
+        """The extra value of the last run, shape (rows, tokens, size), rows as they were given.
 
-        None: none was asked for, or the graph has none. A view until the next run.
+        None: it was not to be shown, or the graph has none. A view until the next run.
         """
         return self._hidden
+
+    @property
+    def hidden_size(self) -> int:
+        """Numbers of the extra value for each token. 0: there is none."""
+        return self._runner.graph.hidden_size
 
     def fits(self, capacity: int) -> bool:
         """Whether a slot of so many tokens could be taken now."""
@@ -147,8 +152,11 @@ class Rows:
         self._check(slot)
         self._seats.leave(slot)
 
-    def prefill(self, slot: Slot, ids: Sequence[int]) -> Array:
+    def prefill(self, slot: Slot, ids: Sequence[int], *, shown: bool = False) -> Array:
         """Append a piece of a prompt, at least one token; other rows wait.
+
+        Args:
+            shown: Whether `hidden` is wanted; it is of the last `CHUNK` tokens at most.
 
         Returns:
             Logits after the last of them, float32, shape (vocab,): a view until the next run.
@@ -163,17 +171,21 @@ class Rows:
         for at in range(0, len(given), CHUNK):
             part = given[None, at : at + CHUNK]
             length = slot.used + part.shape[1]
-            logits = self._runner.run(self._arena, slot.place, part, np.array([length]))
+            lengths = np.array([length])
+            logits = self._runner.run(self._arena, slot.place, part, lengths, shown=shown)
             slot.used = length
         self._hidden = self._runner.hidden
         row: Array = logits[0]
         return row
 
-    def step(self, tokens: Sequence[tuple[Slot, int]]) -> Array:
+    def step(self, tokens: Sequence[tuple[Slot, int]], *, shown: bool = False) -> Array:
         """Append one token to each of some slots, in one run.
 
         Stepping the same slots again costs no copy. Slots that lie apart, since one between them
         left or waits, are first moved together.
+
+        Args:
+            shown: Whether `hidden` is wanted.
 
         Returns:
             Logits, float32, shape (slots, vocab), in the order given: a view until the next run.
@@ -192,7 +204,7 @@ class Rows:
         first = self._seats.gather(slots)
         order = np.argsort([slot.place for slot in slots])
         lengths = np.array([slots[i].used + 1 for i in order])
-        logits = self._runner.run(self._arena, first, given[order, None], lengths)
+        logits = self._runner.run(self._arena, first, given[order, None], lengths, shown=shown)
         for slot in slots:
             slot.used += 1
         back = np.argsort(order)

@@ -16,7 +16,7 @@ from ..types import Finish, Message, TokenLogprob
 from .engine import EngineInfo, Job, Reuse
 from .predict import Outlook
 
-VERSION = 4
+VERSION = 5
 """Raised whenever a message changes. It is part of the meeting place's name, so that a client
 never meets a worker that speaks otherwise; `Hello` still says it."""
 
@@ -120,6 +120,7 @@ class Done(_Frame, frozen=True, tag="done"):
         prefill_s: Seconds from the job's start to its first token.
         decode_s: Seconds from the first token to the last.
         reused_tokens: Those of `input_tokens` that had been read for an earlier job.
+        state: As in `Step`.
     """
 
     id: int
@@ -130,6 +131,7 @@ class Done(_Frame, frozen=True, tag="done"):
     prefill_s: float
     decode_s: float
     reused_tokens: int = 0
+    state: bytes | None = None
 
 
 class Failed(_Frame, frozen=True, tag="failed"):

@@ -63,6 +63,10 @@ class Hand(Protocol):
         """This token is the next, whatever the form allows."""
         ...
 
+    def state(self) -> bytes | None:
+        """The mean state of the answer's tokens that were read. See `Step.state`."""
+        ...
+
 
 class Writing:
     """Writes one answer.
@@ -158,6 +162,7 @@ class Writing:
             finish=finish,
             reused=self._reused,
             spelled=self._spell(row, token) if told else None,
+            state=None if finish is None else self._hand.state(),
         )
 
     def _spell(self, row: FloatArray, token: int) -> TokenLogprob:

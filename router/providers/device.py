@@ -27,6 +27,7 @@ from ..device.link import DeviceLink
 from ..device.predict import Forecast
 from ..device.serving import Limits
 from ..errors import ConfigError, ModelError, Unavailable
+from ..layerstate import LayerState
 from ..types import Ask, Chunk, Message, Need, TokenStat, Usage
 from .base import Provider, Target
 from .check import Check
@@ -115,7 +116,7 @@ class Device:
         return self._limit
 
     async def stream(self, ask: Ask) -> AsyncIterator[Chunk]:
-        """Yield a chunk for each token; the last one has the usage.
+        """Yield a chunk for each token; the last one has the usage, and the state if it is asked.
 
         Raises:
             HopError: `Unavailable` when there is no such model, no worker can be had or it died;
@@ -148,6 +149,7 @@ class Device:
                         finish="tool_calls" if calls else reply.finish,
                         usage=_usage(reply),
                         model=model,
+                        state=_state(self._info.state_layer, reply.state),
                     )
 
     async def count_tokens(self, messages: tuple[Message, ...]) -> int | None:
@@ -230,6 +232,10 @@ def _usage(done: wire.Done) -> Usage:
         output_tokens=done.output_tokens,
         cached_input_tokens=done.reused_tokens,
     )
+
+
+def _state(layer: int | None, mean: bytes | None) -> LayerState | None:
+    return None if layer is None or mean is None else LayerState(layer=layer, mean=mean)
 
 
 def _read(model: str) -> ModelFolder:

@@ -59,6 +59,7 @@ def as_job(ask: Ask) -> Job:
         logprobs=ask.logprobs,
         guide=guide,
         tenant=ask.tenant or None,
+        states=ask.states,
     )
 
 

@@ -84,6 +84,20 @@ async def test_each_token_is_a_chunk_and_the_last_chunk_has_the_usage(tiny):
 
 
 @in_loop
+async def test_the_middle_layer_s_state_comes_with_the_last_chunk_if_it_is_asked(tiny):
+    async with open_device(tiny) as provider:
+        *tokens, last = await collect(provider, ask(states=True))
+        *_, other = await collect(provider, ask("Something else.", states=True))
+        unasked = await collect(provider, ask())
+
+    assert {chunk.state for chunk in (*tokens, *unasked)} == {None}
+    assert last.state.layer == provider.info.state_layer == 1
+    assert len(last.state.mean) == len(other.state.mean) == 4 * 64
+    assert last.state != other.state
+    assert "".join(c.text for c in unasked) == "".join(c.text for c in tokens)
+
+
+@in_loop
 async def test_the_ask_s_wishes_reach_the_engine(tiny):
     provider = device(tiny, threads=1, context_limit=64)
     try:

@@ -88,6 +88,27 @@ def test_an_extra_output_is_there_when_it_is_asked_for_by_name():
     assert absent.hidden is None
 
 
+@pytest.mark.parametrize(
+    ("kind", "shape", "size"),
+    [
+        (FLOAT, ("batch", "tokens", "wide"), 32),
+        (FLOAT, (), 32),
+        (FLOAT, ("batch", "tokens", 64), 64),
+        (HALF, ("batch", "tokens", 32), 0),
+        (FLOAT, ("tokens", 32), 0),
+    ],
+)
+def test_the_size_of_an_extra_output_is_the_graph_s_or_the_config_s(kind, shape, size):
+    gives = [*outputs(), port("hidden_state", kind, *shape)]
+
+    found = read_graph(config(hidden_size=32), inputs(), gives, two, hidden="hidden_state")
+    untold = read_graph(config(), inputs(), gives, two, hidden="hidden_state")
+
+    assert found.hidden_size == size
+    assert (found.hidden is None) == (size == 0)
+    assert untold.hidden_size == (64 if size == 64 else 0)
+
+
 WRONG: dict[str, tuple[str, Callable[[], Any]]] = {
     "no decoder": ("describes no decoder", lambda: ({"model": {}}, inputs(), outputs(), two)),
     "no layers": (

@@ -400,39 +400,54 @@ def test_two_position_tables_agree_up_to_the_switch_and_no_row_crosses_it(tiny, 
     assert not np.allclose(crossed[1], short[1], atol=0.01)
 
 
-def test_the_extra_output_comes_in_the_order_of_the_rows(tiny, tmp_path):
-    folder = edited(tiny, tmp_path / "shown", shows_a_middle_layer)
+@pytest.mark.parametrize("listed", [True, False], ids=["an output", "in the graph"])
+def test_the_extra_value_comes_in_the_order_of_the_rows(tiny, tmp_path, listed):
+    folder = edited(tiny, tmp_path / "shown", shows_a_middle_layer) if listed else tiny
     rows = opened(folder, hidden="blk.1.residual")
     one, two = rows.take(10), rows.take(10)
-    rows.prefill(one, [5, 6])
+    rows.prefill(one, [5, 6], shown=True)
     assert rows.hidden.shape == (1, 2, 64)
-    rows.step([(one, 7)])
+    rows.step([(one, 7)], shown=True)
     alone = rows.hidden[0, 0].copy()
     rows.rewind(one, 2)
     rows.prefill(two, [9])
-    rows.step([(two, 9), (one, 7)])
+    rows.step([(two, 9), (one, 7)], shown=True)
 
     assert rows.hidden.shape == (2, 1, 64)
     assert same(rows.hidden[1, 0], alone)
     assert not same(rows.hidden[0, 0], alone)
 
 
-def test_without_an_extra_output_none_is_shown(tiny):
-    rows = opened(tiny, hidden="blk.1.residual")
-    rows.prefill(rows.take(10), [5, 6])
+def test_without_an_extra_value_none_is_shown(tiny):
+    rows = opened(tiny, hidden="blk.7.residual")
+    rows.prefill(rows.take(10), [5, 6], shown=True)
 
     assert rows.hidden is None
+    assert rows.hidden_size == 0
+
+
+def test_an_extra_value_is_shown_to_who_asks_alone(tiny):
+    rows = opened(tiny, hidden="blk.1.residual")
+    slot = rows.take(10)
+    seen = []
+    for shown in (True, False, True):
+        rows.prefill(slot, [5, 6], shown=shown)
+        seen.append(rows.hidden is not None)
+        rows.step([(slot, 7)], shown=shown)
+        seen.append(rows.hidden is not None)
+
+    assert seen == [True, True, False, False, True, True]
 
 
 def test_positions_are_told_to_a_graph_that_asks_for_them(tiny, tmp_path):
     rows = opened(edited(tiny, tmp_path / "asks", shows_its_positions), hidden="positions")
     one, two = rows.take(10), rows.take(10)
-    rows.prefill(one, [5, 6, 7])
+    rows.prefill(one, [5, 6, 7], shown=True)
     first = rows.hidden.ravel().tolist()
-    rows.prefill(one, [8, 9])
+    rows.prefill(one, [8, 9], shown=True)
     second = rows.hidden.ravel().tolist()
     rows.prefill(two, [5])
-    rows.step([(one, 5), (two, 6)])
+    rows.step([(one, 5), (two, 6)], shown=True)
 
     assert (first, second) == ([0, 1, 2], [3, 4])
     assert rows.hidden.ravel().tolist() == [5, 1]

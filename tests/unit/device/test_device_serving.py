@@ -69,7 +69,13 @@ class Scripted:
                 if word == "long":
                     raise Incapable("too long", code="context_length_exceeded")
                 last = number == len(words)
-                yield Step(read=len(words), text=word, token=STAT, finish="stop" if last else None)
+                yield Step(
+                    read=len(words),
+                    text=word,
+                    token=STAT,
+                    finish="stop" if last else None,
+                    state=b"mean" if last and job.states else None,
+                )
         finally:
             self.closed += 1
 
@@ -122,9 +128,9 @@ class Client:
         self.read()
         return self
 
-    def run(self, number, text, tenant=None):
+    def run(self, number, text, tenant=None, *, states=False):
         messages = (Message(role="user", content=text),)
-        job = Job(messages=messages, max_output_tokens=50, tenant=tenant)
+        job = Job(messages=messages, max_output_tokens=50, tenant=tenant, states=states)
         self.send(wire.Run(number, job))
 
     def text(self, number):
@@ -221,6 +227,17 @@ def test_an_answer_comes_token_by_token_and_ends_with_its_usage(start):
     assert client.of(wire.Token)[0] == wire.Token(7, "one", -0.5, 1.0, 0.25)
     [done] = client.of(wire.Done)
     assert (done.id, done.finish, done.input_tokens, done.output_tokens) == (7, "stop", 3, 3)
+
+
+def test_the_state_goes_to_who_asked_for_it_with_the_end(start):
+    worker = start()
+    client = Client(worker).hello()
+    client.run(1, "one two", states=True)
+    client.run(2, "three four")
+    worker.turn()
+    worker.until_idle(client)
+
+    assert {done.id: done.state for done in client.of(wire.Done)} == {1: b"mean", 2: None}
 
 
 def test_jobs_of_all_clients_stand_in_one_line_and_never_mix(start):
@@ -379,6 +396,7 @@ def test_too_many_jobs_are_refused_at_once(start):
     [
         wire.pack(wire.Health(1)),
         wire.pack(wire.Hello(wire.VERSION + 1)),
+        wire.pack(wire.Hello(wire.VERSION - 1)),
         b"GET / HTTP/1.1\r\nHost: x\r\n\r\n",
         wire.pack(wire.Ready(Scripted.info, 1)),
     ],

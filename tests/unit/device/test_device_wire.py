@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import msgspec
 import pytest
 
 from router.device import wire
@@ -37,6 +38,7 @@ TO_CLIENT = [
     wire.Ready(INFO, 42),
     wire.Token(1, "tex", -0.5, None, 0.25),
     wire.Done(1, "stop", 10, 2, 0.1, 0.2, 0.3),
+    wire.Done(1, "stop", 10, 2, 0.1, 0.2, 0.3, 4, b"\x00\x80\xff\x7f"),
     wire.Failed(0, "unavailable", "no", False, None),
     wire.Counted(3, 12),
     wire.Healthy(4, 42, 1, True, 0, 3, 1.5, None),
@@ -86,3 +88,14 @@ def test_a_message_too_long_for_a_frame_is_not_sent():
 
     with pytest.raises(wire.WireError, match="at most"):
         wire.pack(wire.Count(1, (long,)))
+
+
+def test_an_end_without_a_state_is_read_as_one_whose_state_is_unknown():
+    ended = msgspec.msgpack.encode(["done", 1, "stop", 10, 2, 0.1, 0.2, 0.3, 4])
+    asked = msgspec.msgpack.encode(["run", 1, {"messages": [], "max_output_tokens": 3}])
+
+    [done] = wire.Inbox().replies(len(ended).to_bytes(4, "big") + ended)
+    [run] = wire.Inbox().requests(len(asked).to_bytes(4, "big") + asked)
+
+    assert done.state is None
+    assert not run.job.states
