@@ -23,7 +23,7 @@ FORMAT = 1
 _PARTS = frozenset(("model.onnx", "model.onnx.data", "tokenizer.json", "genai_config.json"))
 
 
-class NotTheseDrafts(Exception):  # noqa: N818
+class NotTheseDrafts(Exception):
     """Kept drafts that can't be used; the message says why, and what to do."""
 
 
@@ -51,10 +51,12 @@ class Drafts:
     Attributes:
         model: SHA-256 of the model's files, hexadecimal.
         name: What the model is called, with its build and the engine that ran it.
+        layer: Whose incoming state the states are. None: none were kept.
     """
 
     model: str
     name: str
+    layer: int | None
     each: tuple[Draft, ...]
 
     def states(self) -> npt.NDArray[np.float64]:
@@ -83,6 +85,7 @@ def pack(path: Path, drafts: Drafts, questions: Sequence[Question]) -> None:
         format=np.array(FORMAT),
         model=np.array(drafts.model),
         name=np.array(drafts.name),
+        layer=np.array(-1 if drafts.layer is None else drafts.layer),
         questions=np.array(digest(questions)),
         text=np.array([draft.text for draft in drafts.each]),
         right=np.array([draft.right for draft in drafts.each]),
@@ -123,7 +126,10 @@ def unpack(path: Path, questions: Sequence[Question]) -> Drafts:
                 kept["text"], kept["right"], kept["whole"], parts, states, strict=True
             )
         )
-        return Drafts(model=model, name=str(kept["name"]), each=each)
+        layer = int(kept["layer"])
+        return Drafts(
+            model=model, name=str(kept["name"]), layer=None if layer < 0 else layer, each=each
+        )
 
 
 def kept_here(folder: Path = DATA) -> Path:

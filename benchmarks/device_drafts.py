@@ -22,7 +22,7 @@ from common import conditions, parser
 from device_cache import DATA, Draft, Drafts, model_hash, pack, place_of
 from device_set import QUESTIONS, Question, digest, read
 
-from router.device.engine import AT_ONCE, EngineOptions, Job
+from router.device.engine import AT_ONCE, EngineInfo, EngineOptions, Job
 from router.device.link import DeviceLink
 from router.device.wire import Token
 from router.models import Store
@@ -51,16 +51,17 @@ def main() -> None:
     run = EngineOptions(
         folder=str(found.path), context_limit=found.context_limit, threads=args.threads
     )
-    name = asyncio.run(_answer(run, questions, part))
+    info = asyncio.run(_answer(run, questions, part))
     told = _told(part)
     each = tuple(_draft(told[question.id], question) for question in questions)
-    drafts = Drafts(model=model, name=f"{found.name} {found.manifest.build}, {name}", each=each)
+    name = f"{found.name} {found.manifest.build}, {info.engine}"
+    drafts = Drafts(model=model, name=name, layer=info.state_layer, each=each)
     pack(place, drafts, questions)
     _show(questions, drafts)
     print(f"{place}: {place.stat().st_size / 1e6:.1f} MB")
 
 
-async def _answer(run: EngineOptions, questions: Sequence[Question], part: Path) -> str:
+async def _answer(run: EngineOptions, questions: Sequence[Question], part: Path) -> EngineInfo:
     """Answer the questions that `part` has no answer of, and say which engine did."""
     done = _told(part)
     left = [question for question in questions if question.id not in done]
@@ -82,7 +83,7 @@ async def _answer(run: EngineOptions, questions: Sequence[Question], part: Path)
             await asyncio.gather(*(work(kept) for _ in range(AT_ONCE)))
     finally:
         await link.aclose()
-    return info.engine
+    return info
 
 
 async def _ask(link: DeviceLink, question: Question) -> dict[str, Any]:

@@ -121,9 +121,6 @@ def _countries() -> dict[str, list[Said]]:
         asked = f"Name one country that has a border with {name}."
         if near:
             found["neighbour"].append((subject, asked, "words", near, ()))
-        asked = f"Which country has the internet domain {land['tld']}?"
-        found["domain"].append((subject, asked, "words", _bare(called[code]), ()))
-    found["larger country"] = _areas(list(every.values()), names)
     return found
 
 
@@ -149,22 +146,6 @@ def _every_country() -> dict[str, dict[str, Any]]:
         and land["currencyname"]
         and code not in _GONE
     }
-
-
-def _areas(lands: list[dict[str, Any]], names: dict[str, str]) -> list[Said]:
-    draw, found = random.Random("areas"), list[Said]()
-    while len(found) < MOST:
-        one, other = draw.sample(lands, 2)
-        large, small = sorted((one, other), key=lambda land: -land["areakm2"])
-        if not 1.5 <= large["areakm2"] / small["areakm2"] <= 20:
-            continue
-        first, second = names[one["iso"]], names[other["iso"]]
-        subject = " ".join(sorted((one["iso"], other["iso"])))
-        asked = f"Which country has the larger area, {first} or {second}?"
-        best, worst = _bare([names[large["iso"]], names[small["iso"]]])
-        if folded(best) not in folded(worst) and folded(worst) not in folded(best):
-            found.append((f"area {subject}", asked, "choice", [best], [worst]))
-    return found
 
 
 def _cities() -> dict[str, list[Said]]:
@@ -217,43 +198,29 @@ def _elements() -> dict[str, list[Said]]:
 
 
 def _tongues() -> dict[str, list[Said]]:
-    """Days, months and countries in other languages, and which language such a word is of."""
+    """Which language a day or month is called so in, where no other of them spells it so."""
     from babel import Locale
 
-    english = Locale("en")
-    lands = random.Random("lands").sample(sorted(_every_country()), 30)
     terms: dict[str, dict[str, str]] = {}
     for code in ("en", *_TONGUES):
         locale = Locale(code)
-        terms[code] = {f"day {at}": locale.days["format"]["wide"][at] for at in range(7)}
         months = locale.months["stand-alone"]["wide"]
+        terms[code] = {f"day {at}": locale.days["format"]["wide"][at] for at in range(7)}
         terms[code] |= {f"month {at}": months[at] for at in range(1, 13)}
-        terms[code] |= {f"land {land}": locale.territories[land] for land in lands}
-    terms["en"] |= {f"land {land}": _called(land, english)[0] for land in lands}
-    found: dict[str, list[Said]] = {"translation": [], "tongue": []}
-    for code in ("fr", "es", "de", "it"):
-        for term, word in terms[code].items():
-            first = terms["en"][term]
-            if folded(first) == folded(word):
-                continue
-            asked = f"How do you say {first} in {english.languages[code]}?"
-            found["translation"].append((f"term {term}", asked, "words", [word], ()))
     spelled = defaultdict(set)
     for code, words in terms.items():
-        for term, word in words.items():
-            if not term.startswith("land"):
-                spelled[folded(word)].add(code)
+        for word in words.values():
+            spelled[folded(word)].add(code)
+    found: list[Said] = []
     for code, language in _TONGUES.items():
         for term, word in terms[code].items():
-            if spelled.get(folded(word)) == {code}:
+            if spelled[folded(word)] == {code}:
                 what = "day of the week" if term.startswith("day") else "month"
                 asked = f"The {what} called {word.lower()}: which language is that word from?"
-                found["tongue"].append((f"word {word.lower()}", asked, "words", [language], ()))
-    return found
+                found.append((f"word {word.lower()}", asked, "words", [language], ()))
+    return {"tongue": found}
 
 
 def _given(answers: Iterable[str], asked: str) -> bool:
     """Whether the question gives its answer away."""
     return any(folded(answer) in folded(asked) for answer in answers)
-
-

@@ -30,14 +30,11 @@ SHOWN = (
 )
 """Turns put before each question, so that a model this small keeps its answers short."""
 
-How = Literal["words", "letters", "letter", "number", "list", "choice"]
+How = Literal["words", "letters", "number", "list", "choice"]
 _SPELLED = {
-    word: str(at)
-    for at, word in enumerate(
-        "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen "
-        "fifteen sixteen seventeen eighteen nineteen twenty".split()
-    )
-}
+    "zero": "0", "one": "1", "two": "2", "three": "3", "four": "4", "five": "5", "six": "6",
+    "seven": "7", "eight": "8", "nine": "9", "ten": "10", "eleven": "11", "twelve": "12",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,9 +47,8 @@ class Question:
         subject: What it is asked about. Questions of one subject, whatever their kind, are never
             parted: what a fit sees of one would tell of another.
         how: What the checker compares: ``words`` and ``letters`` (as written) stand in the draft
-            as whole words; ``letter`` is its last letter that stands alone; ``number`` is the last
-            number that the question did not give; ``list`` are all its numbers; ``choice`` is named
-            before any of its rivals.
+            as whole words; ``number`` is the last number that the question did not give; ``list``
+            are all its numbers; ``choice`` is named before any of its rivals.
         accepted: Answers that count.
         rivals: Other things a choice could have named.
     """
@@ -72,9 +68,6 @@ class Question:
             return self._right_number(line)
         if self.how == "list":
             return [f"{value:g}" for value in numbers(line)] == list(self.accepted)
-        if self.how == "letter":
-            alone = re.findall(r"(?<![\w'])[a-z](?![\w'])", line.casefold())
-            return alone[-1:] == list(self.accepted)
         if self.how == "letters":
             return any(_place(said, line) is not None for said in self.accepted)
         even = folded(line)

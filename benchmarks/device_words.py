@@ -56,8 +56,6 @@ def word_kinds(folder: Path) -> dict[str, list[Said]]:
         "past tense": list(_pasts(verbs)),
         "group": list(_groups(net, _common(net, "n", 4000))),
         "meaning": list(_meanings(net, nouns)),
-        "letters": list(_letters(nouns)),
-        "last letter": list(_last_letters(nouns)),
     }
 
 
@@ -87,7 +85,7 @@ def _synset(line: str) -> Synset:
     plain, _, gloss = line.partition(" | ")
     part = plain.split()
     count = int(part[3], 16)
-    words = tuple(part[4 + 2 * at].partition("(")[0].lower() for at in range(count))
+    words = tuple(part[4 + 2 * at].partition("(")[0] for at in range(count))
     at = 4 + 2 * count
     pointers = []
     for place in range(int(part[at])):
@@ -97,8 +95,14 @@ def _synset(line: str) -> Synset:
 
 
 def _common(net: Wordnet, kind: str, most: int) -> list[str]:
-    """The words of a kind that texts use most, of letters alone."""
-    words = [word for word, of in net.senses if of == kind and _PLAIN.fullmatch(word)]
+    """The words of a kind that texts use most, of letters alone, and no names."""
+    words = [
+        word
+        for (word, of), offsets in net.senses.items()
+        if of == kind
+        and _PLAIN.fullmatch(word)
+        and all(word in net.synsets[kind, offset].words for offset in offsets)
+    ]
     return sorted(words, key=lambda word: (-net.often[word, kind], word))[:most]
 
 
@@ -176,7 +180,8 @@ def _groups(net: Wordnet, nouns: list[str]) -> Iterator[Said]:
         others = draw.sample(sorted(set(_GROUPS) - {group}), 2)
         options = [_GROUPS[name] for name in (group, *others)]
         draw.shuffle(options)
-        asked = f"What is a {noun}: {options[0]}, {options[1]} or {options[2]}?"
+        article = "an" if noun[0] in "aeiou" else "a"
+        asked = f"What is {article} {noun}: {options[0]}, {options[1]} or {options[2]}?"
         right = _GROUPS[group].split(maxsplit=1)[1]
         rivals = [_GROUPS[name].split(maxsplit=1)[1] for name in others]
         yield f"word {noun}", asked, "choice", [right], rivals
@@ -195,15 +200,3 @@ def _meanings(net: Wordnet, nouns: list[str]) -> Iterator[Said]:
         draw.shuffle(options)
         asked = f"Which word means \u201c{means}\u201d: {options[0]}, {options[1]} or {options[2]}?"
         yield f"word {noun}", asked, "choice", [noun], others
-
-
-def _letters(nouns: list[str]) -> Iterator[Said]:
-    for noun in nouns:
-        asked = f"How many letters does the word {noun} have?"
-        yield f"word {noun}", asked, "number", [str(len(noun))], ()
-
-
-def _last_letters(nouns: list[str]) -> Iterator[Said]:
-    for noun in nouns:
-        asked = f"Which is the last letter of the word {noun}?"
-        yield f"word {noun}", asked, "letter", [noun[-1]], ()

@@ -12,7 +12,7 @@ import device_cache
 import device_set
 import numpy as np
 from device_first_day import first_day
-from device_scores import FOLDS, TURNS, UNSEEN, Labelled, known, labelled, unseen, within
+from device_scores import FOLDS, TURNS, Labelled, known, labelled, unseen, within
 from quality_table import Line, measured
 
 from router.confidence.arrays import FloatArray, folds_of
@@ -30,7 +30,7 @@ def device_lines() -> Iterator[Line]:
     mean = data.rows[:, data.names.index("tokens.mean_logprob")]
     by_kind = [_kind_alone(data, turn) for turn in range(TURNS)]
     ours = [known(data, turn=turn) for turn in range(TURNS)]
-    strange = unseen(data, UNSEEN)
+    strange = unseen(data)
     yield _line(name, "AUROC pooled", data, _pooled, ours, [mean], 0.84)
     yield _line(name, "AUROC within a kind", data, _within, ours, [mean], 0.79)
     floor = within(mean, data.right, data.kinds)

@@ -81,16 +81,6 @@ def test_letters_count_as_they_are_written(bench: Any) -> None:
     assert not symbol.right("Cobalt")
 
 
-def test_a_last_letter_is_the_last_that_stands_alone(bench: Any) -> None:
-    letter = asked(bench, "letter", "e")
-
-    assert letter.right("e")
-    assert letter.right('The letter is "E".')
-    assert letter.right("A tree ends in e")
-    assert not letter.right("e t")
-    assert not letter.right("tree")
-
-
 def test_a_list_is_all_its_numbers_in_order(bench: Any) -> None:
     sort = asked(bench, "list", "17", "41", "88")
 
@@ -132,7 +122,7 @@ def test_what_is_made_by_rule_is_what_is_kept(bench: Any) -> None:
     kept = {question.id: question for question in bench("device_set").read()}
     again = [question for question in bench("device_made").made() if question.id in kept]
 
-    assert len(again) > 500
+    assert len(again) > 300
     assert all(kept[question.id] == question for question in again)
 
 
@@ -177,7 +167,7 @@ def kept(bench: Any, folder: Path) -> tuple[Path, Any, Any]:
         for at in range(2)
     )
     cut = cache.Draft(text="b", right=False, finish="length", stats=stats[:1], state=None)
-    drafts = cache.Drafts(model="ab" * 32, name="tiny", each=(*each, cut))
+    drafts = cache.Drafts(model="ab" * 32, name="tiny", layer=1, each=(*each, cut))
     place = cache.place_of(drafts.model, folder)
     cache.pack(place, drafts, questions)
     return place, questions, drafts
