@@ -1,7 +1,7 @@
 """Have the real device model answer the questions of `device_set.py`, and keep what it said.
 
 Greedy, through the worker, four in flight. What has been answered is kept beside the result as it
-comes, so a run that was stopped goes on where it was. `quality.py` reads the result and needs no
+comes until all is, so a run that was stopped goes on where it was. `quality.py` reads the result and needs no
 model.
 """
 
@@ -57,6 +57,7 @@ def main() -> None:
     name = f"{found.name} {found.manifest.build}, {info.engine}"
     drafts = Drafts(model=model, name=name, layer=info.state_layer, each=each)
     pack(place, drafts, questions)
+    part.unlink()
     _show(questions, drafts)
     print(f"{place}: {place.stat().st_size / 1e6:.1f} MB")
 

@@ -182,19 +182,13 @@ def _cities() -> dict[str, list[Said]]:
 def _elements() -> dict[str, list[Said]]:
     import periodictable
 
-    found: dict[str, list[Said]] = defaultdict(list)
+    found: list[Said] = []
     for element in periodictable.elements:
-        if not 1 <= element.number <= 103:
-            continue
-        name, subject = element.name, f"element {element.symbol}"
-        asked = f"What is the chemical symbol of {name}?"
-        found["symbol"].append((subject, asked, "letters", [element.symbol], ()))
-        spelled = {"aluminum": "aluminium", "cesium": "caesium", "sulfur": "sulphur"}
-        asked = f"Which chemical element has the symbol {element.symbol}?"
-        found["element"].append((subject, asked, "words", {name, spelled.get(name, name)}, ()))
-        asked = f"What is the atomic number of {name}?"
-        found["atomic number"].append((subject, asked, "number", [str(element.number)], ()))
-    return found
+        if 1 <= element.number <= 103:
+            asked = f"What is the chemical symbol of {element.name}?"
+            said = (f"element {element.symbol}", asked, "letters", [element.symbol], ())
+            found.append(said)
+    return {"symbol": found}
 
 
 def _tongues() -> dict[str, list[Said]]:
