@@ -57,6 +57,11 @@ class Answer:
         return self.outcome.flags
 
     @property
+    def certified(self) -> bool | None:
+        """Whether the draft was kept under a certificate. None: this is no draft that was kept."""
+        return self.outcome.certified
+
+    @property
     def cost_usd(self) -> Decimal | None:
         """Dollars over all hops. None: one of them isn't known."""
         return self.outcome.cost_usd
@@ -109,8 +114,14 @@ def explain(outcome: Outcome) -> str:
     else:
         end = f" answered by {outcome.hops[outcome.answered_by].target} after {hops}"
     flags = f"   [{', '.join(outcome.flags)}]" if outcome.flags else ""
-    end += f", {seconds(outcome.total_s)}, {usd(outcome.cost_usd)}{flags}"
+    mark = certainty(outcome.certified)
+    end += f", {seconds(outcome.total_s)}, {usd(outcome.cost_usd)}{mark}{flags}"
     return "\n".join([head, *outcome.trace.lines(outcome.hops), end])
+
+
+def certainty(certified: bool | None) -> str:
+    """The mark of a draft that was kept, to go behind a comma; empty where none was."""
+    return "" if certified is None else ", certified" if certified else ", uncertified"
 
 
 def outcome_json(outcome: Outcome) -> dict[str, Any]:
@@ -122,6 +133,7 @@ def outcome_json(outcome: Outcome) -> dict[str, Any]:
         "status": outcome.status,
         "answered_by": outcome.answered_by,
         "flags": list(outcome.flags),
+        "certified": outcome.certified,
         "ttfb_s": outcome.ttfb_s,
         "escalation_delay_s": outcome.escalation_delay_s,
         "total_s": outcome.total_s,

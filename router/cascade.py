@@ -17,13 +17,9 @@ from .policy.decide import Before, after
 from .policy.rules import Limits, Policy
 from .policy.trace import Ended, Entry, Note, Taken
 from .rivals import Rivals
-from .steps import Call, Seen, Verdict
+from .steps import UNPRESENTABLE, UNRETURNABLE, Call, Seen, Verdict
 
 __all__ = ["Call", "Rung", "Seen", "Verdict", "Walk", "walk"]
-
-UNRETURNABLE = "the answer says nothing, or a filter cut it"
-UNPRESENTABLE = "its draft is a refusal or breaks the form asked for, so it is not given back"
-
 
 Walk = Generator[Call, Seen, Verdict]
 _Step = Generator[Call, Seen, Verdict | None]
@@ -76,6 +72,7 @@ class _Walker:
         answered: Somebody gave a whole answer, kept or not, when asked last.
         filtered: A content filter has stopped a hop.
         given_up: The target whose draft was given up last. None: none was.
+        certified: As of the `Verdict`.
     """
 
     def __init__(
@@ -95,9 +92,9 @@ class _Walker:
         self.seen = seen
         self.best: int | None = None
         self.drafted: int | None = None
-        self.answered = False
-        self.filtered = False
+        self.answered = self.filtered = False
         self.given_up: str | None = None
+        self.certified: bool | None = None
         self.because = ladder.because
         self.cause: Cause = "start"
 
@@ -262,7 +259,7 @@ class _Walker:
         self.answered = True
         if call.cause == "race":
             self.ladder.take(call.tier)
-        return self.judge(call.hop, call.tier, commits=shown or self.seen.committed)
+        return self.judge(call.hop, call.tier, shown=shown)
 
     def blocked(self, tier: str) -> Verdict | None:
         """What `on_filtered` makes of a content filter's stop. None: the walk goes on.
@@ -290,15 +287,18 @@ class _Walker:
         self.cause, self.because = "fallback", f"{target} failed: {self.seen.failure}"
         return None
 
-    def judge(self, index: int, tier: str, *, commits: bool) -> Verdict | None:
+    def judge(self, index: int, tier: str, *, shown: bool) -> Verdict | None:
         """Keep an answer, or say why not. Once it is committed requirements only flag."""
         assert self.seen.signals is not None
+        commits = shown or self.seen.committed
         found = after(self.policy, tier, self.seen.signals)
         kept = found.accepted and self.seen.returnable
         checks = found.checks
         if commits:
             flagged = "flagged; " + self.seen.shown_because(self.cause)
-            checks = tuple(c._replace(effect=flagged) if c.effect else c for c in checks)
+            checks = tuple(
+                c._replace(effect="" if c.truth else flagged) if c.effect else c for c in checks
+            )
         self.entries.extend(checks)
         because = found.because
         if not self.seen.returnable:
@@ -310,6 +310,7 @@ class _Walker:
             weaker or self.best is not None
         )
         if kept or (commits and not instead):
+            self.certified = None if shown else found.certified and not commits
             return self.verdict("answered", index, *([] if kept else ["uncertain"]))
         if self.seen.returnable:
             self.drafted = max(index, self.drafted or 0)
@@ -346,4 +347,4 @@ class _Walker:
     ) -> Verdict:
         if self.filtered and (flags or status != "answered"):  # it was not kept as it is
             flags = (*flags, "filtered")
-        return Verdict(status, hop, flags, limit, tuple(self.entries))
+        return Verdict(status, hop, flags, limit, tuple(self.entries), self.certified)

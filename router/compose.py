@@ -10,10 +10,11 @@ from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, runtime_checkable
+from typing import TYPE_CHECKING
 
 from . import config as configs
 from . import providers
+from .calibrated import Calibrated
 from .catalogue.prices import Prices
 from .catalogue.target import facts_of, line_of
 from .clock import Clock, SystemClock
@@ -35,51 +36,20 @@ from .drive.way import Way
 from .errors import ConfigError
 from .hops import Outcome
 from .ledger import Ledger
+from .ondevice import OnDevice
 from .policy import load as policies
 from .policy.reload import Watched
 from .policy.rules import NOT_RUN, Policy
 from .providers.base import Provider
+from .providers.identity import identity_of
 from .served import served
-from .types import Chunk, Message, Request
+from .types import Chunk, Request
 from .world.machine import Machine
 
 if TYPE_CHECKING:
-    from .device.predict import Forecast
     from .device.wire import Healthy
 
 log = logging.getLogger("firsthop")
-
-
-@runtime_checkable
-class OnDevice(Protocol):
-    """What a provider on this device can be asked without a call."""
-
-    async def count_tokens(self, messages: tuple[Message, ...]) -> int | None:
-        """Tokens, template included. None: its tokenizer is not loaded."""
-        ...
-
-    async def health(self) -> Healthy | None:
-        """How its worker is. None: it is not up."""
-        ...
-
-    def up(self) -> bool:
-        """Whether its worker is there, so that a call has not to wait for a start."""
-        ...
-
-    async def context_limit(self) -> int | None:
-        """Tokens its model takes, prompt and answer. None: not known yet."""
-        ...
-
-    async def forecast(
-        self,
-        *,
-        input_tokens: int | None,
-        cap: int,
-        tenant: str = "",
-        within_s: float | None = None,
-    ) -> Forecast | None:
-        """When an answer would begin and end. None: there is no model."""
-        ...
 
 
 @dataclass(slots=True)
@@ -94,6 +64,7 @@ class Router:
     senses: Senses
     transforms: tuple[Transform, ...] = ()
     named: dict[str, Watched] = field(default_factory=dict)
+    calibrated: Calibrated | None = None
     street: Orchestrator = field(init=False)
 
     def __post_init__(self) -> None:
@@ -128,8 +99,11 @@ class Router:
         targets = _targets(config, clock, network)
         watched = _watched(policy, config, targets, clock)
         ledger = Ledger.open(config.ledger_folder, keep_text=config.keep_text)
-        senses = _senses(targets, clock, machine, network)
-        return cls(config, watched, ledger, clock, targets, senses, transforms)
+        calibrated = calibrated_by(config, targets, clock)
+        senses = _senses(targets, clock, machine, network, calibrated)
+        return cls(
+            config, watched, ledger, clock, targets, senses, transforms, calibrated=calibrated
+        )
 
     def of_policy(self, name: str | None) -> Watched:
         """The policy of that name or path. None: the one this router was made with."""
@@ -147,13 +121,16 @@ class Router:
         chosen, problem = watched.check(), watched.problem
         if request.cost_usd is not None:
             _check_prices(chosen, self.config, self.targets, limit="cost_usd of this call")
-        notes = (
-            () if problem is None else (f"the policy's file was changed and is wrong: {problem}",)
-        )
-        return self.street.run(request, chosen, notes, decision_id)
+        notes: list[str] = []
+        if problem is not None:
+            notes.append(f"the policy's file was changed and is wrong: {problem}")
+        if self.calibrated is not None and self.calibrated.problem is not None:
+            notes.append(self.calibrated.problem)
+        return self.street.run(request, chosen, tuple(notes), decision_id)
 
     def reload(self) -> Policy:
-        """Read every key and policy file in use now. Returns the router's own policy in force.
+        """Read every key, policy and calibration file in use now. Returns the router's own policy
+        in force.
 
         Raises:
             ConfigError: one of them is bad, the first of them if several are; their last good
@@ -171,6 +148,8 @@ class Router:
                 watched.reload_now()
             except ConfigError as exc:
                 bad.append(exc)
+        if self.calibrated is not None:
+            self.calibrated.load()
         if bad:
             raise bad[0]
         return self.watched.policy
@@ -211,7 +190,23 @@ def _targets(config: Config, clock: Clock, network: Network) -> dict[str, Live]:
     return {b.target.name: _live(b, config, prices, clock, network) for b in config.targets}
 
 
-def _senses(targets: dict[str, Live], clock: Clock, machine: Machine, network: Network) -> Senses:
+def calibrated_by(config: Config, targets: dict[str, Live], clock: Clock) -> Calibrated | None:
+    """The calibration file of the config under its targets. None: it names none."""
+    if config.confidence is None:
+        return None
+    # Devices first: where the file is for nobody here, it was probably meant for one.
+    lives = sorted(targets.items(), key=lambda item: not item[1].here)
+    here = {name: identity_of(live.target, live.provider) for name, live in lives}
+    return Calibrated(config.confidence, here, clock)
+
+
+def _senses(
+    targets: dict[str, Live],
+    clock: Clock,
+    machine: Machine,
+    network: Network,
+    calibrated: Calibrated | None,
+) -> Senses:
     """What signals are read from; the first device target is *the* device."""
     device: DeviceSense | None = None
     for live in targets.values():
@@ -231,6 +226,7 @@ def _senses(targets: dict[str, Live], clock: Clock, machine: Machine, network: N
         chances=Chances(),
         loops=ToolLoops(),
         network=network,
+        confidence=calibrated,
     )
 
 

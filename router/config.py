@@ -72,6 +72,7 @@ class Config:
         keep_text: Whether prompts and answers are written into it.
         prices: The price list that counts before the shipped one; may be the shipped one.
         policy_folders: Where a policy's name is looked for, first found first.
+        confidence: The calibration file. None: there is none, and starter bars are held.
         document: The file itself, for complaints that come later.
     """
 
@@ -84,6 +85,7 @@ class Config:
     prices: Path
     policy_folders: tuple[Path, ...]
     document: Document
+    confidence: Path | None = None
 
 
 def home() -> Path:
@@ -156,6 +158,7 @@ def load(path: Path, environ: Mapping[str, str] | None = None) -> Config:
         prices=folder / _expanded(prices) if prices else shipped("configs") / "prices.yaml",
         policy_folders=(folder / "policies", shipped("policies")),
         document=document,
+        confidence=folder / _expanded(shape.confidence) if shape.confidence else None,
     )
 
 

@@ -149,3 +149,4 @@ class ConfigFile(_Part):
     ledger: LedgerPart = LedgerPart()
     network: NetworkPart = NetworkPart()
     prices: Text | None = None
+    confidence: Text | None = None

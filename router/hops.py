@@ -164,6 +164,9 @@ class Outcome:
         cost_usd: Sum over hops; None as soon as one hop's cost is not known.
         trace: What the policy said and why.
         signals: What was known of the request, by signal name.
+        certified: True: a draft was kept under a certificate. False: it was kept by a raw signal,
+            a starter bar among them. None: no draft was kept; the last tier's answer, or a draft
+            for want of a better one, is none.
     """
 
     decision_id: str
@@ -179,6 +182,7 @@ class Outcome:
     cost_usd: Decimal | None
     trace: Trace
     signals: Mapping[str, SignalValue] = field(default_factory=dict)
+    certified: bool | None = None
 
     @property
     def escalation_delay_s(self) -> float | None:

@@ -12,6 +12,7 @@ from .catalogue.prices import Prices
 from .catalogue.target import address
 from .config import Config, shipped
 from .policy.lint import Served
+from .policy.rules import OF_CONFIDENCE
 from .providers.base import Target
 
 _TELLS_ALL = ("device", "scripted")
@@ -41,6 +42,8 @@ def served(config: Config) -> Served:
     }
     if not any(bound.target.provider == "device" for bound in config.targets):
         lacking[""] = _OF_A_DEVICE
+    if config.confidence is None:
+        lacking[""] = lacking.get("", frozenset()) | OF_CONFIDENCE
     prices = Prices.load(config.prices, shipped("configs") / "prices.yaml")
     today = datetime.datetime.now(datetime.UTC).date()
     unpriced: dict[str, tuple[str, ...]] = {}
@@ -54,6 +57,7 @@ def served(config: Config) -> Served:
         unpriced=unpriced,
         tiers={tier: tuple(t.name for t in of_tier) for tier, of_tier in targets.items()},
         lacking={tier: names for tier, names in lacking.items() if names},
+        calibrated=config.confidence is not None,
     )
 
 

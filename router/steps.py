@@ -12,6 +12,9 @@ from .policy.rules import Abort, Doubt, Early
 from .policy.trace import Check, Entry
 from .quick import quick
 
+UNRETURNABLE = "the answer says nothing, or a filter cut it"
+UNPRESENTABLE = "its draft is a refusal or breaks the form asked for, so it is not given back"
+
 
 @dataclass(frozen=True, slots=True)
 class Rival:
@@ -149,6 +152,8 @@ class Verdict:
         flags: What the reader of the answer should know.
         limit: The limit but for which there might be another answer. None: no limit did it.
         entries: Everything that was decided, in order.
+        certified: A draft was kept, and whether under a certificate; one that was shown early was
+            kept by a look at its beginning, which nothing certifies. None: no draft was kept.
     """
 
     status: Status
@@ -156,3 +161,4 @@ class Verdict:
     flags: tuple[str, ...]
     limit: str | None
     entries: tuple[Entry, ...]
+    certified: bool | None = None

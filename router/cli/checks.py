@@ -26,7 +26,7 @@ from .prices import rates
 
 State = Literal["ok", "unknown", "warn", "fail"]
 Check = Literal[
-    "firsthop", "config", "policy", "ledger", "tier", "weights", "accelerator",
+    "firsthop", "config", "policy", "ledger", "confidence", "tier", "weights", "accelerator",
     "key", "reachable", "authorised", "model", "ready", "price", "life", "clock", "call",
 ]  # fmt: skip
 

@@ -10,6 +10,7 @@ from collections import Counter
 from contextlib import AsyncExitStack
 from dataclasses import asdict, dataclass
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -24,6 +25,7 @@ from ..policy.rules import Policy
 from ..providers.base import Dialect, Provider, Target
 from ..providers.check import Check, Checkable
 from ..providers.endpoint import key_headers
+from ..providers.identity import identity_of
 from ..providers.ollama_options import NATIVE
 from . import checks
 from .checks import Finding
@@ -115,6 +117,8 @@ def examine(
     found += [Finding("warn", s.name, f"left out: {s.why}", "config") for s in loaded.skipped]
     found.append(_ledger(loaded))
     clock = clock or SystemClock()
+    if loaded.confidence is not None:
+        found.append(_confidence(loaded, loaded.confidence, clock))
     chosen, judged = _policy(loaded, policy, clock)
     found += judged
     for seen in asyncio.run(_look(loaded, asking)):
@@ -147,6 +151,32 @@ def _ledger(loaded: Config) -> Finding:
         return Finding("fail", "ledger", str(error), "ledger")
     text = "prompts and answers are kept" if loaded.keep_text else "no text is kept"
     return Finding("ok", "ledger", f"{loaded.ledger_folder}, {text}", "ledger")
+
+
+def _confidence(loaded: Config, file: Path, clock: Clock) -> Finding:
+    """Whether the calibration file holds for a model of this config, and what it promises."""
+    from ..calibrated import Calibrated
+
+    targets = sorted((b.target for b in loaded.targets), key=lambda t: t.provider != "device")
+    here = {
+        t.name: identity_of(t, providers.build(t) if t.provider == "device" else None)
+        for t in targets
+    }
+    found = Calibrated(file, here, clock)
+    do = "run `firsthop calibrate` again; until then every draft goes on"
+    if found.calibration is None:
+        return Finding("fail", "confidence", str(found.problem), "confidence", do)
+    engine = f"made with {found.calibration.binding.engine}, which the first draft is held to"
+    certificate, promise = found.calibration.certificate, found.calibration.promise
+    if certificate is None or promise is None:
+        says = f"{file}: nothing is certified, so draft.certified stays unknown; {engine}"
+        return Finding("warn", "confidence", says, "confidence", do)
+    per = "of all requests" if promise.per == "all" else "of the drafts that are kept"
+    says = (
+        f"{file}: bar {certificate.bar:.3g}, loss at most {promise.loss:.3g} {per} "
+        f"with confidence {promise.confidence:.3g}; {engine}"
+    )
+    return Finding("ok", "confidence", says, "confidence")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from ..drive.rungs import worst_case
 from ..errors import ConfigError
 from ..policy.cases import build_cases
 from ..policy.explain import PolicyTrace, plain
-from ..policy.rules import Policy
+from ..policy.rules import CALIBRATED, Policy
 from ..policy.simulate import Given, Played, simulate
 from ..policy.trace import Taken
 from ..signals import prompt_bound, request_signals
@@ -52,7 +52,8 @@ def rehearse(
     chosen = replace(chosen, limits=limits)
     case = _said(chosen, _pairs(given, "--given"), _of_tiers(drafts, chosen))
     named = {word.partition("=")[0] for word in given}
-    signals = _of_text(request, chosen, targets) | {
+    calibrated = used.confidence is not None
+    signals = _of_text(request, chosen, targets, calibrated=calibrated) | {
         name: value for name, value in case.signals.items() if name in named
     }
     asked = targets[request.target].target.tier if request.target is not None else None
@@ -70,16 +71,20 @@ def rehearse(
     _show(chosen, played, as_json=as_json)
 
 
-def _of_text(request: Request, policy: Policy, targets: Mapping[str, Live]) -> dict[str, Value]:
-    """What the request itself tells."""
+def _of_text(
+    request: Request, policy: Policy, targets: Mapping[str, Live], *, calibrated: bool
+) -> dict[str, Value]:
+    """What the request itself tells, and the config."""
     given: dict[str, Value] = {
         "prompt.tokens": prompt_bound(request.messages, request.tools, request.json_schema)
     }
+    of_config: dict[str, Value] = {CALIBRATED: calibrated}
     device = [live.target for live in targets.values() if live.target.provider == "device"]
     cap = request.max_output_tokens or (device[0].max_output_tokens if device else None)
     given["request.max_output_tokens"] = cap
     wanted = frozenset(name for name in policy.signals() if not name.startswith("draft."))
-    return request_signals(request, request.label or policy.default_label, wanted, given)
+    label = request.label or policy.default_label
+    return request_signals(request, label, wanted, given) | of_config
 
 
 def _first(targets: Mapping[str, Live]) -> list[Live]:

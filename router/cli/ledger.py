@@ -13,6 +13,7 @@ from typing import Annotated, Any
 import typer
 
 from .. import config as configs
+from ..answer import certainty
 from ..ledger.report import AttemptRow, Report, RequestDetail, RequestRow
 from ..ledger.totals import Spread, Totals
 from ..policy.explain import seconds, usd
@@ -135,7 +136,8 @@ def waterfall(detail: RequestDetail) -> list[str]:
         lines += ["", f"hop {hop.hop + 1} {hop.target}: {hop.cause}, {hop.because}"]
         lines += [f"  left: {hop.left_because}"] if hop.left_because else []
         lines += [f"  {name} = {_signal(value)}" for name, value in hop.signals.items()]
-    total = f"total {seconds(request.total_s)}, {usd(request.cost_usd)}"
+    mark = certainty(request.certified)
+    total = f"total {seconds(request.total_s)}, {usd(request.cost_usd)}{mark}"
     flags = f"   [{', '.join(request.flags)}]" if request.flags else ""
     lines += ["", total + flags]
     lines += [_label(label) for label in detail.labels]

@@ -32,12 +32,15 @@ class ModelFolder:
         model: What the manifest calls it, or the folder's name.
         context_length: What the runtime allows.
         safe_limit: Most tokens of prompt and answer that give right answers.
+        build: Which build of the model, quantisation included, as the manifest names it. None:
+            nobody says.
     """
 
     path: Path
     model: str
     context_length: int
     safe_limit: int
+    build: str | None = None
 
     def limit(self, asked: int | None) -> int:
         """The limit to run with; a caller may ask for less than is safe, not for more."""
@@ -56,6 +59,7 @@ class _Config(msgspec.Struct):
 class _Manifest(msgspec.Struct):
     name: str | None = None
     context_limit: int | None = None
+    build: str | None = None
 
 
 def read_folder(path: Path) -> ModelFolder:
@@ -82,6 +86,7 @@ def read_folder(path: Path) -> ModelFolder:
         model=manifest.name or path.name,
         context_length=model.context_length,
         safe_limit=safe,
+        build=manifest.build,
     )
 
 

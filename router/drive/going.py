@@ -208,6 +208,7 @@ class Going:
             cost_usd=total_cost([hop.cost_usd for hop in so_far.hops.values()]),
             signals=recorded(context.signals),
             trace=PolicyTrace(tuple(context.trace)),
+            certified=None if verdict is None else verdict.certified,
         )
         if answered is not None:
             kept = answered == 0 and not flags

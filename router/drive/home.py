@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 
 from ..clock import Clock
 from ..ledger.entry import Sink
-from ..policy.rules import Policy
+from ..policy.rules import OF_CONFIDENCE, Policy
 from ..signals import wanted_signals
 from .live import Live
+from .measured import SOURCES
 from .outgoing import Transform
 from .senses import Senses
 
@@ -43,6 +44,8 @@ class Home:
         if found is None:
             tiers = [live.target.tier for live in self.targets.values()]
             found = wanted_signals(policy.signals(), policy.record_signals, tiers)
+            if self.senses.confidence is not None and found & OF_CONFIDENCE:
+                found |= SOURCES
             if len(self._wanted) >= _POLICIES:
                 self._wanted.clear()
             self._wanted[policy.revision] = found

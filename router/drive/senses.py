@@ -15,7 +15,7 @@ from ..clock import Clock
 from ..errors import HopError
 from ..hops import Attempt, Outcome
 from ..money import EXACT
-from ..policy.rules import Policy
+from ..policy.rules import CALIBRATED, Policy
 from ..signals import prompt_bound, request_signals
 from ..signals.catalogue import AtMost, Value
 from ..signals.language import load as load_detector
@@ -33,6 +33,7 @@ from .toolloops import ToolLoops
 if TYPE_CHECKING:
     from ..device.predict import Forecast
     from ..device.wire import Healthy
+    from .measured import Confides
 
 LEAST_ANSWER = 128
 """Tokens of room a prompt has to leave for an answer, if not fewer are asked for."""
@@ -75,7 +76,11 @@ class DeviceSense:
 
 @dataclass(slots=True)
 class Senses:
-    """What one router has seen and can see. Shared by all its requests."""
+    """What one router has seen and can see. Shared by all its requests.
+
+    Attributes:
+        confidence: Who knows how far drafts can be trusted. None: no calibration is configured.
+    """
 
     clock: Clock
     targets: Mapping[str, Live]
@@ -87,6 +92,7 @@ class Senses:
     chances: Chances
     loops: ToolLoops = field(default_factory=ToolLoops)
     network: Network | None = None
+    confidence: Confides | None = None
     detector: asyncio.Future[None] | None = None
 
     def waits(self, wanted: frozenset[str]) -> bool:
@@ -122,6 +128,7 @@ class Senses:
         if names & _OF_TIME:
             found |= self._time()
         found |= self._tiers(names)
+        found[CALIBRATED] = self.confidence is not None
         return {name: found.get(name) for name in sorted(names)}
 
     def saw(

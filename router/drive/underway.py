@@ -23,6 +23,7 @@ from .call import Aborted, Reading
 from .context import Context
 from .happened import filtered, says_something
 from .live import Allowance
+from .measured import measured
 from .outgoing import attachable, outgoing
 from .purse import Reservation
 from .rungs import cap, dearest, worst_case_of
@@ -188,9 +189,7 @@ class UnderWay:
                 return chunk
             ended = context.home.clock.now()
             await context.home.senses.ready(context.request)
-            self._measured = draft_signals(
-                run.answer, context.request, context.wanted, context.signals
-            )
+            self._measured = measured(context, self.call.target, run.answer)
             status, left = "deferred", "not kept"
             if run.answer.finish == "content_filter":
                 left += f": {filtered('answer', run.answer.filtered)}"

@@ -121,6 +121,7 @@ class Close(msgspec.Struct, gc=False, frozen=True, kw_only=True):
     ttfb_s: float | None = None
     escalation_delay_s: float | None = None
     total_s: float | None = None
+    certified: bool | None = None
     cost_usd: Decimal | None = None
     trace: msgspec.Raw = msgspec.Raw(b"[]")
     signals: msgspec.Raw = msgspec.Raw(b"{}")
@@ -230,6 +231,7 @@ def close_line(request: Closed, *, keep_text: bool) -> bytes:
         "escalation_delay_s": outcome.escalation_delay_s,
         "total_s": outcome.total_s,
         "cost_usd": outcome.cost_usd,
+        "certified": outcome.certified,
         "trace": mask.value(outcome.trace.as_json()),
         "signals": mask.value(outcome.signals),
         "label": request.label,

@@ -110,6 +110,7 @@ class RequestRow:
         answered_by: Index of the hop whose answer was returned. None: none was.
         path: The targets tried, in order.
         escalation_delay_s: Seconds before the hop that answered began. None: the first answered.
+        certified: As of an `Outcome`; None too where it was booked before there was such a mark.
     """
 
     decision_id: str
@@ -126,6 +127,7 @@ class RequestRow:
     escalation_delay_s: float | None
     total_s: float | None
     cost_usd: Decimal | None
+    certified: bool | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,6 +312,7 @@ def _request(row: Mapping[str, Any]) -> RequestRow:
         "flags": tuple(json.loads(row["flags"])),
         "path": tuple(json.loads(row["path"])),
         "cost_usd": _dollars(row["cost_usd"]),
+        "certified": _flag(row["certified"]),
     }
     return RequestRow(**kept)
 
@@ -326,15 +329,17 @@ def _attempt(row: Mapping[str, Any]) -> AttemptRow:
     kept = dict(row)
     for name in ("decision_id", "hop", "cost_pico_usd", "estimate_pico_usd"):
         del kept[name]
-    reached = row["reached"]
     kept |= {
         "cost_usd": _dollars(row["cost_usd"]),
         "estimate_usd": _dollars(row["estimate_usd"]),
-        "reached": None if reached is None else bool(reached),
+        "reached": _flag(row["reached"]),
     }
     return AttemptRow(**kept)
 
 
 def _label(row: Mapping[str, Any]) -> LabelRow:
-    good = row["good"]
-    return LabelRow(**{**row, "good": None if good is None else bool(good)})
+    return LabelRow(**{**row, "good": _flag(row["good"])})
+
+
+def _flag(stored: int | None) -> bool | None:
+    return None if stored is None else bool(stored)

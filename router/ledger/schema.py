@@ -152,6 +152,11 @@ STEPS: tuple[Step, ...] = (
         # The part of the input that was written into a prompt cache, which may cost more.
         "ALTER TABLE attempts ADD COLUMN cache_write_tokens INTEGER",
     ),
+    (
+        # 1: a draft was kept under a certificate; 0: by a raw signal; NULL: no draft was kept, or
+        # it was booked before this was.
+        "ALTER TABLE requests ADD COLUMN certified INTEGER",
+    ),
 )
 
 

@@ -74,13 +74,13 @@ def _upsert(table: str, key: str, columns: str, absent: str = "") -> str:
 
 _OF_REQUEST = attrgetter(
     *("decision_id", "started_at", "status", "policy", "policy_revision", "label", "answered_by"),
-    *("ttfb_s", "escalation_delay_s", "total_s"),
+    *("ttfb_s", "escalation_delay_s", "total_s", "certified"),
 )
 _REQUEST_CLOSED = _upsert(
     "requests",
     "decision_id",
     "decision_id started_at status policy policy_revision label answered_by "
-    "ttfb_s escalation_delay_s total_s "
+    "ttfb_s escalation_delay_s total_s certified "
     "run cost_usd cost_pico_usd tags flags trace signals",
 )
 _OF_HOP = attrgetter(

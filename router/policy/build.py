@@ -10,7 +10,8 @@ from ..document import Document, Place, nearest, shown, validate
 from ..errors import PolicyError
 from ..signals.catalogue import CATALOGUE, FAMILIES, Signal, find_signal
 from .buildabort import build_aborts
-from .document import AcceptPart, EarlyPart, PolicyDocument
+from .buildaccept import build_accept
+from .document import EarlyPart, PolicyDocument
 from .predicates import All, AnyOf, Not, Op, Predicate, Test, tests_in
 from .rules import (
     Doubt,
@@ -21,7 +22,6 @@ from .rules import (
     Limits,
     Policy,
     Race,
-    Requirement,
     Route,
     Sample,
 )
@@ -67,7 +67,7 @@ class _Builder:
             tiers=self.known_tiers,
             guards=self.guards(),
             route=self.route(),
-            accept=tuple(self.requirement(part, i) for i, part in enumerate(shape.accept)),
+            accept=build_accept(self, shape),
             early=self.early(),
             abort=build_aborts(self, shape.abort),
             limits=self.limits(),
@@ -101,40 +101,6 @@ class _Builder:
             when = self.predicate(part.when, ("route", i, "when"), known=("request",))
             found.append(Route(part.id, when, self.tier(part.start, ("route", i, "start"))))
         return tuple(found)
-
-    def requirement(self, part: AcceptPart, i: int) -> Requirement:
-        place: Place = ("accept", i)
-        both = ("request", "draft")
-        on = frozenset(self.tiers(part.on, (*place, "on")))
-        require = self.predicate(part.require, (*place, "require"), known=both)
-        if part.near_budget is None:
-            return Requirement(part.id, on, require)
-        spot: Place = (*place, "near_budget")
-        loose = self.predicate(part.near_budget, spot, known=both)
-        self.loosens(require, loose, spot)
-        return Requirement(part.id, on, require, loose)
-
-    def loosens(self, strict: Predicate, loose: Predicate, place: Place) -> None:
-        """Near the budget a bar may only come down, and there has to be a budget."""
-        if self.shape.limits.day_usd is None:
-            raise self.fail("needs a day's budget to be near to", place, "set limits.day_usd")
-        if not _alike(strict, loose):
-            raise self.fail(
-                "has to be built like require: the same signals and comparisons, other numbers",
-                place,
-            )
-        for a, b in zip(tests_in(strict), tests_in(loose), strict=True):
-            if a.op not in _DOWNWARD or isinstance(a.bound, bool | str | tuple):
-                if a.bound != b.bound:
-                    raise self.fail(
-                        f"{a.signal} {a.op} can't move by degrees", place, "use gt, gte, lt or lte"
-                    )
-            elif _DOWNWARD[a.op] * (cast(float, b.bound) - a.bound) < 0:
-                raise self.fail(
-                    f"{a.signal} {a.op} {b.bound:g} is stricter than {a.bound:g}",
-                    place,
-                    "near the budget more drafts are kept, not fewer",
-                )
 
     def early(self) -> tuple[Early, ...]:
         found: list[Early] = []
@@ -327,21 +293,3 @@ class _Builder:
                 quotes or nearest(str(word), signal.words),
             )
         return cast(str, word)
-
-
-_DOWNWARD = {"gte": -1, "gt": -1, "lte": 1, "lt": 1}
-"""Which way a bound moves to let more through."""
-
-
-def _alike(a: Predicate, b: Predicate) -> bool:
-    if type(a) is not type(b):
-        return False
-    if isinstance(a, Test) and isinstance(b, Test):
-        return (a.signal, a.op) == (b.signal, b.op)
-    if isinstance(a, Not) and isinstance(b, Not):
-        return False  # under a not, down is up; nobody needs it
-    if isinstance(a, All | AnyOf) and isinstance(b, All | AnyOf):
-        return len(a.parts) == len(b.parts) and all(
-            _alike(x, y) for x, y in zip(a.parts, b.parts, strict=True)
-        )
-    return False

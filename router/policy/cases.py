@@ -279,6 +279,8 @@ class _Builder:
         if part.limit is not None:
             self.one_of(part.limit, (*LIMITS, NONE), "limit", (*place, "limit"))
             found["limit"] = None if part.limit == NONE else part.limit
+        if part.certified is not None:
+            found["certified"] = None if part.certified == NONE else part.certified
         return found
 
     def tiers(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StrictStr
+from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictStr
 
 from ..hops import Status
 from .document import Dollars
@@ -31,6 +31,9 @@ class ExpectPart(_Part):
         default=None, description="The tier that would start beside the first, or none."
     )
     limit: StrictStr | None = Field(default=None, description="The limit that decided, or none.")
+    certified: StrictBool | Literal["none"] | None = Field(
+        default=None, description="The mark of a draft that is kept, or none."
+    )
 
 
 class DraftPart(_Part):

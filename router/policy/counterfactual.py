@@ -28,7 +28,7 @@ from ..signals.catalogue import AtMost, Signal, Value, find_signal
 from .decide import Before, after, before, early, pace
 from .explain import show
 from .predicates import Predicate, Signals, Test, between, tests_in
-from .rules import Policy, Requirement
+from .rules import CALIBRATED, Policy, Requirement, Starter
 from .trace import Check
 
 ANOTHER_WORD = "any other word"
@@ -81,7 +81,10 @@ def after_flips(policy: Policy, tier: str, signals: Signals) -> tuple[Flip, ...]
 
     tests = [test for check in now.checks for test in tests_in(check.predicate)]
     read = _read(now.checks)
-    moving = [r for r in policy.accept if tier in r.on and r.near_budget is not None]
+    asked = [r for r in policy.accept if tier in r.on]
+    if any(r.until_certified for r in asked):
+        read = dict.fromkeys((*read, CALIBRATED))
+    moving = [held for r in asked if (held := r.held(signals)).near_budget is not None]
     if moving:
         read = dict.fromkeys((*read, _BUDGET))
         tests += [Test(_BUDGET, "gte", at) for at in _crossings(policy, moving, signals)]
@@ -275,7 +278,9 @@ def _clipped(signal: Signal | None, number: int | float) -> int | float:
     return low if signal.high is None else min(low, signal.high)
 
 
-def _crossings(policy: Policy, moving: Sequence[Requirement], signals: Signals) -> Iterator[float]:
+def _crossings(
+    policy: Policy, moving: Sequence[Requirement | Starter], signals: Signals
+) -> Iterator[float]:
     """Shares of the day's budget at which a moving bar passes the value it is held against.
 
     A bar moves one way, from `limits.pace_from` of the budget to all of it, so that it passes a

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .predicates import Predicate, Signals, between
+from .predicates import Predicate, Signals, between, demands
 from .race import Raced, race
-from .rules import Bar, Policy, Requirement
+from .rules import CERTIFIED, Bar, Policy, Requirement, Starter
 from .trace import Check
+
+UNCERTIFIED = "uncertified"
+"""What follows when an `until_certified` holds: the draft may be kept, with no promise."""
 
 
 class Before(NamedTuple):
@@ -38,12 +41,14 @@ class After(NamedTuple):
         failed: Ids of those that don't, unknown included.
         because: The first of them in words; empty when accepted.
         checks: Every requirement that was looked at.
+        certified: Accepted, and one of them demands that it is certified.
     """
 
     accepted: bool
     failed: tuple[str, ...]
     because: str
     checks: tuple[Check, ...]
+    certified: bool = False
 
 
 def before(policy: Policy, signals: Signals) -> Before:
@@ -93,22 +98,29 @@ def after(policy: Policy, tier: str, signals: Signals) -> After:
     """Hold a draft of `tier` against every requirement on it. Unknown does not hold.
 
     Near the day's budget the bars that have a `near_budget` stand lower, so that more is kept.
+    While no calibration is configured an `until_certified` is held in its requirement's place.
     """
     checks: list[Check] = []
     failed: list[str] = []
+    sure = signals.get(CERTIFIED.signal) is True
+    certified = False
     for requirement in policy.accept:
         if tier not in requirement.on:
             continue
-        bar = requirement.require
-        if requirement.near_budget is not None:
-            bar = _paced(policy, requirement, requirement.near_budget, signals)
+        held = requirement if requirement.until_certified is None else requirement.held(signals)
+        bar = held.require
+        if held.near_budget is not None:
+            bar = _paced(policy, held, held.near_budget, signals)
         truth = bar.truth(signals)
         if truth is not True:
             failed.append(requirement.id)
-        effect = "" if truth is True else "not kept"
+        effect = "not kept"
+        if truth is True:
+            effect = "" if held is requirement else UNCERTIFIED
+            certified = certified or (sure and demands(bar, CERTIFIED))
         checks.append(Check("accept", requirement.id, truth, effect, bar, signals))
     because = f"{failed[0]} does not hold" if failed else ""
-    return After(not failed, tuple(failed), because, tuple(checks))
+    return After(not failed, tuple(failed), because, tuple(checks), certified and not failed)
 
 
 def early(policy: Policy, tier: str, signals: Signals) -> Check | None:
@@ -161,7 +173,7 @@ def pace(policy: Policy, signals: Signals) -> float:
 
 
 def _paced(
-    policy: Policy, requirement: Requirement, near_budget: Predicate, signals: Signals
+    policy: Policy, held: Requirement | Starter, near_budget: Predicate, signals: Signals
 ) -> Predicate:
     share = pace(policy, signals)
-    return between(requirement.require, near_budget, share) if share > 0 else requirement.require
+    return between(held.require, near_budget, share) if share > 0 else held.require

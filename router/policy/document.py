@@ -91,6 +91,10 @@ class AcceptPart(_Part):
     near_budget: Predicate | None = Field(
         default=None, description="Where the bars stand once the day's dollars are spent."
     )
+    until_certified: Predicate | None = Field(
+        default=None,
+        description="Held in place of require while the config names no calibration file.",
+    )
 
 
 class EarlyPart(_Part):

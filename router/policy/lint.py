@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import cast
 
 from ..document import Document, Place
 from ..errors import PolicyError
@@ -17,7 +18,7 @@ from .implied import implied_by, never_false, never_true, opposite, spread
 from .lintabort import odd_aborts
 from .lintparts import Part, in_order, parts_of, placed_tests
 from .predicates import Test, tests_in
-from .rules import NOT_RUN, Early, Guard, Policy, Requirement, Route
+from .rules import NOT_RUN, OF_CONFIDENCE, Early, Guard, Policy, Requirement, Route
 
 MOST_COMPARED = 100_000
 """Pairs of cases that are compared in search of shadowed rules; what is beyond is not looked at."""
@@ -32,11 +33,13 @@ class Served:
         lacking: By tier, draft signals that none of its targets can produce; under ``""``,
             signals of the request that can't be known here, such as the device's without one.
         unpriced: By tier, targets whose price nobody knows.
+        calibrated: Whether the config names a calibration file.
     """
 
     tiers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     lacking: Mapping[str, frozenset[str]] = field(default_factory=dict)
     unpriced: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    calibrated: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +95,7 @@ class _Linter:
     def warnings(self) -> Iterator[Warning]:
         for part in parts_of(self.policy):
             yield from self.condition(part)
-            if self.served is not None and part.key != "near_budget":
+            if self.served is not None and self.is_held(part, self.served):
                 yield from self.lacking(part, self.served)
         yield from self.shadowed()
         yield from self.shut()
@@ -131,6 +134,14 @@ class _Linter:
         at = self.document.error(PolicyError, message, place, hint=hint)
         return Warning(message, place, self.document.file, at.line, at.column, at.field, at.hint)
 
+    def is_held(self, part: Part, served: Served) -> bool:
+        """Whether that part of a requirement holds a bar under this config."""
+        if part.place[0] != "accept":
+            return True
+        wanted = self.policy.accept[cast(int, part.place[1])]
+        waits = wanted.until_certified is not None and not served.calibrated
+        return part.key == ("until_certified" if waits else "require")
+
     def condition(self, part: Part) -> Iterator[Warning]:
         """Thresholds that a signal can't be on both sides of, and parts that exclude each other."""
         odd = False
@@ -159,10 +170,10 @@ class _Linter:
             places.setdefault(test.signal, spot[:-1])
         for name, place in places.items():
             if name in here:
-                yield self.warn(
-                    f"{name} can't be known with the configured targets{self.so(part, here)}",
-                    place,
-                )
+                how = "with the configured targets"
+                if name in OF_CONFIDENCE:
+                    how = "without a calibration file (`confidence:` in the config)"
+                yield self.warn(f"{name} can't be known {how}{self.so(part, here)}", place)
                 continue
             for tier, dark in of_tier.items():
                 if name in dark and tier != self.last:
@@ -217,7 +228,7 @@ class _Linter:
                 "this only flags",
                 (*place, "on"),
             )
-        if wanted.near_budget is not None and wanted.near_budget == wanted.require:
+        if any(held.near_budget == held.require for held in wanted.bars()):
             yield self.warn(
                 "near_budget has no effect: its bounds are those of require",
                 (*place, "near_budget"),
@@ -273,7 +284,8 @@ def _never_of(part: Part, tier: str) -> str:
 
 
 def _needs_whole(requirement: Requirement) -> bool:
-    signals = (find_signal(test.signal) for test in tests_in(requirement.require))
+    bars = (held.require for held in requirement.bars())
+    signals = (find_signal(test.signal) for bar in bars for test in tests_in(bar))
     return any(signal is not None and signal.whole_draft for signal in signals)
 
 

@@ -37,7 +37,7 @@ def _too_high(policy: Policy, tier: str, bar: Bar) -> Iterator[str]:
             f"at token {early.tokens}"
         )
     for wanted in policy.accept:
-        if tier in wanted.on and _both(wanted.require, bar.when):
+        if tier in wanted.on and any(_both(held.require, bar.when) for held in wanted.bars()):
             yield f"it gives drafts of {tier} up that stand above the bar of {wanted.id}"
 
 

@@ -49,8 +49,11 @@ def parts_of(policy: Policy) -> Iterator[Part]:
         never = f"no draft of {' or '.join(held)} is ever kept" if held else "it always flags"
         place: Place = ("accept", i)
         yield Part("requirement", place, "require", wanted.require, never, tiers)
-        if wanted.near_budget is not None:
-            yield Part("requirement", place, "near_budget", wanted.near_budget, never, tiers)
+        for either in wanted.bars():
+            if either is not wanted:
+                yield Part("requirement", place, "until_certified", either.require, never, tiers)
+            if either.near_budget is not None:
+                yield Part("requirement", place, "near_budget", either.near_budget, never, tiers)
     for i, early in enumerate(policy.early):
         tiers = in_order(policy, early.on)
         never = "nothing is ever shown early"

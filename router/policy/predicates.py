@@ -134,6 +134,13 @@ def tests_in(predicate: Predicate) -> tuple[Test, ...]:
     raise TypeError(f"not a predicate: {predicate!r}")
 
 
+def demands(predicate: Predicate, test: Test) -> bool:
+    """Whether the predicate, as it is written, is true only where `test` is."""
+    if isinstance(predicate, All):
+        return any(demands(part, test) for part in predicate.parts)
+    return predicate == test
+
+
 def between(strict: Predicate, loose: Predicate, share: float) -> Predicate:
     """`strict` with every bound moved `share` of the way to that of `loose`.
 

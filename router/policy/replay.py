@@ -22,7 +22,7 @@ from ..signals.catalogue import Value
 from .decide import Before, before, pace
 from .predicates import Predicate, Signals, between, tests_in
 from .rebase import rebased
-from .rules import Policy, Requirement
+from .rules import CALIBRATED, Policy, Requirement, Starter
 
 _FORM = ("draft.refusal", "draft.json_valid", "draft.tool_calls_valid")
 _STOPPED = (None, "aborted", "cancelled")
@@ -128,8 +128,17 @@ def _open_after(policy: Policy, tier: str, signals: Signals) -> frozenset[str] |
 
 
 def _open_bar(policy: Policy, requirement: Requirement, signals: Signals) -> frozenset[str] | None:
-    """The same for one requirement."""
-    strict, loose = requirement.require, requirement.near_budget
+    """The same for one requirement, whichever of its bars held."""
+    if requirement.until_certified is None or CALIBRATED in signals:
+        return _open_held(policy, requirement.held(signals), signals)
+    one, other = (_open_held(policy, held, signals) for held in requirement.bars())
+    return one if one == other else (one or frozenset()) | (other or frozenset()) | {CALIBRATED}
+
+
+def _open_held(
+    policy: Policy, held: Requirement | Starter, signals: Signals
+) -> frozenset[str] | None:
+    strict, loose = held.require, held.near_budget
     if loose is None or "world.budget_used" in signals:
         bar = strict if loose is None else between(strict, loose, pace(policy, signals))
         missing = _not_recorded(bar, signals)

@@ -8,13 +8,20 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from ..types import Label
-from .predicates import Predicate, tests_in
+from .predicates import Predicate, Signals, Test, tests_in
 
 Escalate = Literal["next", "best_gain"]
 AtLimit = Literal["draft", "refuse"]
 OnFailure = Literal["draft", "refuse"]
 OnFiltered = Literal["next", "draft", "refuse"]
 Recorded = Literal["policy", "cheap", "all"]
+
+CALIBRATED = "world.calibrated"
+"""The signal that says whether a calibration is configured, good or refused."""
+CERTIFIED = Test("draft.certified", "is", True)
+"""What a requirement demands whose drafts are kept under a certificate."""
+OF_CONFIDENCE = frozenset(("draft.confidence", "draft.confidence_low", "draft.certified"))
+"""Signals that are unknown without a calibration."""
 
 
 NOT_RUN = {
@@ -42,18 +49,44 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True)
+class Starter:
+    """What is held in place of a requirement while no calibration is configured.
+
+    Attributes:
+        near_budget: As of a `Requirement`.
+    """
+
+    require: Predicate
+    near_budget: Predicate | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Requirement:
     """What a draft of certain tiers has to meet to be kept.
 
     Attributes:
         near_budget: The same comparisons with the bounds that hold once the day's dollars are
             spent; on the way there the bounds move. None: they don't.
+        until_certified: What is held in its place while no calibration is configured; what is kept
+            by that is uncertified. None: it is held itself, and what it can't know does not hold.
     """
 
     id: str
     on: frozenset[str]
     require: Predicate
     near_budget: Predicate | None = None
+    until_certified: Starter | None = None
+
+    def held(self, signals: Signals) -> Requirement | Starter:
+        """What holds the bar: itself, but where it is certain that nothing is calibrated."""
+        starter = self.until_certified
+        return self if starter is None or signals.get(CALIBRATED) is not False else starter
+
+    def bars(self) -> Iterator[Requirement | Starter]:
+        """Whatever may hold the bar."""
+        yield self
+        if self.until_certified is not None:
+            yield self.until_certified
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,7 +295,8 @@ class Policy:
         for rule in self.route:
             yield rule.when
         for requirement in self.accept:
-            yield requirement.require
+            for held in requirement.bars():
+                yield held.require
         for early in self.early:
             yield early.require
         for abort in self.abort:
@@ -274,8 +308,10 @@ class Policy:
     def signals(self) -> frozenset[str]:
         """Names of the signals it has to know to decide."""
         found = {test.signal for p in self.predicates() for test in tests_in(p)}
-        if any(requirement.near_budget for requirement in self.accept):
+        if any(held.near_budget for requirement in self.accept for held in requirement.bars()):
             found.add("world.budget_used")
+        if any(requirement.until_certified for requirement in self.accept):
+            found.add(CALIBRATED)
         if self.race is not None and self.race.over_s is not None:
             found |= {"device.end_s", "prompt.escalation_chance", "complexity.score"}
         return frozenset(found)

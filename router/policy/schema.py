@@ -47,6 +47,7 @@ def json_schema() -> Schema:
         ("RoutePart", "when", "RequestPredicate"),
         ("AcceptPart", "require", "DraftPredicate"),
         ("AcceptPart", "near_budget", "DraftPredicate"),
+        ("AcceptPart", "until_certified", "DraftPredicate"),
         ("EarlyPart", "require", "EarlyPredicate"),
         ("DoubtPart", "when", "EarlyPredicate"),
         ("BarPart", "when", "EarlyPredicate"),

@@ -91,6 +91,7 @@ class Played:
         seconds: From the start to the end. None: those of a reply are not known.
         usd: Dollars of all replies. None: those of one are not known, or it was stopped half-way.
         first: What the policy said before any model had run.
+        certified: As of an `Outcome`.
     """
 
     path: tuple[str, ...]
@@ -104,6 +105,7 @@ class Played:
     seconds: float | None
     usd: Decimal | None
     first: Before
+    certified: bool | None = None
 
 
 def simulate(policy: Policy, given: Given) -> Played:
@@ -335,4 +337,5 @@ def _played(
         seconds=play.elapsed_s if known else None,
         usd=total_cost(tuple(usd)),
         first=first,
+        certified=None if verdict is None else verdict.certified,
     )

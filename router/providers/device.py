@@ -32,6 +32,7 @@ from ..types import Ask, Chunk, Message, Need, TokenStat, Usage
 from .base import Provider, Target
 from .check import Check
 from .device_job import ABLE, as_job, forces_a_call, read_call
+from .identity import Identity
 from .options import check_options, flag
 
 _OPTIONS = (
@@ -93,11 +94,28 @@ class Device:
         self._link: DeviceLink | None = None
         self._info: EngineInfo | None = None
         self._limit: int | None = None
+        self._folder: ModelFolder | None = None
 
     @property
     def info(self) -> EngineInfo | None:
         """What the engine says about itself. None: none has been needed yet."""
         return self._info
+
+    def identity(self) -> Identity:
+        """The model's name and build as its folder says, and the engine once a worker has been up.
+
+        Reads the folder the first time, and when another has taken its place.
+        """
+        path = None if self._link is None else self._link.options.folder
+        if self._folder is None or path not in (None, str(self._folder.path)):
+            try:
+                self._folder = (
+                    _read(self._target.model) if path is None else read_folder(Path(path))
+                )
+            except Unavailable:
+                return Identity(None, None, None)
+        engine = None if self._info is None else self._info.engine
+        return Identity(self._folder.model, self._folder.build or "unknown", engine)
 
     def up(self) -> bool:
         """Whether a worker is there, so that a call has not to wait for a start."""

@@ -40,7 +40,8 @@ def draft_signals(
     Args:
         draft: Finished, or as far as it has come.
         request: What it answers.
-        wanted: Names of the signals asked for; those that are no draft's are left out.
+        wanted: Names of the signals asked for; those that are no draft's are left out, and those
+            that only a calibration tells.
         known: The request's own signals; what is missing and needed is found out.
     """
     found: dict[str, Value] = {}

@@ -10,12 +10,16 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.calibrations import calibration, write
 
 from router import AsyncRouter, NoAnswer, Router
+from router.acceptance.prompts import PROMPTS
+from router.confidence.stored import Binding
 from router.device.engine import EngineOptions, Job
 from router.device.logits import FloatArray, RowReader
 from router.device.open_engine import open_engine
@@ -230,3 +234,55 @@ def test_log_probabilities_are_those_of_the_logits_themselves() -> None:
     for step, (row, token) in zip(said, rows, strict=True):
         exact = row[token] - row.max() - np.log(np.exp(row - row.max()).sum())
         assert step.token.logprob == pytest.approx(exact, abs=1e-5)
+
+
+FIRST_DAY = tuple(prompt.question for prompt in PROMPTS[::2])
+
+
+def balanced(config: Path, **more: object) -> Path:
+    """The model under the shipped default policy, with a scripted cloud behind it."""
+    made = json.loads(config.read_text())
+    steps = [{"text": "The cloud says so."}]
+    made |= {"policy": "balanced", **more}
+    made["targets"]["cloud"] = {
+        "tier": "cloud-fast",
+        "provider": "scripted",
+        "model": "script",
+        "options": {"steps": steps},
+    }
+    config.write_text(json.dumps(made))
+    return config
+
+
+def test_on_the_first_day_some_drafts_are_kept_and_none_is_called_certified(config: Path) -> None:
+    with Router(balanced(config)) as router:
+        answers = [router.ask(question) for question in FIRST_DAY]
+
+    kept = [answer for answer in answers if answer.answered_by == "device"]
+    assert len(answers) == 20
+    assert 0 < len(kept) < 20
+    assert {answer.certified for answer in kept} == {False}
+    assert not any(answer.certified for answer in answers)
+    assert all("uncertified" in answer.explain() for answer in kept)
+
+
+def made_for(engine: str, path: Path) -> str:
+    binding = Binding(model=MODEL, quantisation=Store().find(MODEL).path.name, engine=engine)
+    return str(write(path, calibration(binding, bar=0.6)))
+
+
+def test_a_file_made_for_this_very_model_certifies_and_one_for_another_engine_is_found_out(
+    config: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = config.parent / "mine.json"
+    engine = f"onnxruntime {version('onnxruntime')}"
+    with Router(balanced(config, confidence=made_for(engine, path))) as router:
+        sure = router.ask("What is the capital of Japan?")
+    assert sure.certified is True
+
+    made_for("onnxruntime 0.1", path)
+    with Router(config) as router:
+        answers = [router.ask("What is the capital of Japan?") for _ in range(2)]
+    assert [answer.answered_by for answer in answers] == ["cloud", "cloud"]
+    (told,) = (line for line in caplog.messages if "mine.json" in line)
+    assert f"made for engine 'onnxruntime 0.1', and this is '{engine}'" in told

@@ -212,7 +212,7 @@ def router_field(outcome: Outcome) -> dict[str, Any]:
         "answered_by": None if hop is None else hop.target,
         "finish": None if hop is None else hop.last.finish,
         "confidence": None if hop is None else hop.signals.get("draft.confidence"),
-        "certified": False,  # no policy of this version carries a certificate
+        "certified": outcome.certified,
         "cost_usd": money(outcome),
         "flags": list(outcome.flags),
         "total_s": round(outcome.total_s, 6),
@@ -227,8 +227,9 @@ def router_headers(outcome: Outcome) -> list[tuple[bytes, bytes]]:
         (b"x-firsthop-policy", policy.encode("ascii", "replace")),
         (b"x-firsthop-route", ">".join(route_of(outcome)).encode("ascii", "replace")),
         (b"x-firsthop-hops", str(len(outcome.hops)).encode()),
-        (b"x-firsthop-certified", b"false"),
     ]
+    if outcome.certified is not None:
+        found.append((b"x-firsthop-certified", b"true" if outcome.certified else b"false"))
     cost = money(outcome)
     if cost is not None:
         found.append((b"x-firsthop-cost-usd", cost.encode()))

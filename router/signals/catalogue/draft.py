@@ -6,6 +6,10 @@ from .request import LANGUAGES
 from .signal import Signal
 
 _LOGPROBS = "the probabilities the model itself gave the tokens it chose"
+_CALIBRATION = (
+    "the calibration file that the config names under `confidence`; unknown without one, when it "
+    "is refused, and for a target it was not made for"
+)
 
 DRAFT = (
     Signal(
@@ -71,6 +75,41 @@ DRAFT = (
         cost_us=20,
         source="the model's distributions",
         summary="Smallest margin between a token and its nearest rival.",
+    ),
+    Signal(
+        name="draft.confidence",
+        type="number",
+        low=0,
+        high=1,
+        known="draft",
+        may_be_unknown=True,
+        whole_draft=True,
+        cost_us=700,
+        source=_CALIBRATION,
+        summary="How likely the draft is good enough, as a calibrated probability.",
+    ),
+    Signal(
+        name="draft.confidence_low",
+        type="number",
+        low=0,
+        high=1,
+        known="draft",
+        may_be_unknown=True,
+        whole_draft=True,
+        cost_us=700,
+        source=_CALIBRATION,
+        summary="Lower end of that probability's 90 % interval: what a bar is held against.",
+    ),
+    Signal(
+        name="draft.certified",
+        type="flag",
+        known="draft",
+        may_be_unknown=True,
+        whole_draft=True,
+        cost_us=700,
+        source=f"`draft.confidence_low` against the bar that is certified in {_CALIBRATION}; "
+        "unknown, too, for a kind of question that it has no labels of",
+        summary="Whether the draft reaches the certified bar.",
     ),
     Signal(
         name="draft.tokens",

@@ -56,6 +56,16 @@ WORLD = (
         summary="Share of the day's dollars that is spent.",
     ),
     Signal(
+        name="world.calibrated",
+        type="flag",
+        known="request",
+        may_be_unknown=False,
+        absent=False,
+        source="the config: whether it names a calibration file under `confidence`, be that good "
+        "or refused",
+        summary="Whether drafts are to be judged by a calibration.",
+    ),
+    Signal(
         name="world.hour",
         type="number",
         unit="hours",

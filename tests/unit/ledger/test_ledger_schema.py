@@ -56,7 +56,7 @@ def test_attempts_of_an_older_ledger_are_kept_and_what_is_new_is_unknown(tmp_pat
 def test_a_newer_ledger_is_refused_and_left_alone(tmp_path: Path) -> None:
     connect(tmp_path, steps=LATER).close()
     before = (tmp_path / "ledger.sqlite3").read_bytes()
-    with pytest.raises(LedgerError, match=r"has schema 7, .*up to 5: upgrade firsthop") as caught:
+    with pytest.raises(LedgerError, match=r"has schema 8, .*up to 6: upgrade firsthop") as caught:
         connect(tmp_path)
     assert caught.value.folder == str(tmp_path)
     assert (tmp_path / "ledger.sqlite3").read_bytes() == before

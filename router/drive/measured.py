@@ -1,0 +1,43 @@
+"""What is measured of a whole draft: what it says of itself, and how far it can be trusted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from ..policy.rules import OF_CONFIDENCE
+from ..signals import draft_signals
+from ..signals.catalogue import Value
+from ..types import Completion, Request
+
+if TYPE_CHECKING:
+    from .context import Context
+
+SOURCES = frozenset(("prompt.language", "prompt.task"))
+"""Signals of the request that a confidence is worked out from."""
+
+
+class Confides(Protocol):
+    """Knows how far a draft can be trusted."""
+
+    def of_draft(
+        self, target: str, request: Request, draft: Completion, known: Mapping[str, Value]
+    ) -> Mapping[str, Value]:
+        """The signals `OF_CONFIDENCE` of a draft of `target`; one that is missing is unknown.
+
+        Runs on the event loop, so it has to take less than a millisecond.
+        """
+        ...
+
+
+def measured(context: Context, target: str, draft: Completion) -> dict[str, Value]:
+    """The wanted signals of a draft. None: unknown."""
+    request = context.request
+    found = draft_signals(draft, request, context.wanted, context.signals)
+    asked = context.wanted & OF_CONFIDENCE
+    if asked:
+        confidence = context.home.senses.confidence
+        known = {**context.signals, **found}
+        told = {} if confidence is None else confidence.of_draft(target, request, draft, known)
+        found |= {name: told.get(name) for name in sorted(asked)}
+    return found
