@@ -1,7 +1,7 @@
 """Have the real device model answer the questions of `device_set.py`, and keep what it said.
 
-Greedy, through the worker, four in flight. What has been answered is kept beside the result as it
-comes until all is, so a run that was stopped goes on where it was. `quality.py` reads the result and needs no
+Greedy, through the worker, four in flight. What has been answered is kept beside the result until
+all is, so a run that was stopped goes on where it was. `quality.py` reads the result and needs no
 model.
 """
 

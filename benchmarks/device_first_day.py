@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from pathlib import Path
 
 from device_cache import Draft
@@ -28,14 +29,15 @@ _GIVEN: dict[str, Value] = {
 
 def first_day(asked: Sequence[tuple[Question, Draft]]) -> tuple[int, int]:
     """How many drafts are kept on the device, and how many of those are called certified."""
-    policy = load(POLICY)
+    policy, prices = load(POLICY), dict.fromkeys(("device", "cloud-fast"), Decimal(0))
     wanted = policy.signals()
     kept = certified = 0
     for question, draft in asked:
         request = Request(messages=question.messages())
         said = Completion(text=draft.text, tokens=draft.stats, finish=draft.finish)
         signals = draft_signals(said, request, wanted, _GIVEN)
-        played = simulate(policy, Given(signals=_GIVEN, replies={"device": Reply(signals=signals)}))
+        replies = {"device": Reply(signals=signals)}
+        played = simulate(policy, Given(signals=_GIVEN, replies=replies, prices=prices))
         if played.answer == "device":
             kept += 1
             certified += played.certified is True

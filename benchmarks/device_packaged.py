@@ -73,14 +73,16 @@ def packaged(wordnet: Path) -> Iterator[Question]:
 
 
 def named(kind: str, said: list[Said]) -> Iterator[Question]:
-    """Questions of one kind, none asked twice."""
+    """Questions of one kind, none asked twice and none that gives its answer away."""
     random.Random(kind).shuffle(said)
     once = {one[1]: one for one in said}
     for number, (subject, asked, how, accepted, rivals) in enumerate(islice(once.values(), MOST)):
-        yield Question(
+        made = Question(
             id=f"{kind}-{number}", kind=kind, subject=subject, question=asked, how=how,
             accepted=tuple(sorted(set(accepted))), rivals=tuple(sorted(set(rivals))),
         )  # fmt: skip
+        if how == "choice" or not made.right(asked):  # a choice names its answer
+            yield made
 
 
 def _countries() -> dict[str, list[Said]]:

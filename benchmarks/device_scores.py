@@ -24,9 +24,7 @@ from router.confidence.probe import SIGNAL, fit_probe
 from router.confidence.tokens import TOKENS, token_features
 from router.confidence.trees import Growth
 
-FOLDS = 5
-TURNS = 3
-"""Partitions into folds that figures are the mean of."""
+FOLDS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,11 +97,9 @@ class Way:
 
 
 LINE = Recipe(growth=None)
-BOTH = Recipe(growth=Growth(trees=120, rate=0.05))
+BOTH = Recipe(growth=Growth(trees=200, rate=0.05))
 WAYS = (
     Way(text=False, probe=False, recipe=LINE),
-    Way(text=True, probe=False, recipe=BOTH),
-    Way(text=False, probe=True, recipe=LINE),
     Way(text=True, probe=True, recipe=LINE),
     Way(text=True, probe=True, recipe=BOTH),
 )
@@ -149,13 +145,13 @@ class Part:
         return fitted.estimator.probabilities(new, buckets), fitted.crossed
 
 
-def known(data: Labelled, ways: Sequence[Way] = WAYS, turn: int = 0) -> FloatArray:
+def known(data: Labelled, ways: Sequence[Way] = WAYS) -> FloatArray:
     """P(good) of each draft, its kind known to the fit and its subject not. Shape (n,).
 
     Each fold is judged by the way that sorts the others best, pooled and within kinds, when these
     are crossed among themselves.
     """
-    fold, good = folds_of(list(data.subjects), FOLDS, turn), np.zeros(len(data.right))
+    fold, good = folds_of(list(data.subjects), FOLDS), np.zeros(len(data.right))
     for place in range(FOLDS):
         train = data.some(fold != place)
         part = Part(train, data.some(fold == place), train.subjects)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+import calm  # noqa: F401  before numpy
 import numpy as np
 import quality_scores as scores
 from common import conditions, parser, write

@@ -12,7 +12,7 @@ import device_cache
 import device_set
 import numpy as np
 from device_first_day import first_day
-from device_scores import FOLDS, TURNS, Labelled, known, labelled, unseen, within
+from device_scores import FOLDS, Labelled, known, labelled, unseen, within
 from quality_table import Line, measured
 
 from router.confidence.arrays import FloatArray, folds_of
@@ -28,14 +28,12 @@ def device_lines() -> Iterator[Line]:
     data = labelled(questions, drafts)
     name = f"device {drafts.name.split()[0]}"
     mean = data.rows[:, data.names.index("tokens.mean_logprob")]
-    by_kind = [_kind_alone(data, turn) for turn in range(TURNS)]
-    ours = [known(data, turn=turn) for turn in range(TURNS)]
-    strange = unseen(data)
-    yield _line(name, "AUROC pooled", data, _pooled, ours, [mean], 0.84)
-    yield _line(name, "AUROC within a kind", data, _within, ours, [mean], 0.79)
+    by_kind, ours, strange = _kind_alone(data), known(data), unseen(data)
+    yield _line(name, "AUROC pooled", data, _pooled, ours, mean, 0.84)
+    yield _line(name, "AUROC within a kind", data, _within, ours, mean, 0.79)
     floor = within(mean, data.right, data.kinds)
-    yield _line(name, "AUROC within, unseen", data, _within, [strange], [mean], floor)
-    yield _line(f"{name}, kind's name alone", "AUROC pooled", data, _pooled, by_kind, [mean], None)
+    yield _line(name, "AUROC within, unseen", data, _within, strange, mean, floor)
+    yield _line(f"{name}, kind's name alone", "AUROC pooled", data, _pooled, by_kind, mean, None)
     sample = random.Random(0).sample(range(len(questions)), _FIRST_DAY)
     kept, certified = first_day([(questions[at], drafts.each[at]) for at in sample])
     name = f"{name}, first day"
@@ -48,16 +46,15 @@ def _line(
     metric: str,
     data: Labelled,
     measure: Callable[[Labelled, FloatArray, np.ndarray], float],
-    ours: list[FloatArray],
-    plain: list[FloatArray],
+    ours: FloatArray,
+    plain: FloatArray,
     goal: float | None,
 ) -> Line:
-    """A measure, the mean over turns of the folds."""
     return measured(
         name,
         metric,
-        lambda at: float(np.mean([measure(data, score, at) for score in ours])),
-        lambda at: float(np.mean([measure(data, score, at) for score in plain])),
+        lambda at: measure(data, ours, at),
+        lambda at: measure(data, plain, at),
         len(data.right),
         goal,
         less=False,
@@ -72,9 +69,9 @@ def _within(data: Labelled, score: FloatArray, at: np.ndarray) -> float:
     return within(score[at], data.right[at], [data.kinds[i] for i in at])
 
 
-def _kind_alone(data: Labelled, turn: int) -> FloatArray:
+def _kind_alone(data: Labelled) -> FloatArray:
     """The share of right answers of the kind, by the other folds."""
-    fold, found = folds_of(list(data.subjects), FOLDS, turn), np.zeros(len(data.right))
+    fold, found = folds_of(list(data.subjects), FOLDS), np.zeros(len(data.right))
     kinds = np.array(data.kinds)
     for part in range(FOLDS):
         for kind in set(data.kinds):
