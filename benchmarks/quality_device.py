@@ -31,7 +31,7 @@ def device_lines() -> Iterator[Line]:
     by_kind, ours, strange = _kind_alone(data), known(data), unseen(data)
     yield _line(name, "AUROC pooled", data, _pooled, ours, mean, 0.84)
     yield _line(name, "AUROC within a kind", data, _within, ours, mean, 0.79)
-    floor = within(mean, data.right, data.kinds)
+    floor = round(within(mean, data.right, data.kinds), 3)
     yield _line(name, "AUROC within, unseen", data, _within, strange, mean, floor)
     yield _line(f"{name}, kind's name alone", "AUROC pooled", data, _pooled, by_kind, mean, None)
     sample = random.Random(0).sample(range(len(questions)), _FIRST_DAY)
