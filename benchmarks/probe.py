@@ -3,7 +3,8 @@
     python benchmarks/probe.py --model smollm2-135m --threads 1 --json probe.json
 
 Two sessions of one model in this process, one with the extra output and one without, and steps in
-turn, in an order that moves: a step without, one that could show it, one that does and adds it up.
+turn, in an order that moves: a step without, one that could show it, one that does and adds it up,
+each of the same tokens, which are then taken back.
 Times are of the processor, so with one thread a busy machine says the same. Then a probe is fitted
 on made-up states of that width and read.
 """
@@ -77,12 +78,12 @@ def _timed(work: Callable[[], Any]) -> tuple[Any, float]:
 def _steps(plain: Rows, able: Rows, count: int, tokens: int) -> dict[str, float]:
     """Milliseconds of a step of so many rows, by each way; and by how much the two differ."""
     ids = np.random.default_rng(count).integers(100, plain.vocab - 100, PROMPT).tolist()
-    at = {way: _begun(plain if way == "without" else able, count, ids, tokens) for way in WAYS}
+    at = {rows: _begun(rows, count, ids) for rows in (plain, able)}
     means = [MeanState(able.hidden_size) for _ in range(count)]
 
     def step(way: str) -> None:
         rows = plain if way == "without" else able
-        rows.step([(slot, 5) for slot in at[way]], shown=way == "asked")
+        rows.step([(slot, 5) for slot in at[rows]], shown=way == "asked")
         if way == "asked" and rows.hidden is not None:
             for number, mean in enumerate(means):
                 mean.add(rows.hidden[number, 0])
@@ -92,15 +93,18 @@ def _steps(plain: Rows, able: Rows, count: int, tokens: int) -> dict[str, float]
         for place in range(len(WAYS)):
             way = WAYS[(number + place) % len(WAYS)]
             spans[way].append(_timed(lambda way=way: step(way))[1] * 1e3)
-    for way, slots in at.items():
+            rows = plain if way == "without" else able
+            for slot in at[rows]:
+                rows.rewind(slot, PROMPT)
+    for rows, slots in at.items():
         for slot in slots:
-            (plain if way == "without" else able).give_back(slot)
+            rows.give_back(slot)
     middles = {way: statistics.median(found) for way, found in spans.items()}
     return {**middles, "asked_more_us": 1e3 * _more(spans["unasked"], spans["asked"])}
 
 
-def _begun(rows: Rows, count: int, ids: list[int], tokens: int) -> list[Slot]:
-    slots = [rows.take(PROMPT + tokens) for _ in range(count)]
+def _begun(rows: Rows, count: int, ids: list[int]) -> list[Slot]:
+    slots = [rows.take(PROMPT + 1) for _ in range(count)]
     for slot in slots:
         rows.prefill(slot, ids)
     return slots

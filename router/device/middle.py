@@ -1,7 +1,7 @@
 """The middle layer of a model's graph, and how its state becomes an output of it. Pure.
 
 In go the bytes of an ONNX file, out comes the name of the value that enters the layer two thirds of
-the way up, and some seventy bytes: a file with these behind it is the same graph with one output
+the way up, and a few dozen bytes: a file with these behind it is the same graph with one output
 more. Nodes, weights and what the other outputs give stay as they are, so nothing has to be written
 to the model's folder, and no package is needed that knows the format.
 

@@ -74,3 +74,12 @@ def test_a_phi_model_ends_at_its_limit_and_refuses_what_is_past_it(
         True,
     )
     assert figures["limit"]["longest_prompt_tokens"] > 4000
+
+
+def test_what_a_state_costs_is_measured_by_steps_in_turn(tiny: Path, tmp_path: Path) -> None:
+    figures = figures_of("probe.py", tiny, tmp_path / "probe.json", "--tokens", "4")
+
+    assert (figures["layer"], figures["width"]) == (1, 64)
+    assert set(figures["step_cpu_ms"]) == {"1", "4"}
+    assert set(figures["step_cpu_ms"]["4"]) == {"without", "unasked", "asked", "asked_more_us"}
+    assert figures["probe"]["read_us"] > 0

@@ -8,6 +8,7 @@ import math
 import numpy as np
 import pytest
 
+from router.confidence import probe
 from router.confidence.arrays import FloatArray
 from router.confidence.measures import auroc
 from router.confidence.probe import LEAST, FittedProbe, Probe, fit_probe
@@ -70,6 +71,21 @@ def test_states_wider_than_there_are_rows_are_read_too():
     fresh, true = states(2000, seed=1, width=500)
 
     assert auroc(found.probe.line.logit(fresh), true) > 0.8
+
+
+def test_the_widest_directions_alone_are_read_where_there_are_many(
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr(probe, "_DIRECTIONS", 12)
+    found = fit_probe(*states(400), keys(400), layer=1)
+    assert found is not None
+    fresh, true = states(2000, seed=1)
+    monkeypatch.setattr(probe, "_DIRECTIONS", 1)
+    poor = fit_probe(*states(400), keys(400), layer=1)
+    assert poor is not None
+
+    assert auroc(found.probe.line.logit(fresh), true) > 0.8
+    assert auroc(poor.probe.line.logit(fresh), true) < 0.75
 
 
 def test_rows_of_one_key_are_never_judged_by_each_other():

@@ -14,6 +14,7 @@ import onnxruntime
 import pytest
 from support.other_graphs import edited
 
+from router.device import onnxrun
 from router.device.engine import EngineOptions, Guide, Job
 from router.device.onnx_genai import OnnxGenAI
 from router.device.rows_engine import RowsEngine
@@ -211,22 +212,33 @@ def test_nothing_is_written_to_the_model_s_folder(tiny: Path):
     assert digests() == before
 
 
-def test_tokens_that_were_taken_back_are_not_in_it(tiny: Path, tmp_path: Path):
-    engine = opened(tiny, at_once=1)
-    stepped: list[Array] = []
-    step = engine._rows.step
+class Watched(Rows):
+    """Rows that note the state of each step."""
 
-    def watched(tokens: Any, *, shown: bool = False) -> Array:
-        logits = step(tokens, shown=shown)
-        stepped.append(np.array(engine._rows.hidden[0, 0]))
+    seen: list[Array]
+
+    def step(self, tokens: Any, *, shown: bool = False) -> Array:
+        logits = super().step(tokens, shown=shown)
+        assert self.hidden is not None
+        self.seen.append(self.hidden[0, 0].copy())
         return logits
 
-    engine._rows.step = watched  # type: ignore[method-assign]
+
+def test_tokens_that_were_taken_back_are_not_in_it(tiny: Path):
+    engine = opened(tiny)
+    watched = Watched.open(
+        EngineOptions(folder=str(tiny), threads=1),
+        max_rows=1,
+        ceiling_bytes=1 << 28,
+        hidden="blk.1.residual",
+    )
+    watched.seen = []
+    engine._rows = watched
     *_, end = engine.run(job("In a form.", tokens=9, guide=JSON))
 
     assert end.finish == "length"
-    assert len(stepped) == 8
-    assert close(mean_of(end.state), np.mean(stepped, axis=0))
+    assert len(watched.seen) == 8
+    assert close(mean_of(end.state), np.mean(watched.seen, axis=0))
 
 
 def test_an_answer_of_no_token_has_none(tiny: Path):
@@ -248,6 +260,25 @@ def test_a_graph_that_names_no_middle_is_run_without(tiny: Path, tmp_path: Path)
 
     assert engine.info.state_layer is None
     assert last(engine, job("Tell me.")) is None
+
+
+def test_a_value_of_whole_numbers_is_no_state(tiny: Path):
+    rows = rows_of(tiny, hidden="mask.total")
+
+    logits = rows.prefill(rows.take(10), [5, 6], shown=True).copy()
+
+    assert (rows.hidden, rows.hidden_size) == (None, 0)
+    plain = rows_of(tiny)
+    assert logits.tobytes() == plain.prefill(plain.take(10), [5, 6]).tobytes()
+
+
+def test_a_large_graph_file_is_not_held_in_memory(tiny: Path, monkeypatch: pytest.MonkeyPatch):
+    size = (tiny / "model.onnx").stat().st_size
+
+    monkeypatch.setattr(onnxrun, "_MOST_BYTES", size - 1)
+    assert opened(tiny).info.state_layer is None
+    monkeypatch.setattr(onnxrun, "_MOST_BYTES", size)
+    assert opened(tiny).info.state_layer == 1
 
 
 def test_the_runtime_s_generators_have_none(tiny: Path):
