@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict
 from pathlib import Path
 
+import calm  # noqa: F401  before numpy
 import numpy as np
 import quality_scores as scores
 from common import conditions, parser, write
+from quality_device import device_lines
 from quality_more import guarantee_lines, language_lines, speed_lines, tier_lines
 from quality_sets import Row, Sets, column, tasks
 from quality_table import Line, measured, shown
@@ -39,6 +41,9 @@ def main() -> None:
         for line in later(sets, options.eval):
             lines.append(line)
             print(shown(line), flush=True)
+    for line in device_lines():
+        lines.append(line)
+        print(shown(line), flush=True)
     print(f"\n{time.perf_counter() - began:.0f} s")
     write(options.json, said, {f"{x.set} {x.metric}": asdict(x) for x in lines})
 
