@@ -11,7 +11,8 @@ from __future__ import annotations
 AIM_S = 0.1
 SMALLEST = 32
 LARGEST = 256
-_STEP = 16  # also the most tokens that a chunk may have above its size
+STEP = 16
+"""Chunks are whole multiples of it; also the most tokens that the last may have above its size."""
 _TELLING = 16  # fewest tokens whose reading says something about speed
 _WEIGHT = 0.5  # of the newest measurement in the running mean
 
@@ -29,7 +30,7 @@ class Pace:
         others are whole multiples of 16, a size that kernels are made for.
         """
         most = self._most()
-        return left if left <= most + _STEP else most
+        return left if left <= most + STEP else most
 
     def saw(self, tokens: int, seconds: float) -> None:
         """A chunk was read. One too small to tell a speed from is not counted."""
@@ -45,4 +46,4 @@ class Pace:
         if self._token_s * LARGEST <= AIM_S:
             return LARGEST
         fits = int(AIM_S / self._token_s)
-        return max(SMALLEST, fits - fits % _STEP)
+        return max(SMALLEST, fits - fits % STEP)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from .costs import Rates
 from .lengths import Lengths
+from .pace import STEP
 from .schedule import PATIENCE_S, line
 
 COMES_BACK = 0.5
@@ -177,7 +178,7 @@ class _Play:
         reader = next((job for job in self.running if job.unread > 0), None)
         writers = [job for job in self.running if job.unread <= 0 and job.left > 0]
         rounds = min((job.left for job in writers), default=math.inf)
-        steps = math.inf if reader is None else math.ceil(reader.unread / rates.chunk)
+        steps = math.inf if reader is None else _chunks(reader.unread, rates.chunk)
         # A job that has been read is seen by the writers' rounds from then on; one that has been
         # written is not seen any more.
         each = 1 if reader is None else self.outlook.rounds
@@ -197,7 +198,7 @@ class _Play:
             job.left -= rounds
             job.before += rounds
         if reader is not None:
-            tokens = min(reader.unread, rounds / each * rates.chunk)
+            tokens = _tokens(reader.unread, rounds / each, rates.chunk)
             reader.unread -= tokens
             reader.before += tokens
             if reader.unread <= 0:  # its first token falls out of the reading
@@ -217,7 +218,7 @@ class _Play:
             total += rounds * token_s
         if reader is not None:
             chunks = rounds / each
-            tokens = min(reader.unread, chunks * rates.chunk)
+            tokens = _tokens(reader.unread, chunks, rates.chunk)
             read = rates.read_s(tokens, reader.before, chunks)
             if read is None:
                 return None
@@ -240,6 +241,16 @@ class _Play:
                 )
                 for job in ended
             )
+
+
+def _chunks(unread: float, size: float) -> int:
+    """In how many steps so much is read: a short rest goes along with the last, as in `pace.py`."""
+    return max(1, math.ceil((unread - STEP) / size))
+
+
+def _tokens(unread: float, chunks: float, size: float) -> float:
+    """What so many steps of them read."""
+    return unread if chunks >= _chunks(unread, size) else min(unread, chunks * size)
 
 
 def _job(load: Load) -> _Job:

@@ -173,6 +173,17 @@ def test_beside_a_writer_each_chunk_waits_for_one_token_and_tokens_take_turns():
     assert found.end_s == pytest.approx(2.2 + 10 * 0.2)
 
 
+def test_a_short_rest_goes_along_with_the_last_chunk_and_waits_for_nobody():
+    beside = Load(unread=0, before=100, left=1000)
+
+    def first(tokens):
+        return forecast(outlook(beside), Load(unread=tokens, left=11)).first_token_s
+
+    assert first(110) == pytest.approx(1.1 + 0.1)
+    assert first(117) == pytest.approx(1.17 + 2 * 0.1)
+    assert first(215) == pytest.approx(2.15 + 2 * 0.1)
+
+
 def test_what_passed_since_the_outlook_is_taken_off():
     ahead = Load(unread=0, before=100, left=20)
     found = forecast(outlook(ahead, at_once=1), Load(unread=200, left=11), elapsed_s=1.5)
