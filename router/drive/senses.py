@@ -80,6 +80,7 @@ class Senses:
 
     Attributes:
         confidence: Who knows how far drafts can be trusted. None: no calibration is configured.
+        checks: What checks JSON against a schema has been loaded.
     """
 
     clock: Clock
@@ -94,6 +95,7 @@ class Senses:
     network: Network | None = None
     confidence: Confides | None = None
     detector: asyncio.Future[None] | None = None
+    checks: bool = False
 
     def waits(self, wanted: frozenset[str]) -> bool:
         """Whether `read` may have to wait for something that is wanted."""
@@ -199,14 +201,15 @@ class Senses:
     def is_ready(self, request: Request) -> bool:
         """Whether `ready` has nothing to wait for."""
         loaded = self.detector is None or self.detector.done()
-        return loaded and not request.needs & _CHECKED
+        return loaded and (self.checks or not request.needs & _CHECKED)
 
     async def ready(self, request: Request) -> None:
         """Wait until the signals of a draft can be computed without holding up the event loop."""
         if self.detector is not None:
             await asyncio.shield(self.detector)
-        if request.needs & _CHECKED:
+        if not self.checks and request.needs & _CHECKED:
             await asyncio.to_thread(load_checker)
+            self.checks = True
 
     async def _tokens(self, request: Request) -> Value:
         if "images" in request.needs:  # neither count nor bound knows what a picture takes
