@@ -154,6 +154,8 @@ def calibrate(
         typer.echo(json.dumps(as_plain(made, rows, out), indent=2))
     else:
         show(made, rows, goal, out, device.tier)
+        if made.calibration is None and out.exists():
+            typer.echo(f"{out} is still the one from before, with what it promised then.")
     if made.calibration is None:
         raise typer.Exit(Exit.FAILED)
 

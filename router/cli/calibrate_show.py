@@ -28,7 +28,8 @@ def show(made: Made, rows: Sequence[Labelled], goal: Goal, out: Path, tier: str)
 
     typer.echo(_labels(rows))
     if made.repeated:
-        typer.echo(f"{counted(made.repeated, 'label')} of a question that is there already: left out of the tests")
+        many = counted(made.repeated, "label")
+        typer.echo(f"{many} of a question that is there already: left out of the tests")
     typer.echo(f"wanted: {in_words(goal)}\n")
     if isinstance(made.pooled, Refused):
         typer.echo(f"Refused. {made.pooled.reason}\n{_more(made.pooled)}\nNo file was written.")

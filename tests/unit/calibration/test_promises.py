@@ -1,4 +1,4 @@
-"""Ways in which a promise could be false without anybody lying: copies, gaps, bars that are not used."""
+"""How a promise could be false though nobody lies: copies, gaps, bars that are not held."""
 
 from __future__ import annotations
 
