@@ -8,6 +8,8 @@ from pathlib import Path
 from support.calibrating import CONFIG, PRICES, Run, firsthop, write
 from support.labels import labels
 
+from router.calibration.tracefile import WorkFile
+
 __all__ = ["firsthop"]
 
 
@@ -68,18 +70,6 @@ def test_what_is_said_to_be_escalated_is_by_the_bars_of_tasks_too(
     assert share(each.out) > share(pooled.out) + 5
 
 
-def test_a_refusal_says_that_the_file_from_before_is_still_there(
-    firsthop: Run, tmp_path: Path
-) -> None:
-    data = write(tmp_path / "labels.jsonl", labels(500))
-    firsthop("calibrate", "--data", data, "--loss", "10%")
-
-    done = firsthop("calibrate", "--data", data, "--loss", "0.1%")
-
-    assert done.code == 1
-    assert "confidence.json is still the one from before" in done.out
-
-
 def test_the_same_file_given_twice_is_no_more_labels(firsthop: Run, tmp_path: Path) -> None:
     data = write(tmp_path / "labels.jsonl", labels(60))
 
@@ -98,3 +88,16 @@ def test_doctor_says_a_spend_as_a_spend(firsthop: Run, tmp_path: Path) -> None:
 
     assert "at most 20.0% of requests are escalated" in said
     assert "loss at most" not in said
+
+
+def test_two_runs_don_t_share_a_work_file(firsthop: Run, tmp_path: Path) -> None:
+    (tmp_path / "prompts.txt").write_text("How much is 2 + 3?")
+    work = tmp_path / "confidence.work.jsonl"
+
+    with WorkFile(work).alone():
+        done = firsthop("calibrate", "--prompts", "prompts.txt", "--yes")
+
+    assert done.code == 2
+    assert "another run is making labels in it" in done.err
+    assert not work.exists()
+    assert "1 made" in firsthop("calibrate", "--prompts", "prompts.txt", "--yes").err
