@@ -12,7 +12,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -25,11 +25,14 @@ from ..confidence.goals import of_quality, within_spend
 from ..confidence.guarantee import Certificate, Promise, Refused, certify, labels_needed
 from ..confidence.stored import Binding, Calibration, Counts
 from .goal import FIRST_KEPT, LEAST, STRICTEST, Goal, in_words, outlook
-from .labelled import Labelled
+from .labelled import GOOD, Labelled
 from .parts import Parts, part, share_tested
 
 _FOREST_FROM = 300
 """Rows of the fit below which the line stands alone."""
+_NO_QUALITY = (
+    "No label says that the strong tier was right, so no share of its quality can be promised."
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +54,7 @@ class Made:
         tasks: The verdicts on single tasks; likewise `languages`.
         aborts: Why there are no abort bars. None: there are, or none were wanted.
         judged: The rows that the certificate was tested on.
+        repeated: Rows left out of the tests as their question is in there already.
     """
 
     pooled: Certificate | Refused
@@ -59,6 +63,15 @@ class Made:
     languages: Mapping[str, Certificate | Refused] = field(default_factory=dict)
     aborts: Refused | None = None
     judged: tuple[Judged, ...] = ()
+    repeated: int = 0
+
+    def kept(self) -> list[bool]:
+        """Which of the `judged` the street would keep: by the strictest bar that applies."""
+        file = self.calibration
+        return [
+            file is not None and _keeps(file, one.row.task, one.row.language, one.low)
+            for one in self.judged
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +81,7 @@ class _Seen:
     low: FloatArray
     chance: FloatArray
     lost: FloatArray
-    strong: FloatArray
+    strong: FloatArray  # 1: known to be right. Unknown counts for a loss, and not for quality.
 
 
 def calibrate(
@@ -84,11 +97,11 @@ def calibrate(
     Args:
         made_at: Seconds since 1970-01-01 UTC; likewise `valid_until`.
     """
-    parts = part(rows, early=goal.early)
+    parts, repeated = _once(rows, part(rows, early=goal.early))
     good = np.array([row.good for row in rows])
     known = good[parts.fit]
     if len(rows) < LEAST or not 0 < known.sum() < len(known):
-        return Made(pooled=_too_few(rows, good, goal))
+        return Made(pooled=_too_few(rows, good, goal), repeated=repeated)
     estimator = _fitted([rows[at] for at in parts.fit])
     seen = _see(estimator, rows)
     pooled, promise = _pooled(seen, parts.test, goal)
@@ -97,12 +110,9 @@ def calibrate(
         for at in parts.test
     )
     if isinstance(pooled, Refused):
-        return Made(pooled=_for_all(pooled, goal), judged=judged)
+        return Made(pooled=_for_all(pooled, goal), judged=judged, repeated=repeated)
     tasks = _by(rows, parts.test, lambda row: row.task, seen, promise, goal)
     languages = _by(rows, parts.test, lambda row: row.language, seen, promise, goal)
-    early, aborts = None, None
-    if goal.early:
-        early, aborts = _early(rows, parts, seen, pooled.bar, promise, goal)
     calibration = Calibration(
         binding=binding,
         estimator=estimator,
@@ -112,7 +122,6 @@ def calibrate(
         says=in_words(goal),
         tasks={name: one for name, one in tasks.items() if isinstance(one, Certificate)},
         languages={name: one for name, one in languages.items() if isinstance(one, Certificate)},
-        early=early,
         counts=Counts(
             labels=len(rows),
             fitted=len(parts.fit),
@@ -124,6 +133,10 @@ def calibrate(
         made_at=made_at,
         valid_until=valid_until,
     )
+    aborts = None
+    if goal.early:
+        early, aborts = _early(rows, parts, seen, calibration, promise, goal)
+        calibration = replace(calibration, early=early)
     return Made(
         pooled=pooled,
         calibration=calibration,
@@ -131,7 +144,28 @@ def calibrate(
         languages=languages,
         aborts=aborts,
         judged=judged,
+        repeated=repeated,
     )
+
+
+def _once(rows: Sequence[Labelled], parts: Parts) -> tuple[Parts, int]:
+    """The same with each question but once where promises are tested, and how many rows that
+    leaves out: an exact test takes its rows to be independent, and copies of one are not."""
+
+    def first(part: IntArray) -> IntArray:
+        found: dict[str, int] = {}
+        for at in part.tolist():
+            found.setdefault(rows[at].key, at)
+        return np.array(list(found.values()), dtype=np.int64)
+
+    once = replace(parts, test=first(parts.test), early=first(parts.early))
+    left = len(parts.test) - len(once.test) + len(parts.early) - len(once.early)
+    return once, left
+
+
+def _keeps(file: Calibration, task: str, language: str, low: float) -> bool:
+    bar = file.bar(task, language)
+    return bar is not None and low >= bar
 
 
 def _fitted(rows: Sequence[Labelled]) -> Estimator:
@@ -157,8 +191,9 @@ def _see(estimator: Estimator, rows: Sequence[Labelled]) -> _Seen:
     values = to_rows([row.signals for row in rows], estimator.names)
     tasks = [row.task for row in rows]
     low = estimator.lows(values, tasks)
-    low[~np.isin(tasks, estimator.buckets)] = 0.0  # nothing is promised there, so none is kept
-    strong = [1.0 if row.strong_right is None else float(row.strong_right >= 0.5) for row in rows]
+    # Nothing is promised of a task that the fit has not seen, so no bar may keep its drafts.
+    low[~np.isin(tasks, estimator.buckets)] = -np.inf
+    strong = [float(row.strong_right is not None and row.strong_right >= GOOD) for row in rows]
     return _Seen(
         low=low,
         chance=estimator.probabilities(values, tasks),
@@ -174,6 +209,8 @@ def _pooled(seen: _Seen, test: IntArray, goal: Goal) -> tuple[Certificate | Refu
     if goal.kind == "spend":
         return within_spend(low, lost, goal.amount, goal.confidence), promise
     if goal.kind == "quality":
+        if not seen.strong[test].any():
+            return Refused(reason=_NO_QUALITY, labels=len(test), more_labels=None), promise
         found, bound = of_quality(low, lost, seen.strong[test], goal.amount, goal.confidence)
         return found, Promise(loss=bound, confidence=(1 + goal.confidence) / 2)
     return _certify(low, lost, promise), promise
@@ -219,14 +256,20 @@ def _early(
     rows: Sequence[Labelled],
     parts: Parts,
     seen: _Seen,
-    bar: float,
+    file: Calibration,
     promise: Promise,
     goal: Goal,
 ) -> tuple[EarlyBars, Refused | None]:
     """Bars for beginnings, ordered by the fit's rows and tested on rows of their own."""
     fit, test = parts.fit, parts.early
     means = running_means([row.logprobs for row in rows])
-    kept: BoolArray = seen.low >= bar
+    kept: BoolArray = np.array(
+        [
+            _keeps(file, row.task, row.language, low)
+            for row, low in zip(rows, seen.low.tolist(), strict=True)
+        ],
+        dtype=np.bool_,
+    )
     told = np.array([bool(rows[at].logprobs) for at in test], dtype=np.bool_)
     test = test[told]
     aborts = certify_aborts(means[fit][kept[fit]], means[test], kept[test], goal.confidence)

@@ -17,7 +17,7 @@ from pathlib import Path
 from ..confidence.evidence import of_signals
 from ..ledger.labels import LabelledRequest, labelled_requests
 from ..signals.reading import last_user
-from .labelled import Labelled, labelled
+from .labelled import Labelled, labelled, spoken_in
 
 SOURCE = "ledger"
 
@@ -63,6 +63,9 @@ def _row(found: LabelledRequest) -> Labelled | str:
     language = _word(found, "prompt.language")
     if found.messages is not None and found.answer is not None:
         asked = last_user(found.messages)
+        if language is None:
+            said = [turn.content for turn in found.messages if turn.role == "user"]
+            language = spoken_in(said) or ""
         made = labelled(
             asked, found.answer, found.right, task=task, language=language, source=SOURCE
         )

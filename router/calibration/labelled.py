@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..confidence.evidence import evidence
-from ..types import TokenStat
+from ..types import Message, Request, TokenStat
 
 GOOD = 0.5
 """A score from here on is a good draft, a strong tier's score a right answer."""
@@ -56,6 +56,18 @@ class Labelled:
 def key_of(prompt: str) -> str:
     """A prompt without case and layout: the same question asked twice has one key."""
     return " ".join(prompt.casefold().split())
+
+
+def spoken_in(turns: Sequence[str]) -> str | None:
+    """The language of what a user said in a conversation, as the signal `prompt.language` has it.
+
+    Args:
+        turns: What the user said, the last thing last.
+    """
+    from ..signals.prompt import prompt_language
+
+    messages = tuple(Message(role="user", content=turn) for turn in turns)
+    return prompt_language(Request(messages=messages))
 
 
 def labelled(

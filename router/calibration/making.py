@@ -19,6 +19,7 @@ from ..errors import Forbidden, LimitReached, NoAnswer, RouterError
 from ..hops import Outcome
 from ..types import Chunk, Message, Request, TokenStat
 from .judging import VERDICT_TOKENS, agrees, question_of, verdict_of
+from .labelled import key_of
 from .plan import BYTES_PER_TOKEN
 from .prompts import Prompt
 from .tracefile import WorkFile
@@ -42,13 +43,15 @@ class Cast:
     """Who does what.
 
     Attributes:
-        device: The target that drafts; `device_tokens` the most it writes.
+        device: The target that drafts; `device_tokens` the most it writes; `drafted_by` its model
+            and build, which each row keeps.
         strong: The target whose answer a draft is compared with. None: there is a judge.
         judge: The target that says yes or no. None: answers are compared.
     """
 
     device: str
     device_tokens: int
+    drafted_by: str = ""
     strong: str | None = None
     judge: str | None = None
 
@@ -105,7 +108,8 @@ class Maker:
     async def make(
         self, prompts: Sequence[Prompt], tell: Callable[[int], None] = lambda _: None
     ) -> Work:
-        """A row for each prompt that has none yet, in order.
+        """A row for each prompt that has none yet, in order; those that failed before come last, or
+        a few that always fail would keep all others from their turn.
 
         Args:
             tell: Called after each with how many there are.
@@ -114,7 +118,8 @@ class Maker:
         done = done_keys(rows)
         work = Work(0, spent(rows), Counter())
         began, broken = self.clock.now(), 0
-        for prompt in prompts:
+        failed = {key_of(row["failed"]) for row in rows if isinstance(row.get("failed"), str)}
+        for prompt in sorted(prompts, key=lambda one: one.key in failed):
             if prompt.key in done:
                 continue
             await self._wait(began)
@@ -164,6 +169,7 @@ class Maker:
         row: dict[str, Any] = {
             "prompt": prompt.text,
             "draft": draft.text,
+            "drafted_by": self.cast.drafted_by,
             **_told(draft.tokens),
             "finish": _finish(draft.outcome),
         }
@@ -225,6 +231,11 @@ class Maker:
 def done_keys(rows: Sequence[Mapping[str, Any]]) -> set[str]:
     """Keys of the prompts that have a row."""
     return {Prompt(text=row["prompt"]).key for row in rows if isinstance(row.get("prompt"), str)}
+
+
+def drafted_by(rows: Sequence[Mapping[str, Any]]) -> set[str | None]:
+    """Whose drafts these rows hold. None among them: of some it is not known."""
+    return {row.get("drafted_by") for row in rows if "draft" in row}
 
 
 def spent(rows: Sequence[Mapping[str, Any]]) -> Decimal:

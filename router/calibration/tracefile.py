@@ -23,13 +23,14 @@ import json
 import math
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from ..errors import ConfigError
 from ..types import TokenStat
-from .labelled import Labelled, labelled
+from .labelled import Labelled, labelled, spoken_in
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,10 @@ class Read:
 
     rows: tuple[Labelled, ...]
     bad: tuple[str, ...]
+
+
+_LEAST_LOGPROB = -1e6
+"""Less than any engine tells, and little enough to be added up."""
 
 
 class Bad(ValueError):
@@ -97,7 +102,7 @@ def row_of(found: Mapping[str, Any], source: str) -> Labelled:
         _right(found),
         stats=_stats(found),
         task=optional_text(found, "task"),
-        language=optional_text(found, "language"),
+        language=_language(found),
         strong_right=_share(found, "strong_right"),
         cost_usd=_number(found, "cost", least=0.0),
         source=source,
@@ -119,6 +124,16 @@ def prompt_of(found: Mapping[str, Any]) -> str:
     if not said.strip():
         raise Bad("prompt: is empty")
     return said
+
+
+def _language(found: Mapping[str, Any]) -> str | None:
+    """As it is said; else, of a conversation, as the street tells it: by the last thing the user
+    said that tells one. None: to be guessed from the prompt alone."""
+    said, messages = optional_text(found, "language"), found.get("messages")
+    if said is not None or messages is None:
+        return said
+    turns = [turn.get("content") for turn in messages if turn.get("role") == "user"]
+    return spoken_in([turn for turn in turns if isinstance(turn, str)]) or ""
 
 
 def text(found: Mapping[str, Any], name: str) -> str:
@@ -159,9 +174,13 @@ def _number(
     if value is None:
         return None
     good = isinstance(value, int | float) and not isinstance(value, bool)
-    if not good or not math.isfinite(value) or not least <= value <= most:
+    try:
+        number = float(value) if good else math.nan
+    except OverflowError:  # JSON may write a whole number of any length
+        number = math.inf
+    if not math.isfinite(number) or not least <= number <= most:
         raise Bad(f"{name}: has to be a number{_within(least, most)}, not {json.dumps(value)[:40]}")
-    return float(value)
+    return number
 
 
 def _within(least: float, most: float) -> str:
@@ -170,7 +189,7 @@ def _within(least: float, most: float) -> str:
 
 
 def _stats(found: Mapping[str, Any]) -> tuple[TokenStat, ...]:
-    logprobs = _numbers(found, "logprobs", most=0.0)
+    logprobs = _numbers(found, "logprobs", least=_LEAST_LOGPROB, most=0.0)
     if not logprobs:
         return ()
     entropies = _numbers(found, "entropies", least=0.0) or [None] * len(logprobs)
@@ -200,6 +219,30 @@ class WorkFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Hold it, so that no other run cuts off a line that is being written, or spends the same
+        dollars again; let go of by the kernel when its holder dies.
+
+        Raises:
+            ConfigError: another run holds it, or it can't be held.
+        """
+        from filelock import FileLock, Timeout
+
+        lock = FileLock(str(self.path.with_name(f".{self.path.name}.lock")), blocking=False)
+        try:
+            lock.acquire()
+        except Timeout as exc:
+            raise ConfigError(
+                "another run is making labels in it", file=self.path, hint="wait for its end"
+            ) from exc
+        except OSError as exc:
+            raise ConfigError(f"cannot be held: {exc.strerror or exc}", file=self.path) from exc
+        try:
+            yield
+        finally:
+            lock.release()
 
     def rows(self) -> list[Mapping[str, Any]]:
         """What is there already. A last line that a kill has torn is cut off.

@@ -154,6 +154,8 @@ def calibrate(
         typer.echo(json.dumps(as_plain(made, rows, out), indent=2))
     else:
         show(made, rows, goal, out, device.tier)
+        if made.calibration is None and out.exists():
+            typer.echo(f"{out} is still the one from before, with what it promised then.")
     if made.calibration is None:
         raise typer.Exit(Exit.FAILED)
 
@@ -205,7 +207,7 @@ async def _labels(
     """Every label there is, and what they hold for."""
     from ..calibration.feedback import read_feedback
     from ..calibration.filing import binding_of, device_of
-    from ..calibration.tracefile import read_labelled
+    from ..calibration.tracefile import WorkFile, read_labelled
     from ..compose import fit as fitted
     from .calibrate_make import make
 
@@ -215,7 +217,8 @@ async def _labels(
     try:
         rows: list[Labelled] = []
         if wish.prompts is not None:
-            await make(config, policy, chosen.tiers, wish)
+            with WorkFile(wish.work).alone():
+                await make(config, policy, chosen.tiers, wish)
             data = [*data, wish.work] if wish.work.exists() and wish.work not in data else data
         for path in data:
             read = read_labelled(path)

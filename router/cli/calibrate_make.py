@@ -31,9 +31,9 @@ async def make(config: Config, policy: str | None, tiers: tuple[str, ...], wish:
     Raises:
         ConfigError: there is nobody to judge, a price is not known, or nobody said yes.
     """
-    from ..calibration.filing import device_of, strong_of
+    from ..calibration.filing import binding_of, device_of, strong_of
     from ..calibration.idle import idle
-    from ..calibration.making import Caps, Cast, Maker, done_keys
+    from ..calibration.making import Caps, Cast, Maker, done_keys, drafted_by
     from ..calibration.plan import plan, seconds_of
     from ..calibration.prompts import read_prompts
     from ..calibration.tracefile import WorkFile
@@ -56,7 +56,16 @@ async def make(config: Config, policy: str | None, tiers: tuple[str, ...], wish:
             field="--strong",
             hint="name a target with --strong or --judge, or label drafts and give --data",
         )
-    rows = file.rows()
+    rows, here = file.rows(), binding_of(device, "any")
+    drafter = f"{here.model} ({here.quantisation})"
+    others = {name or "a model that it does not name" for name in drafted_by(rows) - {drafter}}
+    if others:
+        raise ConfigError(
+            f"holds drafts of {', '.join(sorted(others))}, and the device is {drafter}",
+            file=wish.work,
+            field="--work",
+            hint="name another work file: labels of one model say nothing of another",
+        )
     done = done_keys(rows)
     todo = [prompt for prompt in read.prompts if prompt.key not in done]
     took = [row["seconds"] for row in rows if isinstance(row.get("seconds"), int | float)]
@@ -81,6 +90,7 @@ async def make(config: Config, policy: str | None, tiers: tuple[str, ...], wish:
             cast=Cast(
                 device=device.name,
                 device_tokens=device.max_output_tokens,
+                drafted_by=drafter,
                 strong=strong,
                 judge=judge,
             ),
@@ -99,13 +109,21 @@ async def make(config: Config, policy: str | None, tiers: tuple[str, ...], wish:
 def _worst(
     router: Router, device: str, strong: str | None, judge: str | None
 ) -> Callable[[Prompt], Decimal | None]:
-    """Most dollars of one prompt: of its judge, or of the strong tier's answer."""
+    """Most dollars of one prompt: of its draft, where that is not free, and of its judge or the
+    strong tier's answer."""
     from ..calibration.plan import worst_of_judge, worst_of_strong
 
     here, asked = router.targets[device], router.targets[judge or strong or device]
-    if judge is not None:
-        return lambda prompt: worst_of_judge(prompt, here.target, asked.meter.worst_case)
-    return lambda prompt: worst_of_strong(prompt, asked.target, asked.meter.worst_case)
+
+    def both(prompt: Prompt) -> Decimal | None:
+        draft = worst_of_strong(prompt, here.target, here.meter.worst_case)
+        if judge is not None:
+            other = worst_of_judge(prompt, here.target, asked.meter.worst_case)
+        else:
+            other = worst_of_strong(prompt, asked.target, asked.meter.worst_case)
+        return None if draft is None or other is None else draft + other
+
+    return both
 
 
 def _amount(word: str) -> Decimal:
@@ -139,7 +157,7 @@ def _agreed(ahead: Plan, wish: Wish) -> bool:
     """Whether to go on. Raises: ConfigError where nobody can be asked, or no cap can be kept."""
     if ahead.usd is None:
         raise ConfigError(
-            "the dollars can't be capped: no price is known for who judges",
+            "the dollars can't be capped: no price is known for who drafts or who judges",
             field="--most-usd",
             hint="declare a price in a file under `prices:`",
         )

@@ -27,6 +27,9 @@ def show(made: Made, rows: Sequence[Labelled], goal: Goal, out: Path, tier: str)
     from ..calibration.goal import in_words
 
     typer.echo(_labels(rows))
+    if made.repeated:
+        many = counted(made.repeated, "label")
+        typer.echo(f"{many} of a question that is there already: left out of the tests")
     typer.echo(f"wanted: {in_words(goal)}\n")
     if isinstance(made.pooled, Refused):
         typer.echo(f"Refused. {made.pooled.reason}\n{_more(made.pooled)}\nNo file was written.")
@@ -73,16 +76,22 @@ def _more(refused: Refused) -> str:
 
 def _spent(made: Made, goal: Goal) -> None:
     """Dollars beside it: what the rows cost, which is an estimate and no promise."""
-    from ..confidence.goals import escalated_at_most, mean_interval
+    from ..confidence.goals import mean_interval
+    from ..confidence.guarantee import upper_bound
 
     if not isinstance(made.pooled, Certificate):
         return
-    most = escalated_at_most(made.pooled, goal.confidence)
-    typer.echo(f"escalated {1 - made.pooled.kept:.1%} here, at most {most:.1%} by an exact bound")
+    kept = made.kept()
+    sent = len(kept) - sum(kept)
+    most = upper_bound(sent, len(kept), goal.confidence)
+    all_bars = " by the strictest bars" if made.tasks or made.languages else ""
+    typer.echo(f"escalated {sent / len(kept):.1%} here{all_bars}, at most {most:.1%}")
     costs = [row.row.cost_usd for row in made.judged]
     if costs and None not in costs:
-        bar = made.pooled.bar
-        usd = [row.row.cost_usd or 0.0 if row.low < bar else 0.0 for row in made.judged]
+        usd = [
+            0.0 if stays else row.row.cost_usd or 0.0
+            for row, stays in zip(made.judged, kept, strict=True)
+        ]
         mean, low, high = mean_interval(usd, goal.confidence)
         typer.echo(
             f"dollars a request {mean:.6f}, {low:.6f} to {high:.6f} by bootstrap (no promise)"

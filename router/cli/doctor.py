@@ -172,10 +172,10 @@ def _confidence(loaded: Config, file: Path, clock: Clock) -> Finding:
         says = f"{file}: nothing is certified, so draft.certified stays unknown; {engine}"
         return Finding("warn", "confidence", says, "confidence", do)
     per = "of all requests" if promise.per == "all" else "of the drafts that are kept"
-    says = (
-        f"{file}: bar {certificate.bar:.3g}, loss at most {promise.loss:.3g} {per} "
-        f"with confidence {promise.confidence:.3g}; {engine}"
-    )
+    held = f"loss at most {promise.loss:.3g} {per} with confidence {promise.confidence:.3g}"
+    if found.calibration.goal != "loss":  # of a spend, `promise.loss` is the share escalated
+        held = found.calibration.says
+    says = f"{file}: bar {certificate.bar:.3g}, {held}; {engine}"
     return Finding("ok", "confidence", says, "confidence")
 
 

@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 
 def status(
-    file: Annotated[Path, typer.Option(help="The calibration to look at.", metavar="FILE")] = OUT,
+    file: Annotated[
+        Path | None,
+        typer.Option(help="The calibration to look at; the config's if not given.", metavar="FILE"),
+    ] = None,
     data: Annotated[
         list[Path] | None,
         typer.Option(help="Labelled drafts to count beside the ledger's.", metavar="FILE"),
@@ -60,13 +63,17 @@ def status(
         strong,
         targets[strong.name].meter.worst_case if strong else None,
     )
-    there = filed(file, _model_of(device), time.time())
+    looked = file or loaded.confidence or OUT
+    there = filed(looked, _model_of(device), time.time())
+    named = loaded.confidence is not None and loaded.confidence.resolve() == looked.resolve()
     if as_json:
-        plain = {"ahead": asdict(found), "left_out": dict(said.left_out), "file": asdict(there)}
+        plain = {"ahead": asdict(found), "left_out": dict(said.left_out)}
+        plain["file"] = {**asdict(there), "path": str(looked), "in_config": named}
         plain["ahead"]["usd"] = None if found.usd is None else str(found.usd)
         typer.echo(json.dumps(plain, indent=2))
         return
-    for line in (*_ahead(found, strong), *_left_out(said.left_out), *_filed(file, there)):
+    shown = _filed(looked, there, named=named)
+    for line in (*_ahead(found, strong), *_left_out(said.left_out), *shown):
         typer.echo(line)
 
 
@@ -113,9 +120,10 @@ def _left_out(left_out: Mapping[str, int]) -> list[str]:
     return [f"         {count} in the ledger left out: {why}" for why, count in left_out.items()]
 
 
-def _filed(path: Path, there: Filed) -> list[str]:
+def _filed(path: Path, there: Filed, *, named: bool) -> list[str]:
     if there.state == "none":
-        return [f"file     none at {path}: every bar is uncertified"]
+        so = "the config names it, so every draft goes on" if named else "every bar is uncertified"
+        return [f"file     none at {path}: {so}"]
     age = "" if there.age_days is None else f", {there.age_days:.1f} days old"
     labels = "" if there.labels is None else f", of {there.labels} labels"
     state = {
@@ -126,4 +134,6 @@ def _filed(path: Path, there: Filed) -> list[str]:
     lines = [f"file     {path}: {state}{labels}{age}"]
     lines += [f"         {there.problem}"] if there.problem else []
     lines += [f"         promises: {there.says}"] if there.says and there.state == "valid" else []
+    if not named:
+        lines.append(f"         not in force: the config does not say `confidence: {path}`")
     return lines

@@ -25,4 +25,7 @@ def folds_of(keys: list[str], folds: int, turn: int = 0) -> IntArray:
         keys: One a row, such as the prompt.
         turn: Another turn gives another partition.
     """
-    return np.array([crc32(f"{turn}:{key}".encode()) % folds for key in keys], dtype=np.int64)
+    return np.array(
+        [crc32(f"{turn}:{key}".encode("utf-8", "surrogatepass")) % folds for key in keys],
+        dtype=np.int64,
+    )

@@ -26,7 +26,7 @@ def within_spend(
     Bars are tried from the one that keeps all upwards, each by an exact binomial test.
 
     Args:
-        confidence: Of each calibration draft.
+        confidence: Of each calibration draft. Minus infinity: escalated whatever the bar.
         loss: Shape (n,), 0 or 1; said of the bar found, not part of the promise.
         share: Of all requests, 0 to 1.
         sure: Chance that the promise holds, over calibration sets.
@@ -34,7 +34,7 @@ def within_spend(
     ranked = np.sort(confidence)
     total = len(ranked)
     passed: float | None = None
-    for bar in np.unique(ranked):
+    for bar in np.unique(ranked[np.isfinite(ranked)]):
         escalated = int(np.searchsorted(ranked, bar))
         if at_most(escalated, total, share) > 1 - sure:
             break
@@ -55,12 +55,6 @@ def within_spend(
         most_loss=upper_bound(losses, total, sure),
         labels=total,
     )
-
-
-def escalated_at_most(certificate: Certificate, sure: float) -> float:
-    """Exact upper bound on the share a bar escalates."""
-    escalated = round((1 - certificate.kept) * certificate.labels)
-    return upper_bound(escalated, certificate.labels, sure)
 
 
 def of_quality(

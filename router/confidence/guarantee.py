@@ -78,7 +78,8 @@ def certify(
     """The lowest bar that passes, or why none does.
 
     Args:
-        confidence: Of each calibration draft, by an estimator fitted on other rows.
+        confidence: Of each calibration draft, by an estimator fitted on other rows. Minus infinity:
+            no bar keeps it.
         loss: Shape (n,), 0 or 1: whether keeping this draft would be a loss.
         least_kept: The first bar tried keeps this share; one that keeps less is no use.
     """
@@ -93,6 +94,8 @@ def certify(
         if reach >= len(ends):
             break
         at = int(ends[reach])
+        if not math.isfinite(ranked[at]):
+            break
         losses, kept = round(float(lost[at])), at + 1
         trials = total if promise.per == "all" else kept
         if at_most(losses, trials, promise.loss) > 1 - promise.confidence:

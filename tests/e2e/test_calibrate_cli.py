@@ -6,101 +6,21 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from support.calibrating import CONFIG, Run, firsthop, write
 from support.labels import labels
 
 from router.calibration.filing import read
-from router.calibration.labelled import Labelled
-from router.cli.app import main
 from router.confidence.stored import Binding
 from router.document import parse_yaml
 from router.errors import ConfigError
 from router.policy.load import load as load_policy
 
-CONFIG = """\
-version: 1
-policy: balanced
-ledger: {folder: ledger, keep_text: true}
-targets:
-  device:
-    tier: device
-    provider: scripted
-    model: tiny
-    options:
-      steps:
-        - {match: odd, text: "#### 6", mean_logprob: -1.5}
-        - {text: "#### 5", mean_logprob: -0.1}
-  cloud:
-    tier: cloud-fast
-    provider: scripted
-    model: large
-    options:
-      steps: [{text: "#### 5"}]
-prices: own.yaml
-"""
-PRICES = """\
-prices:
-  - {id: ours, provider: scripted, model: large, input_usd_per_1m: "1", output_usd_per_1m: "1",
-     source: us, checked: 2026-01-01, valid_from: 2026-01-01}
-"""
+__all__ = ["firsthop"]
+
 BINDING = Binding(model="tiny", quantisation="none", engine="scripted")
-
-
-class Done(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-Run = Callable[..., Done]
-
-
-@pytest.fixture
-def firsthop(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> Run:
-    """The command in this process, in a folder of its own with a config."""
-    (tmp_path / "firsthop.yaml").write_text(CONFIG)
-    (tmp_path / "own.yaml").write_text(PRICES)
-    monkeypatch.chdir(tmp_path)
-
-    def run(*words: object) -> Done:
-        monkeypatch.setattr(sys, "argv", ["firsthop", *map(str, words)])
-        with pytest.raises(SystemExit) as ended:
-            main()
-        said = capsys.readouterr()
-        assert "Traceback" not in said.err
-        code = ended.value.code
-        return Done(code if isinstance(code, int) else 0, said.out, said.err)
-
-    return run
-
-
-def write(path: Path, rows: list[Labelled]) -> Path:
-    """Rows as a file: their drafts say nothing, their log-probabilities much."""
-    path.write_text(
-        "".join(
-            json.dumps(
-                {
-                    "prompt": row.key,
-                    "draft": "an answer",
-                    "logprobs": list(row.logprobs),
-                    "right": row.right,
-                    "strong_right": row.strong_right,
-                    "task": row.task,
-                    "language": row.language,
-                    "cost": row.cost_usd,
-                }
-            )
-            + "\n"
-            for row in rows
-        )
-    )
-    return path
 
 
 def test_labels_become_a_file_that_holds_for_this_device(firsthop: Run, tmp_path: Path) -> None:
@@ -159,7 +79,8 @@ def test_what_can_not_be_certified_is_refused_and_nothing_is_written(
     done = firsthop("calibrate", "--data", data, "--loss", "1%")
 
     assert done.code == 1
-    assert done.out.splitlines()[-1] == "No file was written."
+    assert done.out.splitlines()[-2] == "No file was written."
+    assert done.out.splitlines()[-1].startswith("confidence.json is still the one from before")
     assert "more labels would do" in done.out
     assert (tmp_path / "confidence.json").read_text() == "the one before"
     assert not list(tmp_path.glob(".confidence*"))

@@ -194,6 +194,16 @@ def test_many_failures_in_a_row_end_it(tmp_path: Path) -> None:
     assert work.stopped == "5 prompts in a row failed"
 
 
+def test_prompts_that_always_fail_don_t_keep_the_others_from_their_turn(tmp_path: Path) -> None:
+    asked = prompts(*(f"broken {n}" for n in range(5)), "fine 2 + 3?")
+
+    first = make(tmp_path, asked)
+    again = make(tmp_path, asked)
+
+    assert first.made == 0
+    assert again.made == 1
+
+
 def test_private_prompts_never_leave(tmp_path: Path) -> None:
     work = make(tmp_path, [Prompt(text="my secret", label="secret")])
 

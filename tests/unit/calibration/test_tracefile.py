@@ -8,9 +8,12 @@ from typing import Any
 
 import pytest
 
+from router.calibration.parts import part
 from router.calibration.prompts import read_prompts
 from router.calibration.tracefile import WorkFile, read_labelled
 from router.errors import ConfigError
+from router.signals.prompt import prompt_language
+from router.types import Message, Request
 
 GOOD = {"prompt": "How much is 2 + 3?", "draft": "2 + 3 = 5", "right": True}
 
@@ -82,7 +85,10 @@ def test_of_a_conversation_the_last_thing_the_user_said_is_read(tmp_path: Path) 
         (GOOD | {"messages": []}, "content: has to be text"),
         (GOOD | {"task": 3}, "task: has to be text"),
         (GOOD | {"logprobs": "x"}, "logprobs: has to be a list"),
-        (GOOD | {"logprobs": [-1, 0.5]}, "logprobs[1]: has to be a number to 0, not 0.5"),
+        (
+            GOOD | {"logprobs": [-1, 0.5]},
+            "logprobs[1]: has to be a number from -1e+06 to 0, not 0.5",
+        ),
         (GOOD | {"logprobs": [-1], "margins": [1, 1]}, "logprobs: has another length"),
         (GOOD | {"cost": -1}, "cost: has to be a number from 0, not -1"),
     ],
@@ -149,3 +155,39 @@ def test_prompts_are_lines_or_objects(tmp_path: Path) -> None:
     assert [(p.text, p.reference, p.label) for p in found.prompts] == [("a", "1", "pii")]
     assert found.bad[0].startswith(f"{objects}:2: prompt: has to be text")
     assert found.bad[1].startswith(f"{objects}:3: label: is 'hush'")
+
+
+def test_a_conversation_is_in_the_language_that_the_street_would_tell(tmp_path: Path) -> None:
+    """The last turn tells none, so the one before it does."""
+    said = ["Wie heißt die Hauptstadt von Frankreich, und warum ist sie so bekannt?", "12 * 7?"]
+    turns = [{"role": "user", "content": text} for text in said]
+    path = written(tmp_path, {"messages": turns, "draft": "84", "right": True})
+
+    street = prompt_language(Request(messages=tuple(Message(**turn) for turn in turns)))  # type: ignore[arg-type]
+
+    assert street == "de"
+    assert read_labelled(path).rows[0].language == street
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"right": 10**400}, "right: has to be a number"),
+        ({"logprobs": [-1e308, -1e308]}, "logprobs[0]: has to be a number"),
+    ],
+)
+def test_a_number_beyond_all_numbers_is_a_bad_line(
+    tmp_path: Path, fields: dict[str, Any], says: str
+) -> None:
+    path = written(tmp_path, {"prompt": "a", "draft": "b", "right": 1} | fields)
+
+    assert says in read_labelled(path).bad[0]
+
+
+def test_half_a_character_is_no_reason_to_fall_over(tmp_path: Path) -> None:
+    path = tmp_path / "half.jsonl"
+    path.write_text('{"prompt": "hi \\ud83d", "draft": "x", "right": 1}\n')
+
+    rows = read_labelled(path).rows
+
+    assert len(part(rows).fit) + len(part(rows).test) == 1

@@ -1,0 +1,103 @@
+"""`firsthop calibrate` and `status` where a hurried reader would be misled."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from support.calibrating import CONFIG, PRICES, Run, firsthop, write
+from support.labels import labels
+
+from router.calibration.tracefile import WorkFile
+
+__all__ = ["firsthop"]
+
+
+def test_drafts_of_another_model_are_not_gone_on_with(firsthop: Run, tmp_path: Path) -> None:
+    (tmp_path / "prompts.txt").write_text("1: how much is 2 + 3?\n2: how much is 2 + 3?")
+    firsthop("calibrate", "--prompts", "prompts.txt", "--yes")
+    (tmp_path / "firsthop.yaml").write_text(CONFIG.replace("model: tiny", "model: other"))
+
+    done = firsthop("calibrate", "--prompts", "prompts.txt", "--yes")
+
+    assert done.code == 2
+    assert "holds drafts of tiny (none), and the device is other (none)" in done.err
+
+
+def test_a_draft_that_is_not_free_counts_against_the_cap(firsthop: Run, tmp_path: Path) -> None:
+    """A config without a device: the weakest tier drafts, at a price."""
+    dear = PRICES.replace("id: ours", "id: dear").replace("model: large", "model: tiny")
+    dear = dear.replace('"1"', '"1000"').removeprefix("prices:\n")
+    (tmp_path / "own.yaml").write_text(PRICES + dear)
+    (tmp_path / "prompts.txt").write_text("How much is 2 + 3?")
+
+    done = firsthop("calibrate", "--prompts", "prompts.txt", "--most-usd", "0.01", "--yes")
+
+    assert "stopped: the next prompt could cost more than $0.01 in all" in done.err
+    assert "0 made" in done.err
+
+
+def test_status_looks_at_the_file_that_the_config_names(firsthop: Run, tmp_path: Path) -> None:
+    data = write(tmp_path / "labels.jsonl", labels(500))
+    firsthop("calibrate", "--data", data, "--loss", "10%", "--out", "mine.json")
+    firsthop("calibrate", "--data", data, "--loss", "10%")
+    assert "not in force: the config does not say" in firsthop("status").out
+
+    (tmp_path / "firsthop.yaml").write_text("confidence: mine.json\n" + CONFIG)
+    named = firsthop("status")
+    plain = json.loads(firsthop("status", "--json").out)["file"]
+    (tmp_path / "mine.json").unlink()
+
+    assert "mine.json: valid" in named.out
+    assert "not in force" not in named.out
+    assert (plain["in_config"], Path(plain["path"]).name) == (True, "mine.json")
+    assert "the config names it, so every draft goes on" in firsthop("status").out
+    other = firsthop("status", "--file", "confidence.json").out
+    assert "not in force" in other
+
+
+def test_what_is_said_to_be_escalated_is_by_the_bars_of_tasks_too(
+    firsthop: Run, tmp_path: Path
+) -> None:
+    data = write(tmp_path / "labels.jsonl", labels(1200, hard=3.0))
+    each = firsthop("calibrate", "--data", data, "--loss", "8%")
+    pooled = firsthop("calibrate", "--data", data, "--loss", "8%", "--pooled")
+
+    def share(said: str) -> float:
+        return float(said.split("escalated ")[1].split("%", maxsplit=1)[0])
+
+    assert "by the strictest bars" in each.out
+    assert share(each.out) > share(pooled.out) + 5
+
+
+def test_the_same_file_given_twice_is_no_more_labels(firsthop: Run, tmp_path: Path) -> None:
+    data = write(tmp_path / "labels.jsonl", labels(60))
+
+    done = firsthop("calibrate", *("--data", data) * 6)
+
+    assert done.code == 1
+    assert "of a question that is there already: left out of the tests" in done.out
+
+
+def test_doctor_says_a_spend_as_a_spend(firsthop: Run, tmp_path: Path) -> None:
+    data = write(tmp_path / "labels.jsonl", labels(500))
+    firsthop("calibrate", "--data", data, "--spend", "20%")
+    (tmp_path / "firsthop.yaml").write_text("confidence: confidence.json\n" + CONFIG)
+
+    said = firsthop("doctor", "--offline", "--json").out
+
+    assert "at most 20.0% of requests are escalated" in said
+    assert "loss at most" not in said
+
+
+def test_two_runs_don_t_share_a_work_file(firsthop: Run, tmp_path: Path) -> None:
+    (tmp_path / "prompts.txt").write_text("How much is 2 + 3?")
+    work = tmp_path / "confidence.work.jsonl"
+
+    with WorkFile(work).alone():
+        done = firsthop("calibrate", "--prompts", "prompts.txt", "--yes")
+
+    assert done.code == 2
+    assert "another run is making labels in it" in done.err
+    assert not work.exists()
+    assert "1 made" in firsthop("calibrate", "--prompts", "prompts.txt", "--yes").err
