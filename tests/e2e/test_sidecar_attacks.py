@@ -11,6 +11,7 @@ import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -74,3 +75,35 @@ def test_a_log_that_nobody_reads_holds_up_neither_metrics_nor_the_end(tmp_path: 
             assert server.process.wait(15) == 0
     finally:
         os.close(reader)
+
+
+LONG = "x" * 3000
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"user": LONG},
+        {"metadata": {"note": LONG}},
+        {"metadata": {"n" * 300: "1"}},
+        {"metadata": {str(number): "1" for number in range(65)}},
+        {"metadata": {"firsthop_tenant": "t" * 300}},
+        {"user": "u", "metadata": {str(number): "1" for number in range(64)}},
+    ],
+)
+def test_what_the_ledger_would_keep_of_a_caller_is_bounded(
+    sidecar: Sidecar, said: dict[str, Any]
+) -> None:
+    asked = sidecar.ask("The capital?", **said)
+
+    assert (asked.status, asked.code) == (400, "invalid_value")
+    assert len(asked.body) < 1000
+    assert sidecar.ask("The capital?", user="u" * 2048).status == 200
+
+
+def test_a_wrong_name_is_not_said_back_at_any_length(sidecar: Sidecar) -> None:
+    asked = sidecar.call({**GOOD, "model": "m" * 1_000_000})
+
+    assert asked.status == 404
+    assert len(asked.body) < 1000
+    assert "None" not in sidecar.call({**GOOD, "model": "m"}).json["error"]["message"]
