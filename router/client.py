@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from .device.wire import Healthy
     from .drive.health import TargetHealth
     from .drive.outgoing import Transform
+    from .openai_client import Door
 
 
 class AsyncRouter:
@@ -63,6 +64,7 @@ class AsyncRouter:
         )
         self._loop: asyncio.AbstractEventLoop | None = None
         self._closed = False
+        self._door: Door | None = None
 
     @property
     def config(self) -> Config:
@@ -182,12 +184,20 @@ class AsyncRouter:
         from .openai_client import of_loop
 
         self._enter()
-        return of_loop(self._composed, **options)
+        return of_loop(self._opened(), **options)
+
+    def _opened(self) -> Door:
+        """What all clients of this router go through; made with the first of them."""
+        from .openai_client import Door
+
+        if self._door is None:
+            self._door = Door(self._composed)
+        return self._door
 
     async def aclose(self) -> None:
         """Let go of connections, the device's worker and the ledger. Safe to call twice."""
         self._closed = True
-        await self._composed.aclose()
+        await (self._door or self._composed).aclose()
 
     async def __aenter__(self) -> Self:
         return self

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
-from contextlib import suppress
 from importlib import import_module
 from typing import Any, Protocol
 
@@ -33,17 +32,41 @@ class Waits(Protocol):
         ...
 
 
-def of_loop(router: Router, **options: Any) -> openai.AsyncOpenAI:
+class Door:
+    """The app of one router, for all clients that are made of it."""
+
+    def __init__(self, router: Router) -> None:
+        """Nothing runs until something is asked."""
+        self._app = App(router)
+        self._going: set[asyncio.Task[None]] = set()
+
+    def begin(self, request: Any, body: bytes) -> _Exchange:
+        """Hand a request to the app, as a task of the running loop."""
+        exchange = _Exchange(self._app, request, body)
+        self._going.add(exchange.task)
+        exchange.task.add_done_callback(self._going.discard)
+        return exchange
+
+    async def aclose(self) -> None:
+        """End what is still being answered, so that it is booked; then close app and router."""
+        for task in self._going:
+            task.cancel()
+        if self._going:
+            await asyncio.wait(self._going)
+        await self._app.aclose()
+
+
+def of_loop(door: Door, **options: Any) -> openai.AsyncOpenAI:
     """The client for the event loop that the router is used in."""
-    transport = _InLoop(App(router))
+    transport = _InLoop(door)
     return openai.AsyncOpenAI(
         **_with_defaults(options), http_client=openai.DefaultAsyncHttpxClient(transport=transport)
     )
 
 
-def of_thread(router: Router, wait: Waits, **options: Any) -> openai.OpenAI:
+def of_thread(door: Door, wait: Waits, **options: Any) -> openai.OpenAI:
     """The client for code that does not await; `wait` runs work on the router's loop."""
-    transport = _InThread(App(router), wait)
+    transport = _InThread(door, wait)
     return openai.OpenAI(
         **_with_defaults(options), http_client=openai.DefaultHttpxClient(transport=transport)
     )
@@ -63,10 +86,10 @@ class _Exchange:
         self._asked = False
         self._left = asyncio.Event()
         self._sent: asyncio.Queue[dict[str, Any] | None] = asyncio.Queue()
-        self._task = asyncio.get_running_loop().create_task(
+        self.task = asyncio.get_running_loop().create_task(
             app(_scope(request), self._receive, self._send)
         )
-        self._task.add_done_callback(lambda task: self._sent.put_nowait(None))
+        self.task.add_done_callback(lambda task: self._sent.put_nowait(None))
 
     async def head(self) -> tuple[int, list[tuple[bytes, bytes]]]:
         """Status and headers. Raises: the HTTP library's errors."""
@@ -76,7 +99,7 @@ class _Exchange:
             await self.close()
             raise
         if started is None:
-            await self._task  # a fault of the app is raised here, as it was
+            await self.task  # a fault of the app is raised here, as it was
             raise http.RemoteProtocolError("the request ended without an answer")
         return started["status"], started["headers"]
 
@@ -86,16 +109,17 @@ class _Exchange:
             if message["body"]:
                 found: bytes = message["body"]
                 return found
-        if self._task.done() and not self._task.cancelled():
-            self._task.result()
+        if self.task.done() and not self.task.cancelled():
+            self.task.result()
         return None
 
     async def close(self) -> None:
         """The caller has what it wants: stop what still runs."""
         self._left.set()
-        self._task.cancel()
-        with suppress(asyncio.CancelledError, Exception):
-            await self._task
+        self.task.cancel()
+        await asyncio.wait([self.task])  # whoever cancels this wait is heeded
+        if not self.task.cancelled():
+            self.task.exception()  # the app has logged it
 
     async def _next(self) -> dict[str, Any] | None:
         try:
@@ -112,17 +136,16 @@ class _Exchange:
         return {"type": "http.disconnect"}
 
     async def _send(self, message: Any) -> None:
-        if self._left.is_set():
-            raise OSError("the caller has left")
-        self._sent.put_nowait(message)
+        if not self._left.is_set():  # else nobody reads it, as on a connection that is gone
+            self._sent.put_nowait(message)
 
 
 class _InLoop(http.AsyncBaseTransport):  # type: ignore[misc] # the library is known at run time
-    def __init__(self, app: App) -> None:
-        self._app = app
+    def __init__(self, door: Door) -> None:
+        self._door = door
 
     async def handle_async_request(self, request: Any) -> Any:
-        exchange = _Exchange(self._app, request, await request.aread())
+        exchange = self._door.begin(request, await request.aread())
         status, headers = await exchange.head()
         return http.Response(status, headers=headers, stream=_AsyncBody(exchange))
 
@@ -140,15 +163,15 @@ class _AsyncBody(http.AsyncByteStream):  # type: ignore[misc]
 
 
 class _InThread(http.BaseTransport):  # type: ignore[misc]
-    def __init__(self, app: App, wait: Waits) -> None:
-        self._app = app
+    def __init__(self, door: Door, wait: Waits) -> None:
+        self._door = door
         self._wait = wait
 
     def handle_request(self, request: Any) -> Any:
         body = request.read()
 
         async def begun() -> tuple[_Exchange, int, list[tuple[bytes, bytes]]]:
-            exchange = _Exchange(self._app, request, body)
+            exchange = self._door.begin(request, body)
             return exchange, *(await exchange.head())
 
         exchange, status, headers = self._wait(begun())
@@ -165,7 +188,8 @@ class _Body(http.SyncByteStream):  # type: ignore[misc]
             yield piece
 
     def close(self) -> None:
-        self._wait(self._exchange.close())
+        if not self._exchange.task.done():  # else all is over, and perhaps the router, too
+            self._wait(self._exchange.close())
 
 
 def _scope(request: Any) -> dict[str, Any]:

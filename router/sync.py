@@ -77,7 +77,9 @@ class Router:
         """See `AsyncRouter.openai`."""
         from .openai_client import of_thread
 
-        return of_thread(self._async._composed, self._wait, **options)
+        with self._lock:
+            door = self._async._opened()
+        return of_thread(door, self._wait, **options)
 
     def health(self) -> dict[str, TargetHealth]:
         """See `AsyncRouter.health`."""

@@ -116,12 +116,11 @@ def serve(
 
 
 def _begin_log(written: LogFormat) -> None:
-    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    if written is LogFormat.JSON:
-        from ..sidecar.logs import JsonLines
+    from ..sidecar.logs import JsonLines, TextLines
 
-        for handler in logging.getLogger().handlers:
-            handler.setFormatter(JsonLines())
+    logging.basicConfig(level=logging.WARNING)
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(JsonLines() if written is LogFormat.JSON else TextLines())
 
 
 def _callers(given: Path | None, *, near: bool) -> Callers | None:

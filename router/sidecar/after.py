@@ -1,15 +1,12 @@
 """What is done once a request is over, off its path: metrics, the access log, traces.
 
 Comes in: every request's end, as the street books it, and what the door turned away. Goes out:
-the same, to each `Observer`, on a thread of its own and a little later. On the path it costs an
-append to a queue. The thread sleeps as long as nothing is asked.
+the same, to each `Observer`, by a `Lane` of its own and a little later. On the path it costs an
+append to each one's queue. Their threads sleep as long as nothing is asked.
 """
 
 from __future__ import annotations
 
-import logging
-import threading
-from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
@@ -19,10 +16,7 @@ from ..drive.orchestrator import Orchestrator
 from ..ledger.entry import Closed, Sink
 from ..quick import quick
 from .callers import Callers
-
-log = logging.getLogger("firsthop.sidecar")
-
-GATHER_S = 0.25
+from .lane import Lane
 
 T = TypeVar("T")
 
@@ -81,19 +75,14 @@ class After:
     def __init__(
         self, ledger: Sink, observers: Sequence[Observer], callers: Callers | None = None
     ) -> None:
-        """The thread starts with the first request that ends."""
+        """Threads start with the first request that ends."""
         self.begin = ledger.begin
         self.end = ledger.end
         self._ledger = ledger
-        self._observers = tuple(observers)
+        self._lanes = tuple(Lane(observer) for observer in observers)
         self._callers = callers
         self._traces = any(observer.traces for observer in observers)
         self._parents: dict[str, bytes] = {}
-        self._queue: deque[Over | Turned] = deque()
-        self._some = threading.Event()
-        self._ending = threading.Event()
-        self._telling = threading.Lock()
-        self._thread: threading.Thread | None = None
 
     @classmethod
     def of(
@@ -129,61 +118,23 @@ class After:
         """The door has turned one away."""
         self._add(turned)
 
-    def tell(self) -> None:
-        """Tell the observers of all that is over by now. From any thread."""
-        with self._telling:
-            self._tell()
-
-    def _tell(self) -> None:
-        seen: list[Over | Turned] = []
-        while self._queue:
-            seen.append(self._queue.popleft())
-        if seen:
-            for observer in self._observers:
-                observer.saw(seen)
-
     def then(self, look: Callable[[], T]) -> T:
-        """Tell of all that is over by now, and look before more is told. From any thread."""
-        with self._telling:
-            self._tell()
-            return look()
+        """Tell the first observer of all that is over by now, and look before it is told of more.
+
+        From any thread; none of the others can hold this up.
+        """
+        return self._lanes[0].then(look)
 
     def reopen(self) -> None:
         """Let each observer open anew what it writes to. From any thread."""
-        with self._telling:
-            self._tell()
-            for observer in self._observers:
-                observer.reopen()
+        for lane in self._lanes:
+            lane.then(lane.observer.reopen)
 
     def close(self) -> None:
-        """Tell what is left, and let the observers close."""
-        self._ending.set()
-        self._some.set()
-        if self._thread is not None:
-            self._thread.join()
-        self._tell_safely()
-        for observer in self._observers:
-            observer.close()
+        """Tell what is left, and let the observers close. Safe to call twice."""
+        for lane in self._lanes:
+            lane.close()
 
     def _add(self, seen: Over | Turned) -> None:
-        self._queue.append(seen)
-        if not self._some.is_set():
-            self._some.set()
-            if self._thread is None:
-                self._thread = threading.Thread(
-                    target=self._run, name="firsthop-after", daemon=True
-                )
-                self._thread.start()
-
-    def _run(self) -> None:
-        while not self._ending.is_set():
-            self._some.wait()
-            self._ending.wait(GATHER_S)
-            self._some.clear()
-            self._tell_safely()
-
-    def _tell_safely(self) -> None:
-        try:
-            self.tell()
-        except Exception:  # the thread's door: what is told next must not suffer for it
-            log.exception("what is over could not be told")
+        for lane in self._lanes:
+            lane.add(seen)

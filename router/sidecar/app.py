@@ -238,10 +238,14 @@ class App:
                     await self._idle.wait()
         except TimeoutError:
             log.error("%d requests did not end", self.active)
+        await self.aclose()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def aclose(self) -> None:
+        """Close targets and ledger, and tell the observers what is left. Safe to call twice."""
         await self._embedding.aclose()
         await self.router.aclose()
         await asyncio.to_thread(self._after.close)
-        await send({"type": "lifespan.shutdown.complete"})
 
 
 _FAULT = Failure(

@@ -96,6 +96,7 @@ def _options(asked: Asked, said: Options, target: str | None) -> Options:
         if options.get("target") not in (None, target):
             raise refuse(400, "model and x-firsthop-target name two targets", "invalid_value")
         options["target"] = target
+    caller.bounded(options)
     return options
 
 

@@ -1,7 +1,7 @@
 """Counters, gauges and histograms as Prometheus' text format 0.0.4 has them, and nothing more.
 
 The official client was weighed against these lines and left out; docs/adr/0014 says why. One
-thread writes at a time: see `After.tell`.
+thread writes at a time: see `Lane.then`.
 """
 
 from __future__ import annotations

@@ -1,13 +1,16 @@
 """HTTP's framing under the app: uvicorn's protocol on httptools, with a bound on a request's head.
 
 uvicorn takes heads of any size, and waits for them as long as it takes. Here a head that is too
-large is a 431, one that does not come in time a 408, and both end the connection. And a
-response's head goes out with the first of its body in one `write`, which saves a system call.
+large is a 431, one that does not come in time a 408, and both end the connection. Trailers, which
+uvicorn adds to the head's headers when those were looked at already, are passed over; what comes
+beside a body's own bytes is bounded as a head is. And a response's head goes out with the first of
+its body in one `write`, which saves a system call.
 """
 
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -48,6 +51,13 @@ class Joined:
         return self._transport.is_closing()
 
 
+class _Trailers(list[Any]):
+    """Takes the headers that follow a body, and keeps none."""
+
+    def append(self, found: Any) -> None:
+        """Nothing."""
+
+
 class Bounded(HttpToolsProtocol):
     """One connection. Subclasses set the bounds; see `bounded`."""
 
@@ -55,6 +65,8 @@ class Bounded(HttpToolsProtocol):
     head_s = 10.0
 
     _head_bytes = 0
+    _idle_bytes = 0
+    _moved = False
     _in_head = True
     _refused = False
     _clock: asyncio.TimerHandle | None = None
@@ -71,8 +83,12 @@ class Bounded(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
+        self._moved = False
         super().data_received(data)
-        if not self._in_head or self._refused:
+        if self._refused:
+            return
+        if not self._in_head:
+            self._hold_idle(len(data))
             return
         self._head_bytes += len(data)
         if self._head_bytes > self.max_head_bytes:
@@ -83,6 +99,11 @@ class Bounded(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head = True
+        self._moved = True
+
+    def on_body(self, body: bytes) -> None:
+        self._moved = True
+        super().on_body(body)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -93,6 +114,7 @@ class Bounded(HttpToolsProtocol):
             self._refuse(_TOO_LARGE)
             raise ValueError("the head is too large")  # ends the parser's work on this data
         super().on_headers_complete()
+        self.headers = _TRAILERS
 
     def on_response_complete(self) -> None:
         if isinstance(self.transport, Joined):  # the response to a HEAD has no body to go with
@@ -102,6 +124,12 @@ class Bounded(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         if not self._refused:
             self._refuse(_MALFORMED)
+
+    def _hold_idle(self, size: int) -> None:
+        """Bound what brings no byte of a body: trailers, and a chunk's extensions."""
+        self._idle_bytes = 0 if self._moved else self._idle_bytes + size
+        if self._idle_bytes > self.max_head_bytes:
+            self._refuse(_TOO_LARGE)
 
     def _stop_clock(self) -> None:
         if self._clock is not None:
@@ -132,6 +160,7 @@ def bounded(max_head_bytes: int, head_s: float) -> type[Bounded]:
     return type("Bounded", (Bounded,), {"max_head_bytes": max_head_bytes, "head_s": head_s})
 
 
+_TRAILERS = _Trailers()
 _REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
 _TOO_LARGE = Failure(status=431, message="the request's head is too large", code="head_too_large")
 _MALFORMED = Failure(status=400, message="this is no HTTP request", code="malformed_request")

@@ -43,11 +43,27 @@ class JsonLines(logging.Formatter):
         error = record.exc_info[1] if record.exc_info else None
         if error is not None:
             said["error"] = type(error).__name__
-            said["raised"] = [
-                f"{frame.filename}:{frame.lineno} {frame.name}"
-                for frame in traceback.extract_tb(error.__traceback__)
-            ]
+            said["raised"] = _raised(error)
         return _encode(said).decode()
+
+
+class TextLines(logging.Formatter):
+    """A log record for people, by the usual format; of an exception, too, not its words."""
+
+    def __init__(self) -> None:
+        super().__init__("%(levelname)s %(name)s: %(message)s")
+
+    def formatException(self, ei: Any) -> str:  # noqa: N802 # logging calls it so
+        """Its type and where it was raised."""
+        error: BaseException = ei[1]
+        return "\n".join([*(f"  at {place}" for place in _raised(error)), type(error).__name__])
+
+
+def _raised(error: BaseException) -> list[str]:
+    return [
+        f"{frame.filename}:{frame.lineno} {frame.name}"
+        for frame in traceback.extract_tb(error.__traceback__)
+    ]
 
 
 class AccessLog:

@@ -13,6 +13,8 @@ from .wire.failure import refuse
 
 AUTO = "auto"
 """The policy that the server was started with."""
+MOST_ECHOED = 200
+"""Characters of a wrong name that an error says back."""
 
 
 class Choice(NamedTuple):
@@ -67,9 +69,10 @@ class Names:
         """What `model` means; a policy that was not used yet is read. Raises: Refusal."""
         choice = self._found.get(model)
         if choice is None:
+            hint = nearest(model, self._found) or "`GET /v1/models` lists them"
             raise refuse(
                 404,
-                f"no policy or target is called {model!r}: {nearest(model, self._found)}",
+                f"no policy or target is called {model[:MOST_ECHOED]!r}: {hint}",
                 "model_not_found",
                 param="model",
             )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -185,3 +187,49 @@ async def test_many_at_once_each_get_their_own(config: Path) -> None:
         found = await asyncio.gather(*(one(number) for number in range(60)))
     wanted = ["An answer of the cloud.", "The capital of France is Paris."]
     assert found == [wanted[number % 2] for number in range(60)]
+
+
+@in_loop
+async def test_many_clients_of_one_router_are_counted_once(config: Path) -> None:
+    def threads() -> int:
+        return sum(thread.name == "firsthop-after" for thread in threading.enumerate())
+
+    before = threads()
+    async with AsyncRouter(config) as router:
+        for _ in range(5):
+            client = router.openai()
+            await client.chat.completions.create(model="auto", messages=user(QUESTIONS[0]))
+        assert threads() == before + 1
+        counted = await client.get("http://localhost/metrics", cast_to=str)
+        assert 'route="device",status="answered"} 5' in counted
+    assert threads() == before
+
+
+@in_loop
+async def test_a_caller_that_leaves_is_no_fault_and_is_heeded_itself(
+    config: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.WARNING, "firsthop.sidecar")
+    async with AsyncRouter(config) as router:
+        client = router.openai()
+        stream = await client.chat.completions.create(
+            model="auto", messages=user("an essay"), stream=True
+        )
+        await anext(aiter(stream))
+        await stream.close()
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await client.chat.completions.create(model="cloud", messages=user("never answers"))
+    assert not caplog.records
+
+
+def test_a_stream_that_is_open_when_the_router_closes_is_booked(config: Path) -> None:
+    router = Router(config)
+    stream = router.openai().chat.completions.create(
+        model="auto", messages=user("an essay"), stream=True
+    )
+    next(iter(stream))
+    router.close()
+    stream.close()
+
+    assert last(config.parent)[0].status == "cancelled"

@@ -52,7 +52,7 @@ SCHEMAS: dict[str, Json] = {
             "answered_by": maybe(TEXT),
             "finish": described(maybe(TEXT), "null: its target did not say"),
             "confidence": maybe({"type": "number"}),
-            "certified": FLAG,
+            "certified": maybe(FLAG),
             "cost_usd": described(maybe(TEXT), "exact; null: not known"),
             "flags": many(TEXT),
             "total_s": {"type": "number", "minimum": 0},

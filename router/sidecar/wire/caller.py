@@ -11,11 +11,15 @@ from typing import Any, cast
 
 from ...asking import Options
 from ...document import nearest
-from .failure import refuse
+from .failure import Refusal, refuse
 
 PREFIX = b"x-firsthop-"
 WORDS = ("tenant", "label", "deadline-s", "cost-usd", "tags", "target")
 """What may follow the prefix."""
+MOST_TAGS = 64
+MOST_NAME = 256
+MOST_VALUE = 2048
+"""Bounds of what is said of a request; they are wider than OpenAI's own of `metadata`."""
 _METADATA = {"firsthop_" + word.replace("-", "_"): word for word in WORDS if word != "tags"}
 
 
@@ -37,7 +41,7 @@ def options_of(said: Mapping[str, str], metadata: Mapping[str, str] | None) -> O
         elif key in _METADATA:
             words[_METADATA[key]] = value
         else:
-            field = f"metadata.{key}"
+            field = f"metadata.{key[:MOST_NAME]}"
             raise refuse(400, f"{field}: {nearest(key, _METADATA)}", "invalid_value", param=field)
     words.update(said)
     tags.update(_tags(words.pop("tags", "")))
@@ -48,6 +52,23 @@ def options_of(said: Mapping[str, str], metadata: Mapping[str, str] | None) -> O
     if tags:
         found["tags"] = tags
     return cast(Options, found)
+
+
+def bounded(options: Options) -> None:
+    """Hold what the ledger keeps of a caller's words to a size. Raises: Refusal."""
+    tags = options.get("tags") or {}
+    if len(tags) > MOST_TAGS:
+        raise _too_much("tags", f"are {len(tags)}, and {MOST_TAGS} is the most")
+    for name, value in tags.items():
+        if len(name) > MOST_NAME or len(value) > MOST_VALUE:
+            said = f"a name may have {MOST_NAME} characters, its value {MOST_VALUE}"
+            raise _too_much("tags", f"{name[:MOST_NAME]!r} is too long: {said}")
+    if len(options.get("tenant") or "") > MOST_NAME:
+        raise _too_much("tenant", f"may have {MOST_NAME} characters")
+
+
+def _too_much(field: str, why: str) -> Refusal:
+    return refuse(400, f"{field}: {why}", "invalid_value", param=field)
 
 
 def headers_of(headers: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:

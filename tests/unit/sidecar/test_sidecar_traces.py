@@ -19,7 +19,7 @@ from support.ends import escalated
 
 from router.errors import ConfigError
 from router.sidecar.after import Over, Turned
-from router.sidecar.logs import AccessLog, JsonLines
+from router.sidecar.logs import AccessLog, JsonLines, TextLines
 from router.sidecar.otel import Traces
 
 
@@ -97,6 +97,22 @@ def test_a_log_record_is_one_line_and_an_exceptions_words_stay_out() -> None:
         "test_a_log_record_is_one_line_and_an_exceptions_words_stay_out"
     )
     assert "SECRET" not in line
+
+
+def test_nor_are_they_in_what_people_read() -> None:
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(TextLines())
+    logger = logging.Logger("firsthop.test")
+    logger.addHandler(handler)
+    try:
+        raise ValueError("the prompt was: SECRET")
+    except ValueError:
+        logger.exception("a fault")
+
+    assert stream.getvalue().startswith("ERROR firsthop.test: a fault\n  at ")
+    assert stream.getvalue().endswith("ValueError\n")
+    assert "SECRET" not in stream.getvalue()
 
 
 def spans(*seen: Over | Turned) -> list[Any]:
