@@ -4,7 +4,9 @@ same result.
 The estimator is fitted on one part of the rows; every promise is tested on another (`parts`). The
 pooled bar comes first: without it there is no calibration. Each task and each language is then
 tested as a promise of its own, at the same loss and confidence; what is refused there is said and
-stops nothing, as the pooled bar holds for it.
+stops nothing, as the pooled bar holds for it. Where labels bring a layer's state, a probe of it is
+fitted on the fit's part alone (`probing`), and the certificate's rows are read by it as the street
+reads a draft.
 """
 
 from __future__ import annotations
@@ -19,7 +21,7 @@ import numpy as np
 from ..confidence.arrays import BoolArray, FloatArray, IntArray
 from ..confidence.early import EarlyBars, certify_aborts, certify_commits, running_means
 from ..confidence.estimator import Estimator, to_rows
-from ..confidence.evidence import EVIDENCE
+from ..confidence.evidence import EVIDENCE, PROBE
 from ..confidence.fitting import Recipe, fit
 from ..confidence.goals import of_quality, within_spend
 from ..confidence.guarantee import Certificate, Promise, Refused, certify, labels_needed
@@ -27,6 +29,7 @@ from ..confidence.stored import Binding, Calibration, Counts
 from .goal import FIRST_KEPT, LEAST, STRICTEST, Goal, in_words, outlook
 from .labelled import Labelled
 from .parts import Parts, part, share_tested
+from .probing import ProbeWorth, probed, worth
 
 _FOREST_FROM = 300
 """Rows of the fit below which the line stands alone."""
@@ -51,6 +54,7 @@ class Made:
         tasks: The verdicts on single tasks; likewise `languages`.
         aborts: Why there are no abort bars. None: there are, or none were wanted.
         judged: The rows that the certificate was tested on.
+        probe: What a probe adds on those. None: no labels bring states, or too few to fit one.
     """
 
     pooled: Certificate | Refused
@@ -59,6 +63,7 @@ class Made:
     languages: Mapping[str, Certificate | Refused] = field(default_factory=dict)
     aborts: Refused | None = None
     judged: tuple[Judged, ...] = ()
+    probe: ProbeWorth | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +94,22 @@ def calibrate(
     known = good[parts.fit]
     if len(rows) < LEAST or not 0 < known.sum() < len(known):
         return Made(pooled=_too_few(rows, good, goal))
-    estimator = _fitted([rows[at] for at in parts.fit])
+    rows, probe = probed(rows, parts.fit)
+    some = [rows[at] for at in parts.fit]
+    estimator = _fitted(some, (*EVIDENCE, PROBE))
     seen = _see(estimator, rows)
+    adds = None
+    if probe is not None and len(parts.test):
+        test = [rows[at] for at in parts.test]
+        without = _see(_fitted(some, EVIDENCE), test).chance
+        adds = worth(probe, rows, parts.fit, parts.test, seen.chance[parts.test], without)
     pooled, promise = _pooled(seen, parts.test, goal)
     judged = tuple(
         Judged(row=rows[at], probability=float(seen.chance[at]), low=float(seen.low[at]))
         for at in parts.test
     )
     if isinstance(pooled, Refused):
-        return Made(pooled=_for_all(pooled, goal), judged=judged)
+        return Made(pooled=_for_all(pooled, goal), judged=judged, probe=adds)
     tasks = _by(rows, parts.test, lambda row: row.task, seen, promise, goal)
     languages = _by(rows, parts.test, lambda row: row.language, seen, promise, goal)
     early, aborts = None, None
@@ -123,6 +135,7 @@ def calibrate(
         ),
         made_at=made_at,
         valid_until=valid_until,
+        probe=probe,
     )
     return Made(
         pooled=pooled,
@@ -131,13 +144,14 @@ def calibrate(
         languages=languages,
         aborts=aborts,
         judged=judged,
+        probe=adds,
     )
 
 
-def _fitted(rows: Sequence[Labelled]) -> Estimator:
-    """An estimator over the signals that any of these rows has."""
+def _fitted(rows: Sequence[Labelled], read: Sequence[str]) -> Estimator:
+    """An estimator over those of the signals that any of these rows has."""
     signals = [row.signals for row in rows]
-    names = [name for name in EVIDENCE if any(_known(row, name) for row in signals)]
+    names = [name for name in read if any(_known(row, name) for row in signals)]
     recipe = Recipe() if len(rows) >= _FOREST_FROM else Recipe(growth=None)
     return fit(
         to_rows(signals, names),

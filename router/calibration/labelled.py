@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from ..confidence.evidence import evidence
+from ..layerstate import LayerState
 from ..types import TokenStat
 
 GOOD = 0.5
@@ -28,6 +29,7 @@ class Labelled:
         language: The prompt's, ISO 639-1. Empty: it tells none.
         cost_usd: What the strong tier's answer cost. None: not known.
         source: Where the label is from, in words.
+        state: Of a middle layer while the draft was written. None: not known.
     """
 
     key: str
@@ -40,6 +42,7 @@ class Labelled:
     language: str = ""
     cost_usd: float | None = None
     source: str = ""
+    state: LayerState | None = None
 
     @property
     def good(self) -> float:
@@ -69,6 +72,7 @@ def labelled(
     strong_right: float | None = None,
     cost_usd: float | None = None,
     source: str = "",
+    state: LayerState | None = None,
 ) -> Labelled:
     """A row from a draft's text.
 
@@ -90,4 +94,5 @@ def labelled(
         language=spoken or "",
         cost_usd=cost_usd,
         source=source,
+        state=state,
     )

@@ -22,6 +22,7 @@ from .onecall import call_once
 from .options import ConfigOption, JsonOption, PolicyOption
 
 if TYPE_CHECKING:
+    from ..calibration.calibrate import Made
     from ..calibration.goal import Goal
     from ..calibration.labelled import Labelled
     from ..confidence.stored import Binding
@@ -79,8 +80,14 @@ def calibrate(
         bool, typer.Option("--early", help="Also bars for drafts still being written.")
     ] = False,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Where the calibration goes.", metavar="FILE")
-    ] = OUT,
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Where the calibration goes; the config's `confidence` if not given.",
+            metavar="FILE",
+        ),
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(help="Write plots to this HTML file.", metavar="FILE")
     ] = None,
@@ -142,6 +149,7 @@ def calibrate(
         yes=yes,
     )
     loaded = configs.load(configs.find(config))
+    out = out or loaded.confidence or OUT
     rows, device, binding = asyncio.run(_labels(loaded, policy, data or [], wish, ledger=ledger))
     now = time.time()
     until = None if valid_days is None else now + valid_days * _DAY_S
@@ -154,8 +162,20 @@ def calibrate(
         typer.echo(json.dumps(as_plain(made, rows, out), indent=2))
     else:
         show(made, rows, goal, out, device.tier)
+        _in_force(out, loaded, made)
     if made.calibration is None:
         raise typer.Exit(Exit.FAILED)
+
+
+def _in_force(out: Path, config: Config, made: Made) -> None:
+    """Say what is still to do before the file counts."""
+    if made.calibration is None:
+        return
+    named = config.confidence
+    if named is None or named.resolve() != out.resolve():
+        folder, path = config.file.parent.resolve(), out.resolve()
+        said = path.relative_to(folder) if path.is_relative_to(folder) else path
+        typer.echo(f"not in force yet: {config.file} has to say `confidence: {said}`")
 
 
 def goal_of(

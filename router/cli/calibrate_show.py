@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..calibration.calibrate import Made
     from ..calibration.goal import Goal
     from ..calibration.labelled import Labelled
+    from ..calibration.probing import ProbeWorth
     from ..confidence.early import EarlyBars
 
 _PLACES = 1e4
@@ -28,6 +29,7 @@ def show(made: Made, rows: Sequence[Labelled], goal: Goal, out: Path, tier: str)
 
     typer.echo(_labels(rows))
     typer.echo(f"wanted: {in_words(goal)}\n")
+    _probe(made, rows)
     if isinstance(made.pooled, Refused):
         typer.echo(f"Refused. {made.pooled.reason}\n{_more(made.pooled)}\nNo file was written.")
         return
@@ -49,6 +51,33 @@ def _labels(rows: Sequence[Labelled]) -> str:
     if unknown:
         said += f"; of {unknown} the strong tier's answer is not known: taken to be right"
     return said
+
+
+def _probe(made: Made, rows: Sequence[Labelled]) -> None:
+    """What the probe adds, or why there is none though labels bring states."""
+    from ..confidence.probe import LEAST
+
+    states = sum(row.state is not None for row in rows)
+    if made.probe is not None:
+        typer.echo(f"{probe_said(made.probe)}\n")
+    elif states:
+        typer.echo(
+            f"probe: none. {counted(states, 'label')} with a state; the fit has a part of them, and "
+            f"takes {LEAST} of one layer, {LEAST // 10} good and {LEAST // 10} not, to make one\n"
+        )
+
+
+def probe_said(worth: ProbeWorth) -> str:
+    """What a probe adds, as a sentence."""
+
+    def figure(value: float | None) -> str:
+        return "unknown" if value is None else f"{value:.3f}"
+
+    return (
+        f"probe of layer {worth.layer}, fitted on {worth.fitted} labels: AUROC "
+        f"{figure(worth.auroc)} with it, {figure(worth.auroc_without)} without, on the "
+        f"{worth.tested} labels the promise was tested on ({worth.known} of them with a state)"
+    )
 
 
 def _verdicts(verdicts: Mapping[str, Certificate | Refused]) -> None:
@@ -142,6 +171,7 @@ def as_plain(made: Made, rows: Sequence[Labelled], out: Path) -> dict[str, Any]:
         "says": None if calibration is None else calibration.says,
         "file": None if calibration is None else str(out),
         "all": _plain(made.pooled),
+        "probe": None if made.probe is None else asdict(made.probe),
         "tasks": {name: _plain(one) for name, one in made.tasks.items()},
         "languages": {name: _plain(one) for name, one in made.languages.items()},
         "early": None

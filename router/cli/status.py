@@ -23,7 +23,10 @@ if TYPE_CHECKING:
 
 
 def status(
-    file: Annotated[Path, typer.Option(help="The calibration to look at.", metavar="FILE")] = OUT,
+    file: Annotated[
+        Path | None,
+        typer.Option(help="The calibration to look at; the config's if not given.", metavar="FILE"),
+    ] = None,
     data: Annotated[
         list[Path] | None,
         typer.Option(help="Labelled drafts to count beside the ledger's.", metavar="FILE"),
@@ -60,6 +63,7 @@ def status(
         strong,
         targets[strong.name].meter.worst_case if strong else None,
     )
+    file = file or loaded.confidence or OUT
     there = filed(file, _model_of(device), time.time())
     if as_json:
         plain = {"ahead": asdict(found), "left_out": dict(said.left_out), "file": asdict(there)}

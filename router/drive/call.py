@@ -12,6 +12,7 @@ from typing import NoReturn
 from ..clock import Clock, Deadline
 from ..errors import BadWire, HopError, TimedOut
 from ..hops import Attempt
+from ..layerstate import LayerState
 from ..limit import Limit
 from ..types import (
     Ask,
@@ -58,6 +59,7 @@ class Reading:
     model: str | None = None
     request_id: str | None = None
     transit: Transit | None = None
+    state: LayerState | None = None
     says_something: bool = False
 
     def take(self, chunk: Chunk, now: float) -> None:
@@ -77,6 +79,7 @@ class Reading:
         self.model = chunk.model or self.model
         self.request_id = chunk.request_id or self.request_id
         self.transit = chunk.transit or self.transit
+        self.state = chunk.state or self.state
 
     def completion(self) -> Completion:
         """All of it, collected."""
@@ -90,6 +93,7 @@ class Reading:
             usage=self.usage,
             model=self.model,
             request_id=self.request_id,
+            state=self.state,
         )
 
     def ttft_s(self) -> float | None:

@@ -80,6 +80,7 @@ class Senses:
 
     Attributes:
         confidence: Who knows how far drafts can be trusted. None: no calibration is configured.
+        states: Targets whose drafts show a layer's state, whoever reads it.
     """
 
     clock: Clock
@@ -93,6 +94,7 @@ class Senses:
     loops: ToolLoops = field(default_factory=ToolLoops)
     network: Network | None = None
     confidence: Confides | None = None
+    states: frozenset[str] = frozenset()
     detector: asyncio.Future[None] | None = None
 
     def waits(self, wanted: frozenset[str]) -> bool:
