@@ -48,9 +48,9 @@ Run = Callable[..., Done]
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """A tiny model whose drafts a scripted judge calls good or not by the question's words."""
+    """A tiny model whose drafts a scripted judge calls good or not by one of two like words."""
     here = tmp_path_factory.mktemp("probe")
-    steps = [{"match": "please", "text": "No."}, {"text": "Yes."}]
+    steps = [{"match": "water", "text": "No."}, {"text": "Yes."}]
     made = {
         "version": 1,
         "policy": "by-chance.yaml",
@@ -74,7 +74,9 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (here / "by-chance.yaml").write_text(POLICY)
     (here / "plain.yaml").write_text(json.dumps(made))
     (here / "firsthop.yaml").write_text(json.dumps({**made, "confidence": "confidence.json"}))
-    asked = [f"{'Please ' * (n % 3 == 0)}tell {n} of {SUBJECTS[n % 8]}." for n in range(150)]
+    asked = [
+        f"{100 + n}: {'flour' if n % 3 else 'water'} and {SUBJECTS[n % 8]}?" for n in range(150)
+    ]
     (here / "prompts.txt").write_text("\n".join(asked))
     short = tempfile.mkdtemp(prefix="fh", dir="/tmp" if Path("/tmp").is_dir() else None)
     before = os.environ.get("XDG_RUNTIME_DIR")
@@ -160,7 +162,7 @@ def by_hand(
     return signals, told.probability
 
 
-@pytest.mark.parametrize("question", ["Please tell me of the moon.", "Tell me of the moon."])
+@pytest.mark.parametrize("question", ["300: water and bread?", "300: flour and bread?"])
 @in_loop
 async def test_the_router_gives_the_chance_that_the_probe_and_the_estimator_give_by_hand(
     folder: Path, made: Calibration, question: str
@@ -182,7 +184,7 @@ async def test_a_probe_of_another_layer_is_unknown_to_it(folder: Path, made: Cal
     assert made.probe is not None
     other = replace(made, probe=replace(made.probe, layer=0))
     write(folder / "confidence.json", other)
-    question = "Please tell me of the moon."
+    question = "300: water and bread?"
     chunks = await drafted(folder, question)
 
     async with AsyncRouter(folder / "firsthop.yaml") as router:
@@ -198,7 +200,11 @@ async def test_a_probe_of_another_layer_is_unknown_to_it(folder: Path, made: Cal
 def test_labels_without_states_give_a_file_as_before_and_the_street_asks_for_none(
     folder: Path, made: Calibration, firsthop: Run
 ) -> None:
-    lines = [json.loads(line) for line in (folder / "confidence.work.jsonl").open()]
+    lines = [
+        json.loads(line)
+        for line in (folder / "confidence.work.jsonl").read_text().split("\n")
+        if line
+    ]
     assert {line.pop("state")["layer"] for line in lines} == {1}
     (folder / "plain.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
 
@@ -206,12 +212,13 @@ def test_labels_without_states_give_a_file_as_before_and_the_street_asks_for_non
     done = firsthop("calibrate", *words)
 
     assert done.code == 0, done.out + done.err
-    assert "probe" not in done.out
+    assert "probe of layer" not in done.out
+    assert "probe: none" not in done.out
     assert "not in force yet" not in done.out, "the config names it, and so it went there"
     found = read(folder / "confidence.json", None)
     assert found.probe is None
     assert set(found.estimator.names) <= set(EVIDENCE)
-    asked = firsthop("ask", "Tell me of the moon.")
+    asked = firsthop("ask", "300: flour and bread?")
     assert asked.code == 0, asked.err
 
 
@@ -225,8 +232,12 @@ def test_eval_reads_the_states_of_its_rows(folder: Path, made: Calibration, firs
     told = {one["signal"] for one in json.loads(rows.out)["signals"]}
     assert PROBE in told
     assert "signals it reads are not in these rows" in without.out
-    better, worse = (json.loads(done.out)["figures"]["auroc"]["value"] for done in (rows, without))
-    assert better > worse
+
+    def auroc(done: Done) -> float:
+        figures = json.loads(done.out)["figures"]
+        return float(next(one["value"] for one in figures if one["name"] == "AUROC"))
+
+    assert auroc(rows) > auroc(without)
 
 
 def test_status_and_doctor_look_at_the_config_s_file(
