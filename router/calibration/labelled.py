@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ..confidence.evidence import evidence
-from ..layerstate import LayerState
 from ..types import TokenStat
+
+if TYPE_CHECKING:
+    from ..layerstate import LayerState
 
 GOOD = 0.5
 """A score from here on is a good draft, a strong tier's score a right answer."""

@@ -12,18 +12,20 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import aclosing
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..clock import Clock
 from ..confidence.statefield import written
 from ..errors import Forbidden, LimitReached, NoAnswer, RouterError
 from ..hops import Outcome
-from ..layerstate import LayerState
 from ..types import Chunk, Message, Request, TokenStat
 from .judging import VERDICT_TOKENS, agrees, question_of, verdict_of
 from .plan import BYTES_PER_TOKEN
 from .prompts import Prompt
 from .tracefile import WorkFile
+
+if TYPE_CHECKING:
+    from ..layerstate import LayerState
 
 WAIT_S = 5.0
 """Seconds between two looks at whether the machine is idle."""

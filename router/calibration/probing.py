@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -12,8 +13,10 @@ from ..confidence.arrays import FloatArray, IntArray
 from ..confidence.evidence import PROBE
 from ..confidence.measures import auroc
 from ..confidence.probe import Probe, fit_probe
-from ..layerstate import LayerState
 from .labelled import Labelled
+
+if TYPE_CHECKING:
+    from ..layerstate import LayerState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

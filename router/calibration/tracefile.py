@@ -26,13 +26,15 @@ import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..confidence.statefield import understood
 from ..errors import ConfigError
-from ..layerstate import LayerState
 from ..types import TokenStat
 from .labelled import Labelled, labelled
+
+if TYPE_CHECKING:
+    from ..layerstate import LayerState
 
 
 @dataclass(frozen=True, slots=True)

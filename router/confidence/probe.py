@@ -11,13 +11,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..layerstate import LayerState
 from .arrays import FloatArray, folds_of
 from .logistic import Line, newton
+
+if TYPE_CHECKING:
+    from ..layerstate import LayerState
 
 LEAST = 50
 """Rows, and right and wrong ones a tenth as many each, below which no probe is fitted."""

@@ -7,12 +7,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from ..clock import Clock, Deadline
 from ..errors import BadWire, HopError, TimedOut
 from ..hops import Attempt
-from ..layerstate import LayerState
 from ..limit import Limit
 from ..types import (
     Ask,
@@ -28,6 +27,9 @@ from ..types import (
 from .estimate import estimate
 from .ids import new_id
 from .live import Live
+
+if TYPE_CHECKING:
+    from ..layerstate import LayerState
 
 log = logging.getLogger("firsthop")
 

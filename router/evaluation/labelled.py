@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -16,10 +17,12 @@ from ..confidence.estimator import to_rows
 from ..confidence.options import option_features
 from ..confidence.statefield import understood
 from ..confidence.tokens import token_features
-from ..layerstate import LayerState
 from ..types import TokenStat
 from .judged import Tier, numbered
 from .row import Row, Score
+
+if TYPE_CHECKING:
+    from ..layerstate import LayerState
 
 _CHEAP_QUALITY = 0.9
 """A cheap cloud tier has at least this share of the strong one's quality."""

@@ -1,4 +1,4 @@
-"""A probe from drafts to answers: made by `firsthop calibrate`, read by the router on each draft."""
+"""A probe from drafts to answers: made by `firsthop calibrate`, read by the router."""
 
 from __future__ import annotations
 

@@ -30,7 +30,9 @@ def told(rows: list[Labelled], strength: float = 1.5, layer: int = 20) -> list[L
     for row in rows:
         numbers = draw.normal(size=WIDTH)
         numbers[5] += strength * (row.good - 0.5)
-        made.append(replace(row, state=LayerState(layer=layer, mean=numbers.astype("<f4").tobytes())))
+        made.append(
+            replace(row, state=LayerState(layer=layer, mean=numbers.astype("<f4").tobytes()))
+        )
     return made
 
 
@@ -64,7 +66,7 @@ def test_the_certificate_s_rows_are_scored_as_the_street_would() -> None:
 
 
 def test_the_fit_s_own_rows_are_scored_by_a_probe_that_never_saw_them() -> None:
-    """Of states that say nothing, a probe says much on its own rows and nothing on left-out ones."""
+    """Of states that say nothing it says much on its own rows, and nothing on left-out ones."""
     rows = told(labels(300), strength=0.0)
     fit = part(rows).fit
 
