@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 Per = StrEnum("Per", {"all": "all", "kept": "kept"})
 _DAY_S = 86_400
 OUT = Path("confidence.json")
+WORK = Path("confidence.work.jsonl")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +97,7 @@ def calibrate(
     ] = None,
     work: Annotated[
         Path, typer.Option(help="Where labels made on the spot are kept.", metavar="FILE")
-    ] = Path("confidence.work.jsonl"),
+    ] = WORK,
     strong: Annotated[
         str | None,
         typer.Option(help="Target that drafts are compared with; the strongest if not given."),

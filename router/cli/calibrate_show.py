@@ -62,8 +62,8 @@ def _probe(made: Made, rows: Sequence[Labelled]) -> None:
         typer.echo(f"{probe_said(made.probe)}\n")
     elif states:
         typer.echo(
-            f"probe: none. {counted(states, 'label')} with a state; the fit has a part of them "
-            f"and takes {LEAST} of one layer, {LEAST // 10} good and {LEAST // 10} not, to make one\n"
+            f"probe: none. {counted(states, 'label')} with a state; the fit has a part of them, "
+            f"and takes {LEAST} of one layer, {LEAST // 10} good and {LEAST // 10} not, for one\n"
         )
 
 

@@ -14,7 +14,7 @@ import typer
 from .. import config as configs
 from ..errors import ConfigError
 from ..policy.explain import usd as dollars
-from .calibrate import OUT, Per, goal_of
+from .calibrate import OUT, WORK, Per, goal_of
 from .options import ConfigOption, JsonOption, PolicyOption
 
 if TYPE_CHECKING:
@@ -29,7 +29,10 @@ def status(
     ] = None,
     data: Annotated[
         list[Path] | None,
-        typer.Option(help="Labelled drafts to count beside the ledger's.", metavar="FILE"),
+        typer.Option(
+            help="Labelled drafts to count beside the ledger's; the work file's if not given.",
+            metavar="FILE",
+        ),
     ] = None,
     loss: Annotated[str, typer.Option(help="Most losses of the promise that is wanted.")] = "5%",
     confidence: Annotated[str, typer.Option(help="Of the promise.")] = "90%",
@@ -53,7 +56,8 @@ def status(
     goal = goal_of(loss, None, None, confidence, per.value)
     device = device_of(loaded, chosen.tiers)
     said = read_feedback(loaded.ledger_folder, device.name, device.model)
-    rows = [*said.rows, *(row for path in data or [] for row in read_labelled(path).rows)]
+    data = data or [path for path in (WORK,) if path.exists()]
+    rows = [*said.rows, *(row for path in data for row in read_labelled(path).rows)]
     strong = strong_of(loaded, chosen.tiers, device)
     called = [device.name, *([strong.name] if strong else [])]
     found = ahead(

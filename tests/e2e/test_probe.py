@@ -112,11 +112,13 @@ def made(folder: Path, firsthop: Run) -> Calibration:
     path = folder / "made.json"
     if not path.exists():
         words = ("--prompts", "prompts.txt", "--judge", "judge", "--loss", "45%", "--pooled")
-        done = firsthop("calibrate", *words, "--config", "plain.yaml", "--out", path, "--yes")
+        words += ("--config", "plain.yaml", "--out", path, "--report", "drawn.html", "--yes")
+        done = firsthop("calibrate", *words)
         assert done.code == 0, done.out + done.err
         assert "probe of layer 1, fitted on " in done.out
         assert "plain.yaml has to say `confidence: made.json`" in done.out
         told = next(line for line in done.out.splitlines() if line.startswith("probe of layer"))
+        assert told in (folder / "drawn.html").read_text(encoding="utf-8")
         having, without = told.split("AUROC ")[1].split(" without")[0].split(" with it, ")
         assert float(having) > max(0.7, float(without)), told
     return read(path, None)
