@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
+import numpy.typing as npt
 
 from ..confidence.arrays import FloatArray, IntArray
 from ..confidence.evidence import PROBE
@@ -28,6 +29,8 @@ class ProbeWorth:
         fitted: Labels it was fitted on.
         auroc: Of the estimator that reads it. None: all of those rows are good, or none; likewise
             `auroc_without`, of one fitted without it.
+        within: Mean AUROC within a task, of tasks with good rows and others; likewise
+            `within_without`. None: there is no such task.
         tested: Those rows; `known` of them have a state it can read.
     """
 
@@ -35,6 +38,8 @@ class ProbeWorth:
     fitted: int
     auroc: float | None
     auroc_without: float | None
+    within: float | None
+    within_without: float | None
     tested: int
     known: int
 
@@ -81,11 +86,14 @@ def worth(
         chance: Of each row of `test`; `chance_without` by an estimator without it.
     """
     good = np.array([rows[place].good for place in test])
+    tasks = np.array([rows[place].task for place in test])
     return ProbeWorth(
         layer=probe.layer,
         fitted=_known(rows, fit),
         auroc=_told(chance, good),
         auroc_without=_told(chance_without, good),
+        within=_within(chance, good, tasks),
+        within_without=_within(chance_without, good, tasks),
         tested=len(test),
         known=_known(rows, test),
     )
@@ -121,3 +129,9 @@ def _known(rows: Sequence[Labelled], places: IntArray) -> int:
 def _told(chance: FloatArray, good: FloatArray) -> float | None:
     found = auroc(chance, good)
     return found if np.isfinite(found) else None
+
+
+def _within(chance: FloatArray, good: FloatArray, tasks: npt.NDArray[np.str_]) -> float | None:
+    told = [_told(chance[tasks == task], good[tasks == task]) for task in np.unique(tasks)]
+    known = [one for one in told if one is not None]
+    return sum(known) / len(known) if known else None

@@ -17,6 +17,7 @@ from .. import config as configs
 from ..config import Config
 from ..errors import ConfigError
 from ..providers.base import Provider, Target
+from ..signals.catalogue import CATALOGUE
 from .exits import Exit
 from .onecall import call_once
 from .options import ConfigOption, JsonOption, PolicyOption
@@ -163,13 +164,13 @@ def calibrate(
         typer.echo(json.dumps(as_plain(made, rows, out), indent=2))
     else:
         show(made, rows, goal, out, device.tier)
-        _in_force(out, loaded, made)
+        _to_do(out, loaded, made)
     if made.calibration is None:
         raise typer.Exit(Exit.FAILED)
 
 
-def _in_force(out: Path, config: Config, made: Made) -> None:
-    """Say what is still to do before the file counts."""
+def _to_do(out: Path, config: Config, made: Made) -> None:
+    """Say what is still to do before the file counts, and for which requests it will not."""
     if made.calibration is None:
         return
     named = config.confidence
@@ -177,6 +178,12 @@ def _in_force(out: Path, config: Config, made: Made) -> None:
         folder, path = config.file.parent.resolve(), out.resolve()
         said = path.relative_to(folder) if path.is_relative_to(folder) else path
         typer.echo(f"not in force yet: {config.file} has to say `confidence: {said}`")
+    counts = made.calibration.counts
+    own = sorted(set(counts.tasks if counts else ()) - set(CATALOGUE["prompt.task"].words) - {""})
+    if own:
+        typer.echo(
+            f"only for requests with the tag `task`, as nothing else tells: {', '.join(own)}"
+        )
 
 
 def goal_of(

@@ -75,7 +75,8 @@ def probe_said(worth: ProbeWorth) -> str:
 
     return (
         f"probe of layer {worth.layer}, fitted on {worth.fitted} labels: AUROC "
-        f"{figure(worth.auroc)} with it, {figure(worth.auroc_without)} without, on the "
+        f"{figure(worth.auroc)} with it, {figure(worth.auroc_without)} without (within a task "
+        f"{figure(worth.within)} and {figure(worth.within_without)} on average), on the "
         f"{worth.tested} labels the promise was tested on ({worth.known} of them with a state)"
     )
 

@@ -111,6 +111,7 @@ def test_labels_become_a_file_that_holds_for_this_device(firsthop: Run, tmp_path
     assert done.code == 0, done.err
     assert "by task, each a promise of its own" in done.out
     assert "made.json written" in done.out
+    assert "only for requests with the tag `task`, as nothing else tells: sums, words" in done.out
     assert "500 labels, 0 bad lines" in done.err
     found = read(tmp_path / "made.json", BINDING)
     assert found.certificate is not None
@@ -345,6 +346,7 @@ def test_from_prompts_to_a_certified_answer(firsthop: Run, tmp_path: Path) -> No
 
     assert made.code == 0, made.out
     assert "not in force yet: firsthop.yaml has to say `confidence: confidence.json`" in made.out
+    assert "with the tag `task`" not in made.out
     assert before["certified"] is False
     assert json.loads(firsthop(*asked).out)["certified"] is False
 

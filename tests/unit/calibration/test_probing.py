@@ -43,6 +43,9 @@ def test_what_the_probe_adds_is_said_and_it_goes_into_the_file() -> None:
     assert made.probe.auroc is not None
     assert made.probe.auroc_without is not None
     assert made.probe.auroc > made.probe.auroc_without + 0.02
+    assert made.probe.within is not None
+    assert made.probe.within_without is not None
+    assert made.probe.within > made.probe.within_without
     assert made.probe.tested == made.probe.known == len(made.judged)
     assert made.calibration is not None
     assert made.calibration.counts is not None
@@ -51,6 +54,23 @@ def test_what_the_probe_adds_is_said_and_it_goes_into_the_file() -> None:
     assert PROBE in back.estimator.names
     assert back.probe is not None
     assert back.probe.layer == made.probe.layer == 20
+
+
+def test_a_state_that_tells_tasks_apart_and_nothing_else_adds_nothing_within_one() -> None:
+    """Pooled it seems to rank, as one task has more good drafts than the other."""
+    rows = labels(600, hard=3.0)
+    draw = np.random.default_rng(8)
+    numbers = [draw.normal(size=WIDTH) + 4 * (row.task == "words") for row in rows]
+    states = [LayerState(layer=20, mean=one.astype("<f4").tobytes()) for one in numbers]
+    blind = [replace(row, signals={}, state=one) for row, one in zip(rows, states, strict=True)]
+
+    made = calibrate(blind, GOAL, BINDING, made_at=0.0)
+
+    assert made.probe is not None
+    assert made.probe.auroc is not None
+    assert made.probe.within is not None
+    assert made.probe.auroc > 0.6
+    assert made.probe.within < 0.55
 
 
 def test_the_certificate_s_rows_are_scored_as_the_street_would() -> None:
