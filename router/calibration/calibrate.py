@@ -25,6 +25,7 @@ from ..confidence.evidence import EVIDENCE, PROBE
 from ..confidence.fitting import Recipe, fit
 from ..confidence.goals import of_quality, within_spend
 from ..confidence.guarantee import Certificate, Promise, Refused, certify, labels_needed
+from ..confidence.probe import Probe
 from ..confidence.stored import Binding, Calibration, Counts
 from .goal import FIRST_KEPT, LEAST, STRICTEST, Goal, in_words, outlook
 from .labelled import Labelled
@@ -98,11 +99,7 @@ def calibrate(
     some = [rows[at] for at in parts.fit]
     estimator = _fitted(some, (*EVIDENCE, PROBE))
     seen = _see(estimator, rows)
-    adds = None
-    if probe is not None and len(parts.test):
-        test = [rows[at] for at in parts.test]
-        without = _see(_fitted(some, EVIDENCE), test).chance
-        adds = worth(probe, rows, parts.fit, parts.test, seen.chance[parts.test], without)
+    adds = None if probe is None else _added(probe, rows, parts, seen)
     pooled, promise = _pooled(seen, parts.test, goal)
     judged = tuple(
         Judged(row=rows[at], probability=float(seen.chance[at]), low=float(seen.low[at]))
@@ -125,14 +122,7 @@ def calibrate(
         tasks={name: one for name, one in tasks.items() if isinstance(one, Certificate)},
         languages={name: one for name, one in languages.items() if isinstance(one, Certificate)},
         early=early,
-        counts=Counts(
-            labels=len(rows),
-            fitted=len(parts.fit),
-            certified=len(parts.test),
-            early=len(parts.early),
-            tasks=Counter(row.task for row in rows),
-            languages=Counter(row.language for row in rows),
-        ),
+        counts=_counts(rows, parts),
         made_at=made_at,
         valid_until=valid_until,
         probe=probe,
@@ -161,6 +151,27 @@ def _fitted(rows: Sequence[Labelled], read: Sequence[str]) -> Estimator:
         [row.key for row in rows],
         recipe,
     ).estimator
+
+
+def _added(probe: Probe, rows: Sequence[Labelled], parts: Parts, seen: _Seen) -> ProbeWorth | None:
+    """What the probe adds to the same fit without it, on the certificate's rows. None: no rows."""
+    test = parts.test
+    if not len(test):
+        return None
+    plain = _fitted([rows[at] for at in parts.fit], EVIDENCE)
+    without = _see(plain, [rows[at] for at in test]).chance
+    return worth(probe, rows, parts.fit, test, seen.chance[test], without)
+
+
+def _counts(rows: Sequence[Labelled], parts: Parts) -> Counts:
+    return Counts(
+        labels=len(rows),
+        fitted=len(parts.fit),
+        certified=len(parts.test),
+        early=len(parts.early),
+        tasks=Counter(row.task for row in rows),
+        languages=Counter(row.language for row in rows),
+    )
 
 
 def _known(signals: Mapping[str, float], name: str) -> bool:

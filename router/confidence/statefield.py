@@ -1,4 +1,4 @@
-"""A layer's state as a field of a JSON line: in half precision, which ranks drafts no worse."""
+"""A layer's state as a field of a JSON line: in half precision, half the size."""
 
 from __future__ import annotations
 

@@ -353,6 +353,7 @@ def test_from_prompts_to_a_certified_answer(firsthop: Run, tmp_path: Path) -> No
     (tmp_path / "firsthop.yaml").write_text(CONFIG + "confidence: confidence.json\n")
     status = firsthop("status", "--loss", "10%")
     assert "labels   120 of " in status.out
+    assert "enough to try: firsthop calibrate --data confidence.work.jsonl" in status.out
     assert f"file     {tmp_path / 'confidence.json'}: valid, of 120 labels" in status.out
     assert json.loads(firsthop(*asked).out)["certified"] is True
     unsure = json.loads(firsthop("ask", "odd 999: how much is 2 + 3?", "--json").out)
