@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .clock import Clock
-from .confidence.evidence import evidence
+from .confidence.evidence import PROBE, evidence
 from .errors import ConfigError
 from .providers.identity import Identity
 from .signals.catalogue import Value
@@ -129,6 +129,10 @@ class Calibrated:
             well_formed=formed if isinstance(formed, bool) else None,
         )
         bucket = task if isinstance(task, str) else None
+        probe = force.calibration.probe
+        score = None if probe is None else probe.read_of(draft.state)
+        if score is not None:
+            signals[PROBE] = score
         told = force.calibration.verdict(signals, bucket, spoken, prompt)
         if not (math.isfinite(told.probability) and math.isfinite(told.low)):
             return {}
@@ -137,6 +141,11 @@ class Calibrated:
             "draft.confidence_low": told.low,
             "draft.certified": told.certified,
         }
+
+    def reads_state(self, target: str) -> bool:
+        """Whether the file has a probe for that target's drafts. See `drive.measured.Confides`."""
+        force = self._force
+        return force is not None and force.calibration.probe is not None and target in force.fits
 
     def _holds_for(self, target: str, force: _InForce) -> bool:
         """Whether it was made for what answers under that name, all of which is known by now."""

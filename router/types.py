@@ -272,14 +272,11 @@ class RateLimit:
     @property
     def empty_for_s(self) -> float | None:
         """Seconds for which there is nothing left. None: there is, or it did not say."""
-        waits = [
-            reset_s
-            for left, reset_s in (
-                (self.remaining_requests, self.reset_requests_s),
-                (self.remaining_tokens, self.reset_tokens_s),
-            )
-            if left == 0 and reset_s is not None
-        ]
+        pairs = (
+            (self.remaining_requests, self.reset_requests_s),
+            (self.remaining_tokens, self.reset_tokens_s),
+        )
+        waits = [reset_s for left, reset_s in pairs if left == 0 and reset_s is not None]
         return max(waits, default=None)
 
 
@@ -337,6 +334,7 @@ class Completion:
     Attributes:
         finish: None: the stream ended without saying why.
         filtered: What a content filter cut it for; empty where nobody said.
+        state: As in `Chunk`.
     """
 
     text: str
@@ -348,3 +346,4 @@ class Completion:
     usage: Usage = Usage()
     model: str | None = None
     request_id: str | None = None
+    state: LayerState | None = None

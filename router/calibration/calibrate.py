@@ -4,7 +4,9 @@ same result.
 The estimator is fitted on one part of the rows; every promise is tested on another (`parts`). The
 pooled bar comes first: without it there is no calibration. Each task and each language is then
 tested as a promise of its own, at the same loss and confidence; what is refused there is said and
-stops nothing, as the pooled bar holds for it.
+stops nothing, as the pooled bar holds for it. Where labels bring a layer's state, a probe of it is
+fitted on the fit's part alone (`probing`), and the certificate's rows are read by it as the street
+reads a draft.
 """
 
 from __future__ import annotations
@@ -19,14 +21,16 @@ import numpy as np
 from ..confidence.arrays import BoolArray, FloatArray, IntArray
 from ..confidence.early import EarlyBars, certify_aborts, certify_commits, running_means
 from ..confidence.estimator import Estimator, to_rows
-from ..confidence.evidence import EVIDENCE
+from ..confidence.evidence import EVIDENCE, PROBE
 from ..confidence.fitting import Recipe, fit
 from ..confidence.goals import of_quality, within_spend
 from ..confidence.guarantee import Certificate, Promise, Refused, certify, labels_needed
+from ..confidence.probe import Probe
 from ..confidence.stored import Binding, Calibration, Counts
 from .goal import FIRST_KEPT, LEAST, STRICTEST, Goal, in_words, outlook
 from .labelled import GOOD, Labelled
 from .parts import Parts, part, share_tested
+from .probing import ProbeWorth, probed, worth
 
 _FOREST_FROM = 300
 """Rows of the fit below which the line stands alone."""
@@ -55,6 +59,7 @@ class Made:
         aborts: Why there are no abort bars. None: there are, or none were wanted.
         judged: The rows that the certificate was tested on.
         repeated: Rows left out of the tests as their question is in there already.
+        probe: What a probe adds on those. None: no labels bring states, or too few to fit one.
     """
 
     pooled: Certificate | Refused
@@ -64,6 +69,7 @@ class Made:
     aborts: Refused | None = None
     judged: tuple[Judged, ...] = ()
     repeated: int = 0
+    probe: ProbeWorth | None = None
 
     def kept(self) -> list[bool]:
         """Which of the `judged` the street would keep: by the strictest bar that applies."""
@@ -102,15 +108,18 @@ def calibrate(
     known = good[parts.fit]
     if len(rows) < LEAST or not 0 < known.sum() < len(known):
         return Made(pooled=_too_few(rows, good, goal), repeated=repeated)
-    estimator = _fitted([rows[at] for at in parts.fit])
+    rows, probe = probed(rows, parts.fit)
+    some = [rows[at] for at in parts.fit]
+    estimator = _fitted(some, (*EVIDENCE, PROBE))
     seen = _see(estimator, rows)
+    adds = None if probe is None else _added(probe, rows, parts, seen)
     pooled, promise = _pooled(seen, parts.test, goal)
     judged = tuple(
         Judged(row=rows[at], probability=float(seen.chance[at]), low=float(seen.low[at]))
         for at in parts.test
     )
     if isinstance(pooled, Refused):
-        return Made(pooled=_for_all(pooled, goal), judged=judged, repeated=repeated)
+        return Made(pooled=_for_all(pooled, goal), judged=judged, repeated=repeated, probe=adds)
     tasks = _by(rows, parts.test, lambda row: row.task, seen, promise, goal)
     languages = _by(rows, parts.test, lambda row: row.language, seen, promise, goal)
     calibration = Calibration(
@@ -122,16 +131,10 @@ def calibrate(
         says=in_words(goal),
         tasks={name: one for name, one in tasks.items() if isinstance(one, Certificate)},
         languages={name: one for name, one in languages.items() if isinstance(one, Certificate)},
-        counts=Counts(
-            labels=len(rows),
-            fitted=len(parts.fit),
-            certified=len(parts.test),
-            early=len(parts.early),
-            tasks=Counter(row.task for row in rows),
-            languages=Counter(row.language for row in rows),
-        ),
+        counts=_counts(rows, parts),
         made_at=made_at,
         valid_until=valid_until,
+        probe=probe,
     )
     aborts = None
     if goal.early:
@@ -145,6 +148,7 @@ def calibrate(
         aborts=aborts,
         judged=judged,
         repeated=repeated,
+        probe=adds,
     )
 
 
@@ -168,10 +172,10 @@ def _keeps(file: Calibration, task: str, language: str, low: float) -> bool:
     return bar is not None and low >= bar
 
 
-def _fitted(rows: Sequence[Labelled]) -> Estimator:
-    """An estimator over the signals that any of these rows has."""
+def _fitted(rows: Sequence[Labelled], read: Sequence[str]) -> Estimator:
+    """An estimator over those of the signals that any of these rows has."""
     signals = [row.signals for row in rows]
-    names = [name for name in EVIDENCE if any(_known(row, name) for row in signals)]
+    names = [name for name in read if any(_known(row, name) for row in signals)]
     recipe = Recipe() if len(rows) >= _FOREST_FROM else Recipe(growth=None)
     return fit(
         to_rows(signals, names),
@@ -181,6 +185,27 @@ def _fitted(rows: Sequence[Labelled]) -> Estimator:
         [row.key for row in rows],
         recipe,
     ).estimator
+
+
+def _added(probe: Probe, rows: Sequence[Labelled], parts: Parts, seen: _Seen) -> ProbeWorth | None:
+    """What the probe adds to the same fit without it, on the certificate's rows. None: no rows."""
+    test = parts.test
+    if not len(test):
+        return None
+    plain = _fitted([rows[at] for at in parts.fit], EVIDENCE)
+    without = _see(plain, [rows[at] for at in test]).chance
+    return worth(probe, rows, parts.fit, test, seen.chance[test], without)
+
+
+def _counts(rows: Sequence[Labelled], parts: Parts) -> Counts:
+    return Counts(
+        labels=len(rows),
+        fitted=len(parts.fit),
+        certified=len(parts.test),
+        early=len(parts.early),
+        tasks=Counter(row.task for row in rows),
+        languages=Counter(row.language for row in rows),
+    )
 
 
 def _known(signals: Mapping[str, float], name: str) -> bool:

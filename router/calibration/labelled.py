@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from ..confidence.evidence import evidence
 from ..types import Message, Request, TokenStat
+
+if TYPE_CHECKING:
+    from ..layerstate import LayerState
 
 GOOD = 0.5
 """A score from here on is a good draft, a strong tier's score a right answer."""
@@ -28,6 +32,7 @@ class Labelled:
         language: The prompt's, ISO 639-1. Empty: it tells none.
         cost_usd: What the strong tier's answer cost. None: not known.
         source: Where the label is from, in words.
+        state: Of a middle layer while the draft was written. None: not known.
     """
 
     key: str
@@ -40,6 +45,7 @@ class Labelled:
     language: str = ""
     cost_usd: float | None = None
     source: str = ""
+    state: LayerState | None = None
 
     @property
     def good(self) -> float:
@@ -81,6 +87,7 @@ def labelled(
     strong_right: float | None = None,
     cost_usd: float | None = None,
     source: str = "",
+    state: LayerState | None = None,
 ) -> Labelled:
     """A row from a draft's text.
 
@@ -102,4 +109,5 @@ def labelled(
         language=spoken or "",
         cost_usd=cost_usd,
         source=source,
+        state=state,
     )

@@ -12,9 +12,10 @@ from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequen
 from contextlib import aclosing
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..clock import Clock
+from ..confidence.statefield import written
 from ..errors import Forbidden, LimitReached, NoAnswer, RouterError
 from ..hops import Outcome
 from ..types import Chunk, Message, Request, TokenStat
@@ -23,6 +24,9 @@ from .labelled import key_of
 from .plan import BYTES_PER_TOKEN
 from .prompts import Prompt
 from .tracefile import WorkFile
+
+if TYPE_CHECKING:
+    from ..layerstate import LayerState
 
 WAIT_S = 5.0
 """Seconds between two looks at whether the machine is idle."""
@@ -86,6 +90,7 @@ class _Said:
     text: str
     tokens: tuple[TokenStat, ...]
     outcome: Outcome
+    state: LayerState | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -173,6 +178,8 @@ class Maker:
             **_told(draft.tokens),
             "finish": _finish(draft.outcome),
         }
+        if draft.state is not None:
+            row["state"] = written(draft.state)
         if prompt.task is not None:
             row["task"] = prompt.task
         if prompt.language is not None:
@@ -217,15 +224,17 @@ class Maker:
         text: list[str] = []
         tokens: list[TokenStat] = []
         outcome: Outcome | None = None
+        state: LayerState | None = None
         async with aclosing(self.street.run(request, None)) as items:
             async for item in items:
                 if isinstance(item, Chunk):
                     text.append(item.text)
                     tokens.extend(item.tokens)
+                    state = item.state or state
                 else:
                     outcome = item
         assert outcome is not None  # a run ends with one, or raises
-        return _Said("".join(text), tuple(tokens), outcome)
+        return _Said("".join(text), tuple(tokens), outcome, state)
 
 
 def done_keys(rows: Sequence[Mapping[str, Any]]) -> set[str]:

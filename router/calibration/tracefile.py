@@ -10,6 +10,7 @@ Fields of a line; only `prompt` (or `messages`), `draft` and `right` have to be 
 | `logprobs` | natural logs of its tokens' probabilities; numbers, or null where the target tells none |
 | `entropies`, `margins` | of the same tokens, where they are known |
 | `strong_right` | the same as `right` of the strong tier's answer; null: not known |
+| `state` | of a middle layer while the draft was written: `layer`, and `mean`, base64 of float16 |
 | `task`, `language` | as the street names them; left out: guessed from the prompt |
 | `cost` | dollars of the strong tier's answer |
 
@@ -26,11 +27,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from ..confidence.statefield import understood
 from ..errors import ConfigError
 from ..types import TokenStat
 from .labelled import Labelled, labelled, spoken_in
+
+if TYPE_CHECKING:
+    from ..layerstate import LayerState
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +111,7 @@ def row_of(found: Mapping[str, Any], source: str) -> Labelled:
         strong_right=_share(found, "strong_right"),
         cost_usd=_number(found, "cost", least=0.0),
         source=source,
+        state=_state(found),
     )
 
 
@@ -200,6 +206,18 @@ def _stats(found: Mapping[str, Any]) -> tuple[TokenStat, ...]:
         return ()
     known = [value for value in logprobs if value is not None]
     return tuple(map(TokenStat, known, entropies, margins))
+
+
+def _state(found: Mapping[str, Any]) -> LayerState | None:
+    value = found.get("state")
+    if value is None:
+        return None
+    if not isinstance(value, dict):
+        raise Bad("state: has to be an object with layer and mean")
+    try:
+        return understood(value.get("layer"), value.get("mean"))
+    except ValueError as exc:
+        raise Bad(f"state: {exc}") from exc
 
 
 def _numbers(found: Mapping[str, Any], name: str, **held: float) -> list[float | None]:

@@ -17,11 +17,13 @@ from .. import config as configs
 from ..config import Config
 from ..errors import ConfigError
 from ..providers.base import Provider, Target
+from ..signals.catalogue import CATALOGUE
 from .exits import Exit
 from .onecall import call_once
 from .options import ConfigOption, JsonOption, PolicyOption
 
 if TYPE_CHECKING:
+    from ..calibration.calibrate import Made
     from ..calibration.goal import Goal
     from ..calibration.labelled import Labelled
     from ..confidence.stored import Binding
@@ -29,6 +31,7 @@ if TYPE_CHECKING:
 Per = StrEnum("Per", {"all": "all", "kept": "kept"})
 _DAY_S = 86_400
 OUT = Path("confidence.json")
+WORK = Path("confidence.work.jsonl")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,8 +82,14 @@ def calibrate(
         bool, typer.Option("--early", help="Also bars for drafts still being written.")
     ] = False,
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="Where the calibration goes.", metavar="FILE")
-    ] = OUT,
+        Path | None,
+        typer.Option(
+            "--out",
+            "-o",
+            help="Where the calibration goes; the config's `confidence` if not given.",
+            metavar="FILE",
+        ),
+    ] = None,
     report: Annotated[
         Path | None, typer.Option(help="Write plots to this HTML file.", metavar="FILE")
     ] = None,
@@ -89,7 +98,7 @@ def calibrate(
     ] = None,
     work: Annotated[
         Path, typer.Option(help="Where labels made on the spot are kept.", metavar="FILE")
-    ] = Path("confidence.work.jsonl"),
+    ] = WORK,
     strong: Annotated[
         str | None,
         typer.Option(help="Target that drafts are compared with; the strongest if not given."),
@@ -142,6 +151,7 @@ def calibrate(
         yes=yes,
     )
     loaded = configs.load(configs.find(config))
+    out = out or loaded.confidence or OUT
     rows, device, binding = asyncio.run(_labels(loaded, policy, data or [], wish, ledger=ledger))
     now = time.time()
     until = None if valid_days is None else now + valid_days * _DAY_S
@@ -156,8 +166,26 @@ def calibrate(
         show(made, rows, goal, out, device.tier)
         if made.calibration is None and out.exists():
             typer.echo(f"{out} is still the one from before, with what it promised then.")
+        _to_do(out, loaded, made)
     if made.calibration is None:
         raise typer.Exit(Exit.FAILED)
+
+
+def _to_do(out: Path, config: Config, made: Made) -> None:
+    """Say what is still to do before the file counts, and for which requests it will not."""
+    if made.calibration is None:
+        return
+    named = config.confidence
+    if named is None or named.resolve() != out.resolve():
+        folder, path = config.file.parent.resolve(), out.resolve()
+        said = path.relative_to(folder) if path.is_relative_to(folder) else path
+        typer.echo(f"not in force yet: {config.file} has to say `confidence: {said}`")
+    counts = made.calibration.counts
+    own = sorted(set(counts.tasks if counts else ()) - set(CATALOGUE["prompt.task"].words) - {""})
+    if own:
+        typer.echo(
+            f"only for requests with the tag `task`, as nothing else tells: {', '.join(own)}"
+        )
 
 
 def goal_of(

@@ -72,6 +72,7 @@ async def make(config: Config, policy: str | None, tiers: tuple[str, ...], wish:
     called = [device.name, judge or strong or ""]
     usual = sum(took) / len(took) if took else seconds_of(config.ledger_folder, called)
     router = Router.of(config, policy)
+    router.senses.states = frozenset((device.name,))  # for the probe that is fitted on them
     try:
         worst = _worst(router, device.name, strong, judge)
         ahead = plan(todo, len(read.prompts) - len(todo), worst, usual)

@@ -23,6 +23,7 @@ def draw(path: Path, made: Made, *, device: str, strong: str) -> None:
     from ..evaluation.findings import find
     from ..evaluation.heldout import held_out
     from ..report.write import write_report
+    from .calibrate_show import probe_said
 
     if not made.judged:
         return
@@ -39,12 +40,14 @@ def draw(path: Path, made: Made, *, device: str, strong: str) -> None:
         bars=bars,
         bar=0.0 if certificate is None else certificate.bar,
     )
-    refused = (made.pooled.reason,) if isinstance(made.pooled, Refused) else ()
+    notes = [made.pooled.reason] if isinstance(made.pooled, Refused) else []
+    if made.probe is not None:
+        notes.append(probe_said(made.probe))
     found = find(
         judged,
         certificate=certificate,
         promise=file.promise if file is not None and file.goal == "loss" else None,
         says="" if file is None else file.says,
-        notes=refused,
+        notes=tuple(notes),
     )
     write_report(path, found)

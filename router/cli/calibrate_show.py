@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from ..calibration.calibrate import Made
     from ..calibration.goal import Goal
     from ..calibration.labelled import Labelled
+    from ..calibration.probing import ProbeWorth
     from ..confidence.early import EarlyBars
 
 _PLACES = 1e4
@@ -31,6 +32,7 @@ def show(made: Made, rows: Sequence[Labelled], goal: Goal, out: Path, tier: str)
         many = counted(made.repeated, "label")
         typer.echo(f"{many} of a question that is there already: left out of the tests")
     typer.echo(f"wanted: {in_words(goal)}\n")
+    _probe(made, rows)
     if isinstance(made.pooled, Refused):
         typer.echo(f"Refused. {made.pooled.reason}\n{_more(made.pooled)}\nNo file was written.")
         return
@@ -52,6 +54,34 @@ def _labels(rows: Sequence[Labelled]) -> str:
     if unknown:
         said += f"; of {unknown} the strong tier's answer is not known: taken to be right"
     return said
+
+
+def _probe(made: Made, rows: Sequence[Labelled]) -> None:
+    """What the probe adds, or why there is none though labels bring states."""
+    from ..confidence.probe import LEAST
+
+    states = sum(row.state is not None for row in rows)
+    if made.probe is not None:
+        typer.echo(f"{probe_said(made.probe)}\n")
+    elif states:
+        typer.echo(
+            f"probe: none. {counted(states, 'label')} with a state; the fit has a part of them, "
+            f"and takes {LEAST} of one layer, {LEAST // 10} good and {LEAST // 10} not, for one\n"
+        )
+
+
+def probe_said(worth: ProbeWorth) -> str:
+    """What a probe adds, as a sentence."""
+
+    def figure(value: float | None) -> str:
+        return "unknown" if value is None else f"{value:.3f}"
+
+    return (
+        f"probe of layer {worth.layer}, fitted on {worth.fitted} labels: AUROC "
+        f"{figure(worth.auroc)} with it, {figure(worth.auroc_without)} without (within a task "
+        f"{figure(worth.within)} and {figure(worth.within_without)} on average), on the "
+        f"{worth.tested} labels the promise was tested on ({worth.known} of them with a state)"
+    )
 
 
 def _verdicts(verdicts: Mapping[str, Certificate | Refused]) -> None:
@@ -151,6 +181,7 @@ def as_plain(made: Made, rows: Sequence[Labelled], out: Path) -> dict[str, Any]:
         "says": None if calibration is None else calibration.says,
         "file": None if calibration is None else str(out),
         "all": _plain(made.pooled),
+        "probe": None if made.probe is None else asdict(made.probe),
         "tasks": {name: _plain(one) for name, one in made.tasks.items()},
         "languages": {name: _plain(one) for name, one in made.languages.items()},
         "early": None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,7 +14,7 @@ import typer
 from .. import config as configs
 from ..errors import ConfigError
 from ..policy.explain import usd as dollars
-from .calibrate import OUT, Per, goal_of
+from .calibrate import OUT, WORK, Per, goal_of
 from .options import ConfigOption, JsonOption, PolicyOption
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ def status(
     ] = None,
     data: Annotated[
         list[Path] | None,
-        typer.Option(help="Labelled drafts to count beside the ledger's.", metavar="FILE"),
+        typer.Option(help="Labelled drafts to count too; the work file's if none.", metavar="FILE"),
     ] = None,
     loss: Annotated[str, typer.Option(help="Most losses of the promise that is wanted.")] = "5%",
     confidence: Annotated[str, typer.Option(help="Of the promise.")] = "90%",
@@ -53,7 +53,8 @@ def status(
     goal = goal_of(loss, None, None, confidence, per.value)
     device = device_of(loaded, chosen.tiers)
     said = read_feedback(loaded.ledger_folder, device.name, device.model)
-    rows = [*said.rows, *(row for path in data or [] for row in read_labelled(path).rows)]
+    data = data or ([WORK] if WORK.exists() else [])
+    rows = [*said.rows, *(row for path in data for row in read_labelled(path).rows)]
     strong = strong_of(loaded, chosen.tiers, device)
     called = [device.name, *([strong.name] if strong else [])]
     found = ahead(
@@ -73,7 +74,8 @@ def status(
         typer.echo(json.dumps(plain, indent=2))
         return
     shown = _filed(looked, there, named=named)
-    for line in (*_ahead(found, strong), *_left_out(said.left_out), *shown):
+    sources = [*(["--ledger"] if said.rows else []), *(f"--data {path}" for path in data)]
+    for line in (*_ahead(found, strong, sources), *_left_out(said.left_out), *shown):
         typer.echo(line)
 
 
@@ -88,7 +90,7 @@ def _model_of(device: Target) -> tuple[str, str] | None:
     return bound.model, bound.quantisation
 
 
-def _ahead(found: Ahead, strong: Target | None) -> list[str]:
+def _ahead(found: Ahead, strong: Target | None, sources: Sequence[str]) -> list[str]:
     from ..calibration.plan import USUAL_INPUT
 
     said = "seen" if found.seen else "assumed"
@@ -102,7 +104,7 @@ def _ahead(found: Ahead, strong: Target | None) -> list[str]:
         f"({found.lost:.0%} of drafts a loss, {said})"
     ]
     if not found.missing:
-        return [*lines, "         enough to try: firsthop calibrate --ledger"]
+        return [*lines, f"         enough to try: firsthop calibrate {' '.join(sources)}"]
     hours = "unknown: device and judge have not been timed" if found.hours is None else ""
     lines.append(f"hours    {hours or f'about {found.hours:.2g}'}")
     if strong is None:

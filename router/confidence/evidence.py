@@ -17,6 +17,9 @@ from .tokens import TOKENS, token_features
 EVIDENCE = (*ASKED, *DRAFTED, *TOKENS)
 """Names, in the order of an estimator's rows."""
 
+PROBE = "draft.probe"
+"""What a probe says of a draft's state, in log-odds: one signal more where a file has a probe."""
+
 OF_SIGNALS = {
     "draft.mean_logprob": "tokens.mean_logprob",
     "draft.min_logprob": "tokens.min_logprob",

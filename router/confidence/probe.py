@@ -2,7 +2,7 @@
 
 In go states of one layer, averaged over each answer's tokens, and whether the answers were good.
 Out come a `Probe`, and what the same fit says of each row when the row is left out. That score is
-the estimator's signal `SIGNAL`: among others it is worth what it is on rows it never saw.
+the estimator's signal `evidence.PROBE`: among others it is worth what it is on rows it never saw.
 
 It knows the kinds of question it was fitted on; of others it says little more than chance.
 """
@@ -11,14 +11,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .arrays import FloatArray, folds_of
 from .logistic import Line, newton
 
-SIGNAL = "draft.probe"
+if TYPE_CHECKING:
+    from ..layerstate import LayerState
+
 LEAST = 50
 """Rows, and right and wrong ones a tenth as many each, below which no probe is fitted."""
 _FOLDS = 5
@@ -60,6 +62,10 @@ class Probe:
         state = np.frombuffer(mean, "<f4")
         logit = float(self.line.logit(state[None])[0])
         return logit if np.isfinite(state).all() else None
+
+    def read_of(self, state: LayerState | None) -> float | None:
+        """The same of a state. None, for unknown, also where there is none."""
+        return None if state is None else self.read(state.layer, state.mean)
 
     def as_plain(self) -> dict[str, Any]:
         """Numbers and lists alone, for a file."""

@@ -18,6 +18,7 @@ from ..errors import ConfigError
 from .early import EarlyBars
 from .estimator import WORDS, Estimator
 from .guarantee import Certificate, Promise
+from .probe import Probe
 
 FORMAT = 1
 SIGNALS = 1
@@ -86,6 +87,7 @@ class Calibration:
     """All of one calibration file.
 
     Attributes:
+        probe: Makes the signal `evidence.PROBE` of a draft's state. None: it is not used.
         certificate: None: nothing could be certified, and whatever bar is used is uncertified. Its
             bar is for `Estimate.low`.
         goal: What the promise is about: a loss; a share escalated (`promise.loss` is then that
@@ -110,6 +112,7 @@ class Calibration:
     counts: Counts | None = None
     made_at: float | None = None
     valid_until: float | None = None
+    probe: Probe | None = None
 
     def bar(self, task: str | None, language: str | None) -> float | None:
         """The strictest bar that applies, which keeps every promise at once; see the docs."""
@@ -191,6 +194,7 @@ def from_bytes(data: bytes, expected: Binding | None, file: str = "calibration")
     except msgspec.MsgspecError as exc:
         raise _refused(file, f"does not hold a calibration ({exc})") from exc
     _check(found.estimator, file)
+    _check_probe(found.probe, file)
     for part in fields(Binding) if expected is not None else ():
         made, now = getattr(found.binding, part.name), getattr(expected, part.name)
         if made != now:
@@ -224,6 +228,14 @@ def _check(estimator: Estimator, file: str) -> None:
     for array, size in sized:
         if array.shape != (size,) or not np.isfinite(array).all():
             raise _refused(file, "holds arrays that don't fit each other, or values that are none")
+
+
+def _check_probe(probe: Probe | None, file: str) -> None:
+    try:
+        if probe is not None:
+            Probe.from_plain(probe.as_plain())
+    except ValueError as exc:
+        raise _refused(file, f"holds a probe that is none ({exc})") from exc
 
 
 def _refused(file: str, problem: str) -> ConfigError:

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from ..clock import Clock, Deadline
 from ..errors import BadWire, HopError, TimedOut
@@ -27,6 +27,9 @@ from ..types import (
 from .estimate import estimate
 from .ids import new_id
 from .live import Live
+
+if TYPE_CHECKING:
+    from ..layerstate import LayerState
 
 log = logging.getLogger("firsthop")
 
@@ -58,6 +61,7 @@ class Reading:
     model: str | None = None
     request_id: str | None = None
     transit: Transit | None = None
+    state: LayerState | None = None
     says_something: bool = False
 
     def take(self, chunk: Chunk, now: float) -> None:
@@ -77,6 +81,7 @@ class Reading:
         self.model = chunk.model or self.model
         self.request_id = chunk.request_id or self.request_id
         self.transit = chunk.transit or self.transit
+        self.state = chunk.state or self.state
 
     def completion(self) -> Completion:
         """All of it, collected."""
@@ -90,6 +95,7 @@ class Reading:
             usage=self.usage,
             model=self.model,
             request_id=self.request_id,
+            state=self.state,
         )
 
     def ttft_s(self) -> float | None:

@@ -149,6 +149,7 @@ def as_chunk(draft: Completion) -> Chunk:
         usage=draft.usage,
         model=draft.model,
         request_id=draft.request_id,
+        state=draft.state,
     )
 
 

@@ -29,6 +29,21 @@ class Confides(Protocol):
         """
         ...
 
+    def reads_state(self, target: str) -> bool:
+        """Whether it reads the `state` of that target's drafts. Asked before each of them."""
+        ...
+
+
+def shows_state(context: Context, target: str) -> bool:
+    """Whether somebody reads the state of this target's draft."""
+    senses = context.home.senses
+    if target in senses.states:
+        return True
+    confidence = senses.confidence
+    if confidence is None or context.wanted.isdisjoint(OF_CONFIDENCE):
+        return False
+    return confidence.reads_state(target)
+
 
 def measured(context: Context, target: str, draft: Completion) -> dict[str, Value]:
     """The wanted signals of a draft. None: unknown."""

@@ -81,6 +81,7 @@ class Senses:
     Attributes:
         confidence: Who knows how far drafts can be trusted. None: no calibration is configured.
         checks: What checks JSON against a schema has been loaded.
+        states: Targets whose drafts show a layer's state, whoever reads it.
     """
 
     clock: Clock
@@ -94,6 +95,7 @@ class Senses:
     loops: ToolLoops = field(default_factory=ToolLoops)
     network: Network | None = None
     confidence: Confides | None = None
+    states: frozenset[str] = frozenset()
     detector: asyncio.Future[None] | None = None
     checks: bool = False
 

@@ -24,7 +24,7 @@ from .call import Aborted, Reading
 from .context import Context
 from .happened import filtered, says_something
 from .live import Allowance
-from .measured import measured
+from .measured import measured, shows_state
 from .outgoing import attachable, outgoing
 from .purse import Reservation
 from .rungs import cap, dearest, worst_case_of
@@ -139,7 +139,8 @@ class UnderWay:
             live.target,
             () if live.here else context.home.transforms,
         )
-        return _ask_of(request, "", messages, cap(live, request), None, False, False)
+        states = live.here and shows_state(context, live.target.name)
+        return _ask_of(request, "", messages, cap(live, request), None, False, states)
 
     def _attached(self) -> str | None:
         """The draft that goes along. None: none does."""

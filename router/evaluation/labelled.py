@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -14,10 +15,14 @@ from ..confidence.asked import asked_features
 from ..confidence.drafted import drafted_features
 from ..confidence.estimator import to_rows
 from ..confidence.options import option_features
+from ..confidence.statefield import understood
 from ..confidence.tokens import token_features
 from ..types import TokenStat
 from .judged import Tier, numbered
 from .row import Row, Score
+
+if TYPE_CHECKING:
+    from ..layerstate import LayerState
 
 _CHEAP_QUALITY = 0.9
 """A cheap cloud tier has at least this share of the strong one's quality."""
@@ -34,6 +39,7 @@ class Labelled:
         keys: Shape (n,): a number for each different prompt.
         names: Of the signals; `values` of shape (n, n_names), NaN unknown.
         confidence: That the rows bring themselves. None: not all of them do.
+        states: Of a middle layer, as far as the rows bring them; what reads them makes a signal.
     """
 
     name: str
@@ -46,6 +52,7 @@ class Labelled:
     tasks: tuple[str, ...]
     languages: tuple[str, ...]
     confidence: FloatArray | None
+    states: tuple[LayerState | None, ...] = ()
 
     def signal(self, name: str) -> FloatArray | None:
         """A column. None: there is no such signal."""
@@ -92,6 +99,10 @@ def labelled(name: str, rows: Sequence[Row], cheap: str | None = None) -> Labell
         tasks=tuple(row.kind for row in rows),
         languages=tuple(row.spoken for row in rows),
         confidence=None if None in told else _column(told),
+        states=tuple(
+            None if row.state is None else understood(row.state.layer, row.state.mean)
+            for row in rows
+        ),
     )
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from ..confidence.statefield import understood
 from ..errors import ConfigError
 from .labelled import Labelled, labelled
 from .row import Row
@@ -88,6 +89,11 @@ def _problem(path: Path, line: int, row: Row) -> ConfigError | None:
     for name, values in (("entropies", row.entropies), ("margins", row.margins)):
         if values and len(values) != len(row.logprobs or ()):
             return _refused(path, line, name, "there are more or fewer than of logprobs")
+    if row.state is not None:
+        try:
+            understood(row.state.layer, row.state.mean)
+        except ValueError as exc:
+            return _refused(path, line, "state", str(exc))
     if row.weak_logits is not None and len(row.weak_logits) < 3:
         return _refused(path, line, "weak_logits", "fewer than three options")
     return None

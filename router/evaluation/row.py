@@ -28,6 +28,13 @@ class Turn(msgspec.Struct, frozen=True):
     content: str | None = None
 
 
+class State(msgspec.Struct, frozen=True):
+    """A middle layer's state while the draft was written. See `confidence.statefield`."""
+
+    layer: int
+    mean: str
+
+
 class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One line. Fields it does not name are passed over.
 
@@ -42,6 +49,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     logprobs: list[float | None] | None = None
     entropies: list[float | None] | None = None
     margins: list[float | None] | None = None
+    state: State | None = None
     right: Score | None = None
     good: Score | None = None
     score: Score | None = None

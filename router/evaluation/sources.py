@@ -12,8 +12,10 @@ import numpy as np
 
 from ..confidence.arrays import FloatArray, folds_of
 from ..confidence.estimator import Estimator
+from ..confidence.evidence import PROBE
 from ..confidence.fitting import Recipe, fit
 from ..confidence.guarantee import Certificate, Promise
+from ..confidence.probe import Probe
 from ..confidence.stored import Binding, Calibration, from_bytes
 from ..confidence.trees import Growth
 from ..errors import ConfigError
@@ -40,6 +42,7 @@ class Source:
         certificate: The bar a file brings with it, with its `promise`, where
             that is of a loss; otherwise it `says` what it promises.
         notes: What a reader has to know.
+        probe: What the file's probe says of each row, NaN unknown. None: it has none.
     """
 
     said: str
@@ -51,6 +54,7 @@ class Source:
     promise: Promise | None = None
     says: str = ""
     notes: tuple[str, ...] = ()
+    probe: FloatArray | None = None
 
     def judged(self, rows: Labelled) -> Judged:
         """The set with this confidence."""
@@ -60,6 +64,9 @@ class Source:
             assert values is not None
             raw, how = as_chance(values)
             raw_name = f"{rows.raw} ({how})"
+        signals = {name: rows.values[:, at] for at, name in enumerate(rows.names)}
+        if self.probe is not None:
+            signals[PROBE] = self.probe
         return Judged(
             name=rows.name,
             source=self.said,
@@ -72,7 +79,7 @@ class Source:
             prompts=rows.keys,
             raw=raw,
             raw_name=raw_name,
-            signals={name: rows.values[:, at] for at, name in enumerate(rows.names)},
+            signals=signals,
         )
 
 
@@ -147,6 +154,7 @@ def calibrated(rows: Labelled, data: bytes, file: str) -> Source:
         ConfigError: The file is broken, or its signals are of another version.
     """
     found = _read(data, file)
+    rows = rows if found.probe is None else _probed(rows, found.probe)
     estimator = found.estimator
     asked = estimator.names[:-1] if estimator.words else estimator.names
     missing = [name for name in asked if name not in rows.names]
@@ -159,7 +167,18 @@ def calibrated(rows: Labelled, data: bytes, file: str) -> Source:
         promise=found.promise if found.goal == "loss" else None,
         says=found.says,
         notes=_differences(rows, found, missing),
+        probe=rows.signal(PROBE),
     )
+
+
+def _probed(rows: Labelled, probe: Probe) -> Labelled:
+    """Rows with the signal of the file's probe, unknown where they bring no state it can read."""
+    scores = [probe.read_of(state) for state in rows.states]
+    if all(score is None for score in scores):
+        return rows
+    column = np.array([np.nan if score is None else score for score in scores])
+    values = np.column_stack([rows.values, column])
+    return replace(rows, names=(*rows.names, PROBE), values=values)
 
 
 def _held(rows: Labelled, found: Calibration) -> FloatArray:

@@ -31,6 +31,7 @@ def test_labels_become_a_file_that_holds_for_this_device(firsthop: Run, tmp_path
     assert done.code == 0, done.err
     assert "by task, each a promise of its own" in done.out
     assert "made.json written" in done.out
+    assert "only for requests with the tag `task`, as nothing else tells: sums, words" in done.out
     assert "500 labels, 0 bad lines" in done.err
     found = read(tmp_path / "made.json", BINDING)
     assert found.certificate is not None
@@ -254,6 +255,47 @@ def test_status_counts_feedback_and_looks_at_the_file(firsthop: Run, tmp_path: P
     assert "promises: with 0.9 confidence, at most 10.0% of requests" in done.out
     assert plain["ahead"]["labels"] == 3
     assert plain["file"]["state"] == "valid"
+
+
+def test_from_prompts_to_a_certified_answer(firsthop: Run, tmp_path: Path) -> None:
+    lines = [f"{'odd' if n % 3 == 0 else 'even'} {n}: how much is 2 + 3?" for n in range(120)]
+    (tmp_path / "prompts.txt").write_text("\n".join(lines))
+    asked = ("ask", "even 999: how much is 2 + 3?", "--json")
+
+    before = json.loads(firsthop(*asked).out)
+    made = firsthop("calibrate", "--prompts", "prompts.txt", "--loss", "10%", "--yes")
+
+    assert made.code == 0, made.out
+    assert "not in force yet: firsthop.yaml has to say `confidence: confidence.json`" in made.out
+    assert "with the tag `task`" not in made.out
+    assert before["certified"] is False
+    assert json.loads(firsthop(*asked).out)["certified"] is False
+
+    (tmp_path / "firsthop.yaml").write_text(CONFIG + "confidence: confidence.json\n")
+    status = firsthop("status", "--loss", "10%")
+    assert "labels   120 of " in status.out
+    assert "enough to try: firsthop calibrate --data confidence.work.jsonl" in status.out
+    assert f"file     {tmp_path / 'confidence.json'}: valid, of 120 labels" in status.out
+    assert json.loads(firsthop(*asked).out)["certified"] is True
+    unsure = json.loads(firsthop("ask", "odd 999: how much is 2 + 3?", "--json").out)
+    assert [hop["target"] for hop in unsure["hops"]] == ["device", "cloud"]
+    doctor = firsthop("doctor", "--offline", "--json")
+    (finding,) = (f for f in json.loads(doctor.out) if f["check"] == "confidence")
+    assert finding["state"] == "ok"
+    assert "loss at most 0.1 of all requests with confidence 0.9" in finding["says"]
+
+
+def test_calibrate_and_status_look_where_the_config_says(firsthop: Run, tmp_path: Path) -> None:
+    (tmp_path / "firsthop.yaml").write_text(CONFIG + "confidence: kept/mine.json\n")
+    data = write(tmp_path / "labels.jsonl", labels(500))
+
+    done = firsthop("calibrate", "--data", data, "--loss", "10%")
+
+    assert done.code == 0, done.err
+    assert "not in force yet" not in done.out
+    assert (tmp_path / "kept" / "mine.json").exists()
+    assert "mine.json: valid" in firsthop("status").out
+    assert "file     none at other.json" in firsthop("status", "--file", "other.json").out
 
 
 def test_status_refuses_a_file_of_another_model(firsthop: Run, tmp_path: Path) -> None:

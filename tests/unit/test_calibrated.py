@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import logging
+import math
 from dataclasses import replace
+from hashlib import sha256
 from pathlib import Path
 
+import msgspec
+import numpy as np
 import pytest
 from support.calibrations import SCRIPT, TASKS, calibration, write
 from support.street import ask
 
 from router.calibrated import Calibrated
 from router.clock import ManualClock
+from router.confidence.logistic import Line
+from router.confidence.probe import Probe
+from router.confidence.stored import Calibration
+from router.layerstate import LayerState
 from router.providers.identity import Identity
 from router.types import Completion, TokenStat
 
@@ -100,6 +108,85 @@ def test_a_target_it_was_not_made_for_has_none_and_spoils_nothing(tmp_path: Path
     assert found.of_draft("cloud", ask(), draft(), {}) == {}
     assert said(found)["draft.certified"] is True
     assert found.problem is None
+
+
+def with_probe(layer: int = 20) -> Calibration:
+    """Log-odds that are the sum of a state's two numbers, and of nothing else."""
+    made = calibration()
+    line = replace(made.estimator.general.line, centre=np.zeros(1), scale=np.ones(1))
+    blend = replace(made.estimator.general, line=replace(line, slope=np.ones(1)))
+    estimator = replace(
+        made.estimator,
+        names=("draft.probe",),
+        buckets=(),
+        general=blend,
+        spread=0.0,
+        known=blend,
+        offset=np.zeros(0),
+        doubt=np.zeros(0),
+    )
+    both = Line(centre=np.zeros(2), scale=np.ones(2), slope=np.ones(2), base=0.0)
+    return replace(made, estimator=estimator, probe=Probe(layer=layer, line=both))
+
+
+def shown(layer: int, *numbers: float) -> Completion:
+    state = LayerState(layer=layer, mean=np.array(numbers, "<f4").tobytes())
+    return replace(draft(), state=state)
+
+
+def test_what_a_probe_says_of_the_draft_s_state_is_a_signal_of_the_estimator(
+    tmp_path: Path,
+) -> None:
+    found = opened(write(tmp_path / "c.json", with_probe()))
+
+    told = said(found, shown(20, 0.5, 0.75))
+
+    assert found.reads_state("device")
+    assert not found.reads_state("cloud")
+    assert told["draft.confidence"] == pytest.approx(1 / (1 + math.exp(-1.25)))
+
+
+@pytest.mark.parametrize(
+    "of",
+    [shown(7, 0.5, 0.75), shown(20, 0.5), shown(20, math.nan, 0.75), draft()],
+    ids=["another layer", "another width", "no number", "none"],
+)
+def test_a_state_that_the_probe_can_not_read_is_unknown(tmp_path: Path, of: Completion) -> None:
+    found = opened(write(tmp_path / "c.json", with_probe()))
+
+    assert said(found, of)["draft.confidence"] == 0.5
+
+
+def test_a_file_of_before_there_were_probes_reads_no_state(tmp_path: Path) -> None:
+    path = write(tmp_path / "c.json")
+    whole = msgspec.json.decode(path.read_bytes())
+    del whole["calibration"]["probe"]
+    body = msgspec.json.encode(whole["calibration"])
+    whole |= {"sha256": sha256(body).hexdigest(), "calibration": msgspec.Raw(body)}
+    path.write_bytes(msgspec.json.encode(whole))
+    found = opened(path)
+
+    assert found.problem is None
+    assert not found.reads_state("device")
+    assert said(found, shown(20, 0.5, 0.75)) == said(found)
+
+
+@pytest.mark.parametrize("spoilt", ["scale", "slope", "layer"])
+def test_a_file_whose_probe_is_none_is_refused(tmp_path: Path, spoilt: str) -> None:
+    made = with_probe()
+    assert made.probe is not None
+    line = made.probe.line
+    probe = {
+        "scale": replace(made.probe, line=replace(line, scale=np.zeros(2))),
+        "slope": replace(made.probe, line=replace(line, slope=np.ones(3))),
+        "layer": replace(made.probe, layer=-1),
+    }[spoilt]
+
+    found = opened(write(tmp_path / "c.json", replace(made, probe=probe)))
+
+    assert found.problem is not None
+    assert "holds a probe that is none" in found.problem
+    assert not found.reads_state("device")
 
 
 def cut(path: Path) -> Path:

@@ -90,6 +90,9 @@ def test_of_a_conversation_the_last_thing_the_user_said_is_read(tmp_path: Path) 
             "logprobs[1]: has to be a number from -1e+06 to 0, not 0.5",
         ),
         (GOOD | {"logprobs": [-1], "margins": [1, 1]}, "logprobs: has another length"),
+        (GOOD | {"state": "AAA="}, "state: has to be an object with layer and mean"),
+        (GOOD | {"state": {"mean": "AAA="}}, "state: layer has to be a whole number from 0"),
+        (GOOD | {"state": {"layer": 1, "mean": "AA="}}, "state: mean is no base64 of float16"),
         (GOOD | {"cost": -1}, "cost: has to be a number from 0, not -1"),
     ],
 )

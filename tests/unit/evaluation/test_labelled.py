@@ -117,6 +117,8 @@ def test_a_strong_outcome_that_some_rows_lack_is_unknown_there(tmp_path: Path) -
         ({"logprobs": [-0.1, 0.2]}, r"logprobs\[1\]"),
         ({"right": "yes"}, r"\$\.right"),
         ({"peers": {"m": {"correct": 2}}}, r"peers\.m\.correct"),
+        ({"state": {"layer": 1, "mean": "AA="}}, "state: mean is no base64"),
+        ({"state": {"layer": "1", "mean": "AAA="}}, r"\$\.state\.layer"),
     ],
 )
 def test_a_wrong_line_is_told_by_file_line_and_field(
