@@ -51,7 +51,6 @@ WORDS = "a few words of the cloud and some more of them"
 CALL = {"id": "c1", "name": "weather", "arguments": '{"city": "Oslo"}'}
 DEVICE = [
     {"match": "capital", "text": "The capital is Paris.", "mean_logprob": -0.1},
-    {"match": "refused", "fail": {"kind": "refused"}},
     {"text": "a DROPPED draft", "mean_logprob": -3.0},
 ]
 CLOUD = [
@@ -59,13 +58,13 @@ CLOUD = [
     {"match": "weather", "tool_calls": [CALL], "ttft_s": 0.01},
     {"text": WORDS, "ttft_s": 0.03, "tpot_s": 0.004},
 ]
-SICK = [{"match": "refused", "fail": {"kind": "refused"}}, {"fail": {"kind": "unavailable"}}]
+SICK = [{"fail": {"kind": "unavailable"}}]
 KINDS = {
     "kept": ("The capital?", "auto", (200, "The capital is Paris.")),
     "escalated": ("Some words.", "auto", (200, WORDS)),
     "cloud": ("Some words.", "cloud", (200, WORDS)),
     "tools": ("The weather?", "auto", (200, "weather")),
-    "refused": ("It is refused.", "auto", (400, "refused_by_target")),
+    "refused": ("It is refused.", "cloud", (400, "refused_by_target")),
     "sick": ("Some words.", "sick", (503, "")),
     "nobody": ("Some words.", "nobody", (404, "model_not_found")),
 }
@@ -153,29 +152,26 @@ def mixed(count: int, seed: int) -> list[One]:
 
 
 def configured(folder: Path) -> str:
+    """A config with its policy and its prices beside it."""
     (folder / "plain.yaml").write_text(POLICY)
     steps = {"device": DEVICE, "cloud": CLOUD, "sick": SICK}
-    targets = {
-        name: {
-            "tier": "device" if name == "device" else "cloud",
-            "provider": "scripted",
-            "model": f"{name}-model",
-            "attempts": 1,
-            "options": {
-                "price": dict(
-                    zip(("input_usd_per_1m", "output_usd_per_1m"), PRICES[name], strict=True)
-                ),
-                "steps": said,
-                "served_log": str(folder / "served.jsonl"),
-            },
-        }
-        for name, said in steps.items()
-    }
-    ledger = {"folder": str(folder / "ledger")}
+    targets: dict[str, Any] = {}
+    lines: list[dict[str, Any]] = []
+    for name, said in steps.items():
+        per_1m = dict(zip(("input_usd_per_1m", "output_usd_per_1m"), PRICES[name], strict=True))
+        options = {"price": per_1m, "steps": said, "served_log": str(folder / "served.jsonl")}
+        model = f"{name}-model"
+        tier = "device" if name == "device" else "cloud"
+        targets[name] = {"tier": tier, "provider": "scripted", "model": model, "attempts": 1}
+        targets[name]["options"] = options
+        line = {"id": name, "provider": "scripted", "model": model, **per_1m}
+        line |= {"source": "none", "checked": "2026-11-22", "valid_from": "2024-01-01"}
+        lines.append(line if float(PRICES[name][0]) else {**line, "basis": "stand-in"})
     # JSON is YAML too.
-    return json.dumps(
-        {"version": 1, "policy": "./plain.yaml", "ledger": ledger, "targets": targets}
-    )
+    (folder / "prices.yaml").write_text(json.dumps({"prices": lines}))
+    config: dict[str, Any] = {"version": 1, "policy": "./plain.yaml", "targets": targets}
+    config |= {"prices": "./prices.yaml", "ledger": {"folder": str(folder / "ledger")}}
+    return json.dumps(config)
 
 
 async def ask_all(port: int, asked: Sequence[One], at_once: int, pid: int) -> list[float]:
