@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import json
 import random
 import signal
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -48,33 +50,42 @@ def door(monkeypatch: pytest.MonkeyPatch) -> Any:
     return door
 
 
-async def ended_under_load(
-    door: Any, server: Sidecar, after_s: float
-) -> list[tuple[str, str, Any]]:
-    """150 requests at once, and SIGTERM in the middle: what was asked, in what dialect, and what
-    was heard. None: nobody was there any more."""
-    dice = random.Random(after_s)
-    dialects = [dice.choice(list(door.PATHS)) for _ in range(150)]
-    texts = [dice.choice(list(SAID)) for _ in dialects]
+@dataclass(frozen=True)
+class Asked:
+    """One request, and what came of it. `reply` None: nobody was there any more."""
 
-    async def one(number: int) -> Any:
-        sent = door.request(
-            dialects[number],
-            texts[number],
-            model="auto",
-            stream=dice.random() < 0.5,
-            user=f"u{number}",
-        )
-        try:
-            heard = await asyncio.wait_for(door.exchange(server.port, sent), 30)
-        except (ConnectionRefusedError, ConnectionResetError):
-            return None
-        return door.read(dialects[number], heard.raw)
+    user: str
+    dialect: str
+    text: str
+    reply: Any
 
-    asked = [asyncio.create_task(one(n)) for n in range(150)]
-    await asyncio.sleep(after_s)
+
+async def ended_under_load(door: Any, server: Sidecar, seed: int) -> list[Asked]:
+    """A hundred clients that ask and ask until nobody is there; and SIGTERM in the middle."""
+    found: list[Asked] = []
+
+    async def client(number: int) -> None:
+        dice = random.Random(1000 * seed + number)
+        reply: Any = True
+        for turn in itertools.count():
+            if reply is None:
+                return
+            dialect, text = dice.choice(list(door.PATHS)), dice.choice(list(SAID))
+            user = f"u{number}-{turn}"
+            stream = dice.random() < 0.5
+            sent = door.request(dialect, text, model="auto", stream=stream, user=user)
+            try:
+                heard = await asyncio.wait_for(door.exchange(server.port, sent), 30)
+                reply = door.read(dialect, heard.raw)
+            except (ConnectionRefusedError, ConnectionResetError):
+                reply = None
+            found.append(Asked(user, dialect, text, reply))
+
+    clients = [asyncio.create_task(client(n)) for n in range(100)]
+    await asyncio.sleep(0.3 + 0.02 * seed)
     server.process.send_signal(signal.SIGTERM)
-    return list(zip(dialects, texts, await asyncio.gather(*asked), strict=True))
+    await asyncio.gather(*clients)
+    return found
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM")
@@ -87,27 +98,40 @@ def test_an_end_under_load_leaves_no_request_without_an_answer_or_an_error(
         folder = tmp_path / str(turn)
         folder.mkdir()
         with serving(folder, "--grace", grace, config=SCRIPT) as server:
-            found = asyncio.run(ended_under_load(door, server, 0.05 + 0.02 * turn))
+            found = asyncio.run(ended_under_load(door, server, turn))
             assert server.process.wait(15) == 0
-            rows = server.last(1000)
+            rows = server.last(10_000)
 
-        status = {row.tags["user"]: row.status for row in rows}
-        assert len(rows) == len(status), "a request was booked twice"
-        for number, (dialect, text, reply) in enumerate(found):
-            if reply is None or reply.status is None:
-                assert f"u{number}" not in status, "it was begun, and its caller got nothing"
-                ends["not begun"] += 1
-                continue
-            assert reply.ended, (dialect, reply.raw[-300:])
-            if reply.status == 200 and reply.error is None:
-                ends["answered"] += 1
-                assert reply.text == SAID[text]
-                assert status[f"u{number}"] == "answered"
-            else:
-                ends["told in the stream" if reply.status == 200 else "told by status"] += 1
-                assert reply.error in ("stopping", "overloaded_error"), reply.raw[-300:]
-                assert status.get(f"u{number}", "cancelled") == "cancelled"
-            assert b"DROPPED" not in reply.raw
-        assert set(status.values()) <= {"answered", "cancelled"}
+        booked = {row.tags["user"]: row.status for row in rows}
+        assert len(rows) == len(booked), "a request was booked twice"
+        for one in found:
+            end, status = end_of(one), booked.pop(one.user, None)
+            ends[end] += 1
+            # Told by its status, it may have come so late that it never entered the street.
+            assert status in BOOKED[end], (end, status, one)
+            assert status != "answered" or one.reply.text == SAID[one.text]
+        assert not booked, "it was booked, and nobody had asked"
     print(dict(ends))
-    assert ends["answered"] if grace == "5" else ends["told in the stream"]
+    assert ends["answered"]
+    assert grace == "5" or ends["told in the stream"]
+
+
+BOOKED = {
+    "answered": {"answered"},
+    "told in the stream": {"cancelled"},
+    "told by its status": {"cancelled", None},
+    "not begun": {None},
+}
+
+
+def end_of(one: Asked) -> str:
+    """How it ended for its caller."""
+    reply = one.reply
+    if reply is None or not reply.raw:
+        return "not begun"
+    assert reply.ended, reply.raw[-300:]
+    assert b"DROPPED" not in reply.raw
+    if reply.status == 200 and reply.error is None:
+        return "answered"
+    assert reply.error == "stopping", reply.raw[-300:]
+    return "told in the stream" if reply.status == 200 else "told by its status"
