@@ -91,7 +91,7 @@ class Bounded(HttpToolsProtocol):
             self._wire_bytes += len(data)
         self._data = data
         super().data_received(data)
-        if self._again:
+        while self._again:
             self._data, self._again = self._again, b""
             super().data_received(self._data)
         self._data = b""
