@@ -199,6 +199,13 @@ class Bounded(HttpToolsProtocol):
         if not self._refused:
             self._refuse(_MALFORMED)
 
+    def shutdown(self) -> None:
+        """Close when what runs is done. Who has just come may have asked already: wait for that."""
+        if self.cycle is None and not self._refused:
+            self.loop.call_later(_JUST_COME_S, super().shutdown)
+        else:
+            super().shutdown()
+
     def _stop_clock(self) -> None:
         if self._clock is not None:
             self._clock.cancel()
@@ -235,6 +242,7 @@ def bounded(max_head_bytes: int, head_s: float, unread_s: float) -> type[Bounded
     return type("Bounded", (Bounded,), bounds)
 
 
+_JUST_COME_S = 0.5
 _KEPT = (b"close", b"keep-alive")
 _REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
 _TOO_LARGE = Failure(status=431, message="the request's head is too large", code="head_too_large")

@@ -7,8 +7,10 @@ import itertools
 import json
 import random
 import signal
+import socket
 import subprocess
 import sys
+import time
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,7 @@ from typing import Any
 
 import pytest
 from support.effort import SOAK
-from support.sidecar import CONFIG, Sidecar, serving
+from support.sidecar import CONFIG, Sidecar, serving, until
 
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 SLOW = "- {match: some words, text: a few words of the cloud, ttft_s: 0.03, tpot_s: 0.03}"
@@ -135,3 +137,28 @@ def end_of(one: Asked) -> str:
         return "answered"
     assert reply.error == "stopping", reply.raw[-300:]
     return "told in the stream" if reply.status == 200 else "told by its status"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM")
+def test_who_had_come_before_the_end_is_answered(tmp_path: Path, door: Any) -> None:
+    with serving(tmp_path, "--grace", "5", config=SCRIPT) as server:
+        assert server.call(None, "/healthz").status == 200
+        with socket.create_connection(("127.0.0.1", server.port), timeout=10) as line:
+            time.sleep(0.05)  # for the server to take it
+            server.process.send_signal(signal.SIGTERM)
+            until(lambda: refused(server.port))
+            line.sendall(door.request("chat", "the capital", model="auto", stream=False, user="u"))
+            answer = b""
+            while piece := line.recv(65536):
+                answer += piece
+        assert door.read("chat", answer).text == SAID["the capital"]
+        assert server.process.wait(10) == 0
+        assert [row.status for row in server.last()] == ["answered"]
+
+
+def refused(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=10).close()
+    except ConnectionError:
+        return True
+    return False
