@@ -1,16 +1,18 @@
-"""HTTP's framing under the app: uvicorn's protocol on httptools, with a bound on a request's head.
+"""HTTP's framing under the app: uvicorn's protocol on httptools, held to bounds and to the letter.
 
 uvicorn takes heads of any size, and waits for them as long as it takes. Here a head that is too
-large is a 431, one that does not come in time a 408, and both end the connection. Trailers, which
-uvicorn adds to the head's headers when those were looked at already, are passed over; what comes
-beside a body's own bytes is bounded as a head is. And a response's head goes out with the first of
-its body in one `write`, which saves a system call.
+large is a 431, one that does not come in time a 408, and both end the connection. What would be
+read in two ways (a coding beside `chunked`, an address that is not the Host's, a broken chunk) is a
+400. What follows a chunked body is dropped: it came after the door had looked at the headers. An
+`Upgrade` is passed over, as HTTP allows, with the body that httptools would leave unread. Who reads
+nothing of a long answer is hung up on. And a response's head goes out with the first of its body in
+one `write`, which saves a system call.
 """
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+import sys
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
@@ -51,85 +53,158 @@ class Joined:
         return self._transport.is_closing()
 
 
-class _Trailers(list[Any]):
-    """Takes the headers that follow a body, and keeps none."""
-
-    def append(self, found: Any) -> None:
-        """Nothing."""
-
-
 class Bounded(HttpToolsProtocol):
     """One connection. Subclasses set the bounds; see `bounded`."""
 
     max_head_bytes = 32 * 1024
     head_s = 10.0
+    unread_s = 60.0
 
     _head_bytes = 0
-    _idle_bytes = 0
-    _moved = False
     _in_head = True
+    _in_body = False
     _refused = False
+    _upgrades = False
     _clock: asyncio.TimerHandle | None = None
+    _unread: asyncio.TimerHandle | None = None
+    # Of a body that comes in pieces: bytes received, and those of them that are the body's own.
+    _wire_bytes = 0
+    _body_bytes = 0
+    # What is being read, and what is to be read after it.
+    _data = _again = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        self._socket = transport
         self.transport = Joined(transport)  # type: ignore[assignment]
         self._clock = self.loop.call_later(self.head_s, self._late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_clock()
+        self.resume_writing()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
-        self._moved = False
+        if self._in_body:
+            self._wire_bytes += len(data)
+        self._data = data
         super().data_received(data)
+        while self._again:
+            self._data, self._again = self._again, b""
+            super().data_received(self._data)
+        self._data = b""
         if self._refused:
             return
-        if not self._in_head:
-            self._hold_idle(len(data))
-            return
-        self._head_bytes += len(data)
-        if self._head_bytes > self.max_head_bytes:
-            self._refuse(_TOO_LARGE)
-        elif self._clock is None:
-            self._clock = self.loop.call_later(self.head_s, self._late)
+        if self._in_body:
+            # A chunk of one byte has five of framing.
+            if self._wire_bytes > self.max_head_bytes + 8 * self._body_bytes:
+                self._refuse(_MALFORMED)
+        elif self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > self.max_head_bytes:
+                self._refuse(_TOO_LARGE)
+            elif self._clock is None:
+                self._clock = self.loop.call_later(self.head_s, self._late)
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
         self._in_head = True
-        self._moved = True
 
-    def on_body(self, body: bytes) -> None:
-        self._moved = True
-        super().on_body(body)
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:  # else it is one that follows a chunked body
+            super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         self._in_head = False
         self._head_bytes = 0
         self._stop_clock()
-        size = len(self.url) + sum(len(name) + len(value) + 4 for name, value in self.headers)
+        size, coding, host = len(self.url), None, b""
+        for name, value in self.headers:
+            size += len(name) + len(value) + 4
+            if name == b"transfer-encoding":
+                coding = value
+            elif name == b"host":
+                host = value
         if size > self.max_head_bytes:
             self._refuse(_TOO_LARGE)
-            raise ValueError("the head is too large")  # ends the parser's work on this data
-        super().on_headers_complete()
-        self.headers = _TRAILERS
+        elif not self._plain(coding, host):
+            self._refuse(_UNCLEAR)
+        if self._refused:
+            raise ValueError("the head is refused")  # ends the parser's work on this data
+        self._upgrades = self.parser.should_upgrade()
+        if not self._upgrades:
+            self._in_body, self._wire_bytes, self._body_bytes = True, 0, 0
+            super().on_headers_complete()
+
+    def _plain(self, coding: bytes | None, host: bytes) -> bool:
+        """Whether a head can be understood in one way only."""
+        version = self.parser.get_http_version()
+        if version not in ("1.1", "1.0"):
+            return False
+        if coding is not None and (coding.strip().lower() != b"chunked" or version == "1.0"):
+            return False
+        if self.url.startswith(b"/") or self.url == b"*":
+            return True
+        named = self.url.partition(b"://")[2].partition(b"/")[0].partition(b"?")[0]
+        return named.lower() == host.lower()
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        self._in_body = False
+        if not self._upgrades:
+            super().on_message_complete()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Go on without the upgrade that was offered.
+
+        httptools stops after such a head. So it is read again, by a new parser, as if there had
+        been no offer; Java's client makes one with the first request of each connection.
+        """
+        stopped = sys.exception()
+        if self.pipeline or stopped is None:
+            self._refuse(_UNCLEAR)
+            return
+        version = self.parser.get_http_version().encode()
+        lines = [b"%s %s HTTP/%s" % (self.parser.get_method(), self.url, version)]
+        for name, value in self.headers:
+            if name == b"connection":
+                signs = map(bytes.strip, value.lower().split(b","))
+                lines += [b"connection: " + sign for sign in signs if sign in _KEPT]
+            elif name != b"upgrade":
+                lines.append(b"%s: %s" % (name, value))
+        self.parser = type(self.parser)(self)
+        self._again = b"\r\n".join(lines) + b"\r\n\r\n" + self._data[stopped.args[0] :]
 
     def on_response_complete(self) -> None:
         if isinstance(self.transport, Joined):  # the response to a HEAD has no body to go with
             self.transport.flush()
         super().on_response_complete()
 
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        self._unread = self.loop.call_later(self.unread_s, self._socket.abort)
+
+    def resume_writing(self) -> None:
+        super().resume_writing()
+        if self._unread is not None:
+            self._unread.cancel()
+            self._unread = None
+
     def send_400_response(self, msg: str) -> None:
         if not self._refused:
             self._refuse(_MALFORMED)
 
-    def _hold_idle(self, size: int) -> None:
-        """Bound what brings no byte of a body: trailers, and a chunk's extensions."""
-        self._idle_bytes = 0 if self._moved else self._idle_bytes + size
-        if self._idle_bytes > self.max_head_bytes:
-            self._refuse(_TOO_LARGE)
+    def shutdown(self) -> None:
+        """Close when what runs is done. Who has just come may have asked already: wait for that."""
+        if self.cycle is None and not self._refused:
+            self.loop.call_later(_JUST_COME_S, super().shutdown)
+        else:
+            super().shutdown()
 
     def _stop_clock(self) -> None:
         if self._clock is not None:
@@ -145,25 +220,38 @@ class Bounded(HttpToolsProtocol):
         """Answer without the app, and close. Not in the middle of another answer."""
         self._refused = True
         self._stop_clock()
-        if self.cycle is None or self.cycle.response_complete:
+        cycle = self.cycle
+        # The app may be waiting for the very body that is broken.
+        waits = self._in_body and not self.pipeline
+        if cycle is None or cycle.response_complete or (waits and not cycle.response_started):
             body = failure.body()
             self.transport.write(
                 b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\n"
                 b"content-length: %d\r\nconnection: close\r\n\r\n%s"
                 % (failure.status, _REASONS[failure.status], len(body), body)
             )
+            if cycle is not None:
+                cycle.disconnected = True
+                cycle.message_event.set()
         self.transport.close()
 
 
-def bounded(max_head_bytes: int, head_s: float) -> type[Bounded]:
+def bounded(max_head_bytes: int, head_s: float, unread_s: float) -> type[Bounded]:
     """A protocol with these bounds, as uvicorn takes one: by its class."""
-    return type("Bounded", (Bounded,), {"max_head_bytes": max_head_bytes, "head_s": head_s})
+    bounds = {"max_head_bytes": max_head_bytes, "head_s": head_s, "unread_s": unread_s}
+    return type("Bounded", (Bounded,), bounds)
 
 
-_TRAILERS = _Trailers()
+_JUST_COME_S = 0.5
+_KEPT = (b"close", b"keep-alive")
 _REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
 _TOO_LARGE = Failure(status=431, message="the request's head is too large", code="head_too_large")
 _MALFORMED = Failure(status=400, message="this is no HTTP request", code="malformed_request")
+_UNCLEAR = Failure(
+    status=400,
+    message="this request could be read in more than one way: its version, coding or address",
+    code="malformed_request",
+)
 _LATE = Failure(
     status=408, message="the request's head did not come in time", code="request_timeout"
 )

@@ -144,7 +144,7 @@ def serve(
     app = App(router, settings, announce, callers, observers)
     config = uvicorn.Config(
         app,
-        http=bounded(settings.max_head_bytes, settings.head_s),
+        http=bounded(settings.max_head_bytes, settings.head_s, settings.unread_s),
         ws="none",
         lifespan="on",
         log_config=None,
