@@ -135,12 +135,15 @@ class _Play:
     running: list[_Job] = field(default_factory=list)
     waiting: list[Load] = field(default_factory=list)
     served: list[tuple[str, int]] = field(default_factory=list)
+    since: float = math.inf  # rounds of those that write, since a chunk was read
 
     def through(self, load: Load) -> tuple[float, float] | None:
         """Seconds from the job's coming to its first token and to its end. None: not known."""
         self.running = [_job(one) for one in self.outlook.running]
         self.waiting = line(self.outlook.waiting, self.outlook.served)
         self.served = list(self.outlook.served)
+        if any(job.unread > 0 for job in self.running):
+            self.since = 0.0
         mine: _Job | None = None
         came = False
         for _ in range(_EVENTS):
@@ -177,6 +180,8 @@ class _Play:
         rates = self.outlook.rates
         reader = next((job for job in self.running if job.unread > 0), None)
         writers = [job for job in self.running if job.unread <= 0 and job.left > 0]
+        if reader is not None and writers and self.since >= self.outlook.rounds:
+            return self._read(reader, 1)  # as `Rota` has it, nobody has to be waited for
         rounds = min((job.left for job in writers), default=math.inf)
         steps = math.inf if reader is None else _chunks(reader.unread, rates.chunk)
         # A job that has been read is seen by the writers' rounds from then on; one that has been
@@ -197,14 +202,30 @@ class _Play:
         for job in writers:
             job.left -= rounds
             job.before += rounds
+        self.since += rounds
         if reader is not None:
-            tokens = _tokens(reader.unread, rounds / each, rates.chunk)
-            reader.unread -= tokens
-            reader.before += tokens
-            if reader.unread <= 0:  # its first token falls out of the reading
-                reader.first_at = self.now
-                reader.left -= 1
+            self._took(reader, _tokens(reader.unread, rounds / each, rates.chunk))
         return True
+
+    def _read(self, reader: _Job, chunks: float) -> bool:
+        """Nothing but so many chunks. False: costs are not known."""
+        rates = self.outlook.rates
+        tokens = _tokens(reader.unread, chunks, rates.chunk)
+        spent = rates.read_s(tokens, reader.before, chunks)
+        if spent is None:
+            return False
+        self.now += spent
+        self._took(reader, tokens)
+        return True
+
+    def _took(self, reader: _Job, tokens: float) -> None:
+        """So much of its prompt has been read by now."""
+        self.since = 0.0
+        reader.unread -= tokens
+        reader.before += tokens
+        if reader.unread <= 0:  # its first token falls out of the reading
+            reader.first_at = self.now
+            reader.left -= 1
 
     def _cost(
         self, writers: list[_Job], reader: _Job | None, rounds: float, each: int
