@@ -24,7 +24,7 @@ from typing import Any
 
 from bare_loop import bare
 from common import conditions, parser, write
-from device_peers import TOGETHER, Wanted, compare
+from device_peers import TOGETHER, Wanted, compare, decode_alone
 from device_process import STORY, Sizes, process_costs, said
 from peer import Ours, peak_bytes
 
@@ -48,7 +48,7 @@ def main() -> int:
     args = _arguments()
     said_first = conditions("onnxruntime-genai", "onnxruntime", "numpy", "msgspec")
     figures = asyncio.run(_measure(args, str(Store().find(args.model).path)))
-    print(_text(figures))
+    print(_decode(figures) if args.decode_only else _text(figures))
     write(args.json, said_first, figures)
     return 1 if False in figures["holds"].values() else 0
 
@@ -66,6 +66,7 @@ def _arguments() -> argparse.Namespace:
     made.add_argument("--spinning", action="store_true", help="let idle threads spin")
     made.add_argument("--quick", action="store_true", help="see that it runs; not for figures")
     made.add_argument("--peers-only", action="store_true", help="without what the process costs")
+    made.add_argument("--decode-only", action="store_true", help="beside the bare loop, alone")
     args = made.parse_args()
     usual = (1, 1, 8) if args.quick else (15, 60, 128)
     for name, value in zip(("rounds", "reads", "tokens"), usual, strict=True):
@@ -97,6 +98,10 @@ async def _measure(args: argparse.Namespace, folder: str) -> dict[str, Any]:
     ours = Ours(device)
     try:
         await ours.answer(said(STORY), 4)
+        if args.decode_only:
+            alone = await decode_alone(wanted, ours)
+            holds = {"decode_over_bare": alone["median"] >= LIMITS["decode_over_bare"]}
+            return {"decode_over_bare": alone, "rounds": args.rounds, "holds": holds}
         beside = await compare(wanted, ours)
         process = None if args.peers_only else await _process(args, ours, options)
         peak = {"worker_bytes": await ours.peak_bytes(), "client_bytes": peak_bytes("self")}
@@ -143,6 +148,17 @@ def _holds(figures: dict[str, Any]) -> dict[str, bool | None]:
             "loop_gap_ms": figures["loop_gap"]["longest_ms"] < LIMITS["loop_gap_ms"],
         }
     return holds
+
+
+def _decode(figures: dict[str, Any]) -> str:
+    found = figures["decode_over_bare"]
+    low, high = found["interval"]
+    verdict = "holds" if figures["holds"]["decode_over_bare"] else "FAILS"
+    bound = LIMITS["decode_over_bare"]
+    return (
+        f"decode over the bare loop, alone: {found['median']:.3f} ({low:.3f} to {high:.3f}), "
+        f"{figures['rounds']} rounds\n{verdict}  decode_over_bare, bound {bound}"
+    )
 
 
 def _text(figures: dict[str, Any]) -> str:

@@ -120,6 +120,25 @@ async def compare(wanted: Wanted, ours: Ours) -> dict[str, Any]:
     }
 
 
+async def decode_alone(wanted: Wanted, ours: Ours) -> dict[str, Any]:
+    """Ours over the bare loop, each alone, by turns: nothing but decode, so many rounds are had."""
+    loop = bare(wanted.options)
+
+    def runner(peer: Peer) -> Callable[[int], Awaitable[Run]]:
+        async def run(n: int) -> Run:
+            story = f"{n}. Write a long story about {SUBJECTS[n % len(SUBJECTS)]}."
+            return await peer.answer(said(story), wanted.tokens)
+
+        return run
+
+    try:
+        await loop.answer(said("Warm up."), 4)
+        runs = await in_turns(wanted.rounds, {"ours": runner(ours), "bare": runner(loop)})
+    finally:
+        await loop.aclose()
+    return _ratio([one["ours"].tokens_per_s / one["bare"].tokens_per_s for one in runs])
+
+
 async def _single(
     wanted: Wanted, found: dict[str, Peer], prompt: str
 ) -> list[dict[str, tuple[Run, Run]]]:
