@@ -18,9 +18,10 @@ from device_set import Question
 from router.confidence.arrays import BoolArray, FloatArray, folds_of
 from router.confidence.asked import ASKED, asked_features
 from router.confidence.drafted import DRAFTED, drafted_features
+from router.confidence.evidence import PROBE
 from router.confidence.fitting import Recipe, fit
 from router.confidence.measures import auroc
-from router.confidence.probe import SIGNAL, fit_probe
+from router.confidence.probe import fit_probe
 from router.confidence.tokens import TOKENS, token_features
 from router.confidence.trees import Growth
 
@@ -138,7 +139,7 @@ class Part:
         columns = [train.names.index(name) for name in names]
         seen, new = train.rows[:, columns], test.rows[:, columns]
         if way.probe:
-            names = (*names, SIGNAL)
+            names = (*names, PROBE)
             seen, new = np.column_stack([seen, self._seen]), np.column_stack([new, self._new])
         fitted = fit(seen, names, train.right, train.kinds, train.subjects, way.recipe)
         buckets = [None] * len(test.kinds) if strange else list(test.kinds)
