@@ -3,7 +3,7 @@
 In go token ids and the rows' lengths, out come logits; keys and values are written into the arena
 in place. No row is padded: rows of unequal length differ in their mask alone.
 
-A value that is no output of the graph can be read too: for this session alone it becomes one, and
+A value that is no output of the graph can be read too: in this loaded copy it becomes one, and
 costs nothing in runs that don't ask for it.
 
 The runtime lets go of the interpreter's lock while it computes, so another thread of the process

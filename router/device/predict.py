@@ -181,7 +181,7 @@ class _Play:
         reader = next((job for job in self.running if job.unread > 0), None)
         writers = [job for job in self.running if job.unread <= 0 and job.left > 0]
         if reader is not None and writers and self.since >= self.outlook.rounds:
-            return self._read(reader, 1)  # as `Rota` has it, nobody has to be waited for
+            return self._read(reader)  # as `Rota` has it, nobody has to be waited for
         rounds = min((job.left for job in writers), default=math.inf)
         steps = math.inf if reader is None else _chunks(reader.unread, rates.chunk)
         # A job that has been read is seen by the writers' rounds from then on; one that has been
@@ -207,11 +207,11 @@ class _Play:
             self._took(reader, _tokens(reader.unread, rounds / each, rates.chunk))
         return True
 
-    def _read(self, reader: _Job, chunks: float) -> bool:
-        """Nothing but so many chunks. False: costs are not known."""
+    def _read(self, reader: _Job) -> bool:
+        """Nothing but a chunk. False: costs are not known."""
         rates = self.outlook.rates
-        tokens = _tokens(reader.unread, chunks, rates.chunk)
-        spent = rates.read_s(tokens, reader.before, chunks)
+        tokens = _tokens(reader.unread, 1, rates.chunk)
+        spent = rates.read_s(tokens, reader.before)
         if spent is None:
             return False
         self.now += spent

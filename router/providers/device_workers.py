@@ -71,7 +71,8 @@ class Workers:
         return self._links[0]
 
     async def idlest(self) -> DeviceLink:
-        """The link to the one with the fewest requests; the first of several.
+        """The link to the one with the fewest requests; the first of several, and where none is
+        known.
 
         Raises: as `main`.
         """
@@ -80,7 +81,9 @@ class Workers:
             return main
         chosen, fewest = main, math.inf
         for link in self._links:
-            there = (await link.forecast(_ANY)).queue or 0
+            there = (await link.forecast(_ANY)).queue
+            if there is None:
+                continue  # connected, and it has not said yet: that is no reason to think it idle
             if there < fewest:
                 chosen, fewest = link, there
             if not there:

@@ -90,9 +90,9 @@ class Traces:
         )
         inside = set_span_in_context(span)
         for hop in outcome.hops:
-            began = outcome.started_at + (hop.began_s or 0.0)
-            if hop.began_s is None:
-                began = hop.attempts[0].started_at
+            began = hop.attempts[0].started_at
+            if hop.began_s is not None:
+                began = outcome.started_at + hop.began_s
             inner = self._tracer.start_span(
                 f"chat {hop.model}",
                 context=inside,
