@@ -22,6 +22,7 @@ from .mail import Client
 from .predict import Load, Outlook, forecast
 from .schedule import PATIENCE_S, Rota, greediest, line, rounds_between
 from .task import Task
+from .together import Together
 
 SURE = 0.8
 """A job is turned away when so much of its predicted time, with an answer that is short as answers
@@ -61,7 +62,7 @@ class Jobs:
         self._engine = engine
         self._learned = learned
         self._clock = clock
-        self._post = post
+        self._out = Together(post)
         self._room = room
         self._at_once = at_once
         self._rota: Rota[Task] = Rota()
@@ -121,9 +122,12 @@ class Jobs:
             self._admit(now)
         if not self.running:
             self._stepped_at = None
+            self._out.send()
             return
         self._stepped_at = now if self._stepped_at is None else self._stepped_at
         tasks = self._rota.next(self.running, _reads, self._engine.together)
+        if not tasks[0].tokens:
+            self._out.send()  # to read takes long
         writers = sum(task.tokens > 0 for task in self.running)
         shared_s = self._compute([task for task in tasks if task.tokens > 0])
         for task in tasks:
@@ -139,6 +143,7 @@ class Jobs:
                 seconds = self._lap() + (shared_s if task.tokens else 0.0)
                 self._learn(task, step, seconds, writers)
                 self._report(task, step, self._clock.now())
+        self._out.look(self._clock.now())
 
     def gone(self, client: Client) -> None:
         """A client has left; its jobs go with it."""
@@ -185,7 +190,7 @@ class Jobs:
 
     def _fail(self, task: Task, exc: Exception) -> None:
         self._drop([task])
-        self._post(task.owner, failed(task.id, exc))
+        self._out.post(task.owner, failed(task.id, exc))
         self._lap()
 
     def _all(self) -> list[Task]:
@@ -251,7 +256,7 @@ class Jobs:
         self.turned_away += 1
         self.changed = True
         error = NotSent(f"the device turned it away: {why}", code=code)
-        self._post(task.owner, failed(task.id, error))
+        self._out.post(task.owner, failed(task.id, error))
 
     def _load(self, task: Task, now: float) -> Load:
         cap = task.job.max_output_tokens
@@ -304,7 +309,7 @@ class Jobs:
             task.id, step.text, stat.logprob, stat.entropy, stat.margin, step.spelled
         )
         if step.finish is None:
-            self._post(task.owner, token)
+            self._out.tell(task.owner, token, first=task.tokens == 1)
             return
         done = wire.Done(
             id=task.id,
@@ -327,7 +332,7 @@ class Jobs:
             own_end=step.finish != "length",
             reused=task.reused,
         )
-        self._post(task.owner, token, done)
+        self._out.post(task.owner, token, done)
 
 
 def failed(number: int, exc: Exception) -> wire.Failed:

@@ -30,11 +30,12 @@ class RowReader:
         self._weights = np.empty(0, np.float32)
         self.log_mass = 0.0
 
-    def __call__(self, row: FloatArray, chosen: int) -> TokenStat:
+    def __call__(self, row: FloatArray, chosen: int, first: int | None = None) -> TokenStat:
         """Log-probability of `chosen`, entropy (nats) and top-2 margin of the softmax of `row`.
 
         Args:
             row: Shape (n_vocab,), n_vocab >= 2. Left as it is.
+            first: Where its largest number is, as `argmax` says. None: to be looked for.
 
         Raises:
             Unavailable: The row holds no usable numbers, as a broken build of a model does.
@@ -43,7 +44,7 @@ class RowReader:
             self._shifted = np.empty(row.size, np.float32)
             self._weights = np.empty(row.size, np.float32)
         shifted, weights = self._shifted, self._weights
-        first = int(row.argmax())
+        first = int(row.argmax()) if first is None else first
         top = float(row[first])
         if not math.isfinite(top):
             raise Unavailable(

@@ -6,6 +6,7 @@ for a client to read: what a socket doesn't take is kept, within a bound, and se
 
 from __future__ import annotations
 
+import math
 import selectors
 import socket
 from collections.abc import Callable, Iterator
@@ -29,6 +30,7 @@ class Client:
         app: Which process it belongs to, as it said; until then one of its own.
         watches: Whether it wants to hear what is ahead.
         behind: Whether what it heard last of that is no longer so.
+        told_at: When tokens that had waited were last sent to it, on the worker's clock.
     """
 
     sock: socket.socket
@@ -38,6 +40,7 @@ class Client:
     behind: bool = False
     greeted: bool = False
     gone: bool = False
+    told_at: float = -math.inf
     inbox: wire.Inbox = field(default_factory=wire.Inbox)
     outbox: bytearray = field(default_factory=bytearray)
     parting: bool = False

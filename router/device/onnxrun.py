@@ -29,6 +29,7 @@ import onnxruntime
 from onnxruntime.capi import onnxruntime_pybind11_state as _state
 
 from ..errors import Unavailable
+from .buffers import Bound, Buffer
 from .folder import CONFIG_FILE, ModelFolder, cannot_load
 from .graph import Port, model_file, read_graph
 from .middle import Middle, contents_of, middle_of, output_of
@@ -99,9 +100,13 @@ class Runner:
             raise cannot_load(folder, exc) from exc
         self.hidden: Array | None = None
         self._under_way: Any = None
-        self._bindings: dict[tuple[int, int, bool], Any] = {}
+        self._options = onnxruntime.RunOptions()
+        self._bindings: dict[tuple[int, int, bool], Bound] = {}
         self._bound_to: weakref.ref[Array] | None = None
-        self._buffers: dict[str, Array] = {}
+        kinds = {"logits": self.graph.logits_number, "hidden": "float32"}
+        self._buffers = {name: Buffer(kind) for name, kind in kinds.items()}
+        self._buffers |= {name: Buffer(np.int64) for name in ("ids", "positions", "mask")}
+        self._ones = Buffer(np.int64, fill=1)
 
     def run(
         self,
@@ -130,26 +135,28 @@ class Runner:
             Interrupted: `interrupt` was called meanwhile. Rows are as long as before, and whole.
             Unavailable: The runtime failed. The same holds for them.
         """
-        graph = self.graph
+        graph, buffers = self.graph, self._buffers
         rows, tokens = ids.shape
         shown = shown and graph.hidden is not None
-        binding = self._binding(arena, first, rows, shown)
-        mask = (np.arange(lengths.max()) < lengths[:, None]).astype(np.int64)
-        inputs = {graph.ids: np.ascontiguousarray(ids), graph.mask: mask}
+        bound = self._bound(arena, first, rows, shown)
+        buffers["ids"].shaped(ids.shape)[:] = ids
+        bound.give(graph.ids, buffers["ids"])
+        bound.give(graph.mask, self._mask(lengths))
         if graph.positions is not None:
-            inputs[graph.positions] = lengths[:, None] - tokens + np.arange(tokens)
-        for name, value in inputs.items():
-            binding.bind_input(name, "cpu", 0, np.int64, value.shape, value.ctypes.data)
+            at = buffers["positions"].shaped(ids.shape)
+            np.add(lengths[:, None] - tokens, np.arange(tokens), out=at)
+            bound.give(graph.positions, buffers["positions"])
         shape = (rows, 1 if graph.last_only else tokens, graph.vocab)
-        logits = self._output(binding, graph.logits, graph.logits_number, shape)
+        logits = buffers["logits"].shaped(shape)
+        bound.take(graph.logits, buffers["logits"])
         self.hidden = None
         if shown and graph.hidden is not None:
-            shape = (rows, tokens, graph.hidden_size)
-            self.hidden = self._output(binding, graph.hidden, "float32", shape)
-        options = onnxruntime.RunOptions()
+            self.hidden = buffers["hidden"].shaped((rows, tokens, graph.hidden_size))
+            bound.take(graph.hidden, buffers["hidden"])
+        options = onnxruntime.RunOptions() if breakable else self._options
         self._under_way = options if breakable else None
         try:
-            self._session.run_with_iobinding(binding, options)
+            self._session.run_with_iobinding(bound.binding, options)
         except FAILURES as exc:
             if options.terminate:
                 raise Interrupted from exc
@@ -165,17 +172,18 @@ class Runner:
         if options is not None:
             options.terminate = True
 
-    def _output(self, binding: Any, name: str, number: str, shape: tuple[int, int, int]) -> Array:
-        """A buffer for an output: kept, and as large as the largest run needed."""
-        size = shape[0] * shape[1] * shape[2]
-        flat = self._buffers.get(name)
-        if flat is None or flat.size < size:
-            flat = self._buffers[name] = np.empty(size, number)
-        buffer = flat[:size].reshape(shape)
-        binding.bind_output(name, "cpu", 0, buffer.dtype.type, shape, buffer.ctypes.data)
-        return buffer
+    def _mask(self, lengths: Array) -> Buffer:
+        """What each row may see: of a row alone all there is, for it has no neighbour to fill up
+        to."""
+        rows, longest = len(lengths), max(lengths.tolist())
+        if rows == 1:
+            self._ones.shaped((1, longest))
+            return self._ones
+        mask = self._buffers["mask"]
+        np.less(np.arange(longest), lengths[:, None], out=mask.shaped((rows, longest)))
+        return mask
 
-    def _binding(self, arena: Arena, first: int, rows: int, shown: bool) -> Any:
+    def _bound(self, arena: Arena, first: int, rows: int, shown: bool) -> Bound:
         """Past and present of these rows, bound to the same memory; made once an arena's shape.
 
         What is bound stays so, so those that show more have bindings of their own.
@@ -186,13 +194,14 @@ class Runner:
             self._bound_to = weakref.ref(arena.sides[0])  # memory that is given up is not held
         found = self._bindings.get((first, rows, shown))
         if found is None:
-            found = self._bindings[first, rows, shown] = self._session.io_binding()
+            binding = self._session.io_binding()
             names = zip(self.graph.past, self.graph.present, arena.sides, strict=True)
             for past, present, side in names:
                 part = side[first : first + rows]
                 kind, at = part.dtype.type, part.ctypes.data
-                found.bind_input(past, "cpu", 0, kind, part.shape, at)
-                found.bind_output(present, "cpu", 0, kind, part.shape, at)
+                binding.bind_input(past, "cpu", 0, kind, part.shape, at)
+                binding.bind_output(present, "cpu", 0, kind, part.shape, at)
+            found = self._bindings[first, rows, shown] = Bound(binding)
         return found
 
 

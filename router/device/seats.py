@@ -82,6 +82,8 @@ class Seats:
         Raises: as `take`.
         """
         short = [(slot, need) for slot, need in needs if need > slot.capacity]
+        if not short:
+            return
         for _, need in short:
             if need > self._limit:
                 raise self._too_long(need)
@@ -98,6 +100,9 @@ class Seats:
     def gather(self, slots: Sequence[Slot]) -> int:
         """Have these slots side by side, by the cheapest moves; the first place they fill."""
         chosen, count = set(slots), len(slots)
+        nearest = min(slot.place for slot in slots)
+        if all(slot.place < nearest + count for slot in slots):  # as nearly always
+            return nearest
 
         def tokens_to_move(first: int) -> int:
             inside = range(first, first + count)

@@ -213,25 +213,28 @@ class Rows:
         given = self._tokens([token for _, token in tokens])
         self._seats.grow([(slot, slot.used + 1) for slot in slots])
         first = self._seats.gather(slots)
-        order = np.argsort([slot.place for slot in slots])
-        lengths = np.array([slots[i].used + 1 for i in order])
-        logits = self._runner.run(self._arena, first, given[order, None], lengths, shown=shown)
+        order = sorted(range(len(slots)), key=lambda at: slots[at].place)
+        straight = order == list(range(len(slots)))
+        lengths = np.array([slots[at].used + 1 for at in order])
+        given = given[:, None] if straight else given[order, None]
+        logits = self._runner.run(self._arena, first, given, lengths, shown=shown)
         for slot in slots:
             slot.used += 1
+        self._hidden = self._runner.hidden
+        if straight:
+            return logits
         back = np.argsort(order)
-        straight = bool((back[1:] > back[:-1]).all())
-        hidden = self._runner.hidden
-        self._hidden = hidden if straight or hidden is None else hidden[back]
-        return logits if straight else logits[back]
+        if self._hidden is not None:
+            self._hidden = self._hidden[back]
+        return logits[back]
 
     def _tokens(self, ids: Sequence[int]) -> Array:
-        given = np.array(ids, np.int64)
-        if given.size == 0:
+        if not ids:
             raise ValueError("there is no token to append")
         # The runtime reads where an id points to, in its memory or past it.
-        if given.min() < 0 or given.max() >= self.vocab:
+        if min(ids) < 0 or max(ids) >= self.vocab:
             raise ValueError(f"a token is not from 0 to {self.vocab - 1}")
-        return given
+        return np.array(ids, np.int64)
 
     def _check(self, slot: Slot) -> None:
         if slot not in self._seats:

@@ -98,6 +98,7 @@ class Writing:
         self._cap = cap
         self._guard = guard
         self._most_spelled = job.logprobs
+        self._first = sampler.greedy and job.guide is None  # then the choice is the likeliest
         self._detokenizer = tongue.detokenizer()
         self._stops = StopStrings(job.stop)
 
@@ -153,7 +154,7 @@ class Writing:
             row = self._hand.row()
 
     def _step(self, row: FloatArray, token: int, text: str, finish: Finish | None = None) -> Step:
-        stat = self._tongue.read_row(row, token)
+        stat = self._tongue.read_row(row, token, token if self._first else None)
         told = self._most_spelled is not None and token not in self._tongue.ends
         return Step(
             read=self._prompt_tokens,

@@ -214,9 +214,9 @@ def test_log_probabilities_are_those_of_the_logits_themselves() -> None:
     rows: list[tuple[np.ndarray, int]] = []
 
     class Noted(RowReader):
-        def __call__(self, row: FloatArray, token: int) -> TokenStat:
-            rows.append((np.array(row, np.float64), token))
-            return super().__call__(row, token)
+        def __call__(self, row: FloatArray, chosen: int, first: int | None = None) -> TokenStat:
+            rows.append((np.array(row, np.float64), chosen))
+            return super().__call__(row, chosen, first)
 
     engine = open_engine(EngineOptions(folder=str(Store().path(MODEL)), threads=1))
     assert isinstance(engine, RowsEngine)

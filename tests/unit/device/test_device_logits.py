@@ -34,6 +34,13 @@ def test_the_statistics_equal_a_float64_computation(size, scale):
         assert stat.margin == pytest.approx(margin, abs=1e-5)
 
 
+def test_a_row_whose_largest_is_known_is_read_the_same():
+    row = np.random.default_rng(3).normal(size=500).astype(np.float32)
+    first = int(row.argmax())
+
+    assert RowReader()(row, 7, first) == RowReader()(row, 7)
+
+
 def test_the_row_is_left_as_it_was():
     row = np.arange(10, dtype=np.float32)
 

@@ -19,6 +19,7 @@ from router.device.learned import Learned
 from router.device.meeting import listen, read_card
 from router.device.place import Place
 from router.device.serving import Limits, Serving
+from router.device.together import PICTURE_S
 from router.errors import Incapable, Unavailable
 from router.types import Message, TokenStat
 
@@ -155,6 +156,7 @@ class Worker:
         self.place = Place(folder=str(folder), name="w", transport=transport)
         self.engine = engine or Scripted()
         self.clock = ManualClock()
+        self.turn_s = 0.0
         self.listener = listen(self.place)
         self.starter_lives = starter_lives
         self.serving = Serving(
@@ -179,6 +181,7 @@ class Worker:
 
     def turn(self, times=1):
         for _ in range(times):
+            self.clock.advance(self.turn_s)
             self.alive = self.alive and self.serving.turn()
 
     def until_idle(self, *clients):
@@ -378,6 +381,7 @@ def test_a_client_that_goes_takes_its_jobs_along(start):
 
 def test_a_client_that_does_not_read_is_dropped_and_the_others_do_not_notice(start):
     worker = start(limits=Limits(unread_bytes=1000))
+    worker.turn_s = PICTURE_S
     deaf, hears = Client(worker).hello(), Client(worker).hello()
     deaf.run(1, "w " * 20_000)
     worker.turn()
@@ -582,8 +586,71 @@ def test_jobs_take_turns_and_a_prompt_that_is_read_stops_nobody(start):
     assert len(client.text(2).split()) == 30
 
 
+def tokens_after_each_turn(worker, client, turns):
+    told = []
+    for _ in range(turns):
+        worker.turn()
+        client.read()
+        told.append(len(client.of(wire.Token)))
+    return told
+
+
+def test_tokens_of_a_quick_model_go_together_but_for_the_first_and_the_last(start):
+    worker = start()
+    client = Client(worker).hello()
+    client.run(1, "a b c d e f g h i j")
+    worker.turn(10)  # the prompt is read
+    worker.turn_s = PICTURE_S * 0.4
+
+    told = tokens_after_each_turn(worker, client, 10)
+
+    assert told == [1, 2, 2, 2, 5, 5, 5, 8, 8, 10]
+    assert client.text(1) == "a b c d e f g h i j"
+
+
+def test_tokens_of_a_slow_model_go_one_by_one(start):
+    worker = start()
+    client = Client(worker).hello()
+    client.run(1, "a b c d e")
+    worker.turn(5)
+    worker.turn_s = 0.08
+
+    assert tokens_after_each_turn(worker, client, 5) == [1, 2, 3, 4, 5]
+
+
+def test_no_token_waits_while_a_prompt_is_read(start):
+    worker = start(at_once=2)
+    client = Client(worker).hello()
+    client.run(1, "a b c d e f g h i j")
+    worker.turn(10)  # its prompt is read
+    waiting = tokens_after_each_turn(worker, client, 4)
+    client.run(2, "x y z")
+    while worker.engine.steps < 15:
+        worker.turn()
+    steps = worker.engine.steps
+    client.read()
+
+    assert waiting == [1, 2, 2, 2]
+    assert len(client.of(wire.Token)) == steps - 11  # all but the step that was a prompt's
+
+
+def test_no_token_waits_when_nobody_writes_any_more(start):
+    worker = start()
+    client = Client(worker).hello()
+    client.run(1, "a b c d e f g h i j")
+    worker.turn(10)
+    waiting = tokens_after_each_turn(worker, client, 4)
+    client.send(wire.Cancel(1))
+    worker.turn()
+    client.read()
+
+    assert waiting == [1, 2, 2, 2]
+    assert len(client.of(wire.Token)) == 4
+
+
 def test_those_that_write_are_computed_together_and_told_in_one_turn(start):
     worker = start(InStep(), at_once=4)
+    worker.turn_s = 2 * PICTURE_S
     client = Client(worker).hello()
     texts = ["a b c d e " * 20, "a b c " * 4, "a b"]
     for number, text in enumerate(texts):
