@@ -60,6 +60,7 @@ def _arguments() -> argparse.Namespace:
     made.add_argument("--llama-build", type=Path, help="a build of llama.cpp", metavar="DIR")
     made.add_argument("--transformers", help="a Python with torch, transformers", metavar="PYTHON")
     made.add_argument("--rounds", type=int, help="repetitions of each comparison (15; quick 1)")
+    made.add_argument("--pairs", type=int, help="of decode beside the bare loop (40; quick 1)")
     made.add_argument("--reads", type=int, help="of first tokens through the worker (60; quick 1)")
     made.add_argument("--tokens", type=int, help="of each answer (128; quick 8)")
     made.add_argument("--threads", type=int, default=2, help="inside one operator")
@@ -68,8 +69,8 @@ def _arguments() -> argparse.Namespace:
     made.add_argument("--peers-only", action="store_true", help="without what the process costs")
     made.add_argument("--decode-only", action="store_true", help="beside the bare loop, alone")
     args = made.parse_args()
-    usual = (1, 1, 8) if args.quick else (15, 60, 128)
-    for name, value in zip(("rounds", "reads", "tokens"), usual, strict=True):
+    usual = (1, 1, 1, 8) if args.quick else (15, 40, 60, 128)
+    for name, value in zip(("rounds", "pairs", "reads", "tokens"), usual, strict=True):
         if getattr(args, name) is None:
             setattr(args, name, value)
     return args
@@ -84,6 +85,7 @@ async def _measure(args: argparse.Namespace, folder: str) -> dict[str, Any]:
         build=args.llama_build,
         transformers=args.transformers,
         rounds=args.rounds,
+        pairs=args.pairs,
         tokens=args.tokens,
     )
     target = Target(
@@ -101,7 +103,7 @@ async def _measure(args: argparse.Namespace, folder: str) -> dict[str, Any]:
         if args.decode_only:
             alone = await decode_alone(wanted, ours)
             holds = {"decode_over_bare": alone["median"] >= LIMITS["decode_over_bare"]}
-            return {"decode_over_bare": alone, "rounds": args.rounds, "holds": holds}
+            return {"decode_over_bare": alone, "holds": holds}
         beside = await compare(wanted, ours)
         process = None if args.peers_only else await _process(args, ours, options)
         peak = {"worker_bytes": await ours.peak_bytes(), "client_bytes": peak_bytes("self")}
@@ -157,7 +159,7 @@ def _decode(figures: dict[str, Any]) -> str:
     bound = LIMITS["decode_over_bare"]
     return (
         f"decode over the bare loop, alone: {found['median']:.3f} ({low:.3f} to {high:.3f}), "
-        f"{figures['rounds']} rounds\n{verdict}  decode_over_bare, bound {bound}"
+        f"{found['pairs']} pairs\n{verdict}  decode_over_bare, bound {bound}"
     )
 
 
