@@ -15,9 +15,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from ..confidence.evidence import of_signals
+from ..labels.row import spoken_in
 from ..ledger.labels import LabelledRequest, labelled_requests
 from ..signals.reading import last_user
-from .labelled import Labelled, labelled, spoken_in
+from .labelled import Labelled, labelled
 
 SOURCE = "ledger"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from ..confidence.evidence import evidence
-from ..types import Message, Request, TokenStat
+from ..types import TokenStat
 
 if TYPE_CHECKING:
     from ..layerstate import LayerState
@@ -62,18 +62,6 @@ class Labelled:
 def key_of(prompt: str) -> str:
     """A prompt without case and layout: the same question asked twice has one key."""
     return " ".join(prompt.casefold().split())
-
-
-def spoken_in(turns: Sequence[str]) -> str | None:
-    """The language of what a user said in a conversation, as the signal `prompt.language` has it.
-
-    Args:
-        turns: What the user said, the last thing last.
-    """
-    from ..signals.prompt import prompt_language
-
-    messages = tuple(Message(role="user", content=turn) for turn in turns)
-    return prompt_language(Request(messages=messages))
 
 
 def labelled(

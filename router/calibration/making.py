@@ -23,7 +23,7 @@ from .judging import VERDICT_TOKENS, agrees, question_of, verdict_of
 from .labelled import key_of
 from .plan import BYTES_PER_TOKEN
 from .prompts import Prompt
-from .tracefile import WorkFile
+from .workfile import WorkFile
 
 if TYPE_CHECKING:
     from ..layerstate import LayerState

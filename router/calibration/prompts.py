@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ..labels.fields import Bad, optional_text, prompt_of
+from ..labels.lines import complaint, lines, parsed
 from ..types import LABELS, Label
 from .labelled import key_of
-from .tracefile import Bad, lines, optional_text, parsed, prompt_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +57,7 @@ def read_prompts(path: Path) -> Prompts:
         try:
             prompt = _prompt(parsed(line)) if objects else Prompt(text=_plain(line))
         except Bad as exc:
-            bad.append(f"{path}:{number}: {exc}")
+            bad.append(str(complaint(path, number, exc)))
             continue
         repeated += prompt.key in found
         found.setdefault(prompt.key, prompt)
@@ -67,13 +68,13 @@ def _plain(line: bytes) -> str:
     try:
         return line.decode("utf-8").strip()
     except UnicodeDecodeError as exc:
-        raise Bad(f"is no UTF-8 ({exc})") from exc
+        raise Bad(None, f"is no UTF-8 ({exc})") from exc
 
 
 def _prompt(found: Mapping[str, Any]) -> Prompt:
     label = optional_text(found, "label")
     if label is not None and label not in LABELS:
-        raise Bad(f"label: is {label!r}, and has to be one of {', '.join(LABELS)}")
+        raise Bad("label", f"is {label!r}, and has to be one of {', '.join(LABELS)}")
     return Prompt(
         text=prompt_of(found),
         reference=optional_text(found, "reference"),

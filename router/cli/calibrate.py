@@ -235,7 +235,8 @@ async def _labels(
     """Every label there is, and what they hold for."""
     from ..calibration.feedback import read_feedback
     from ..calibration.filing import binding_of, device_of
-    from ..calibration.tracefile import WorkFile, read_labelled
+    from ..calibration.tracefile import read_labelled
+    from ..calibration.workfile import WorkFile
     from ..compose import fit as fitted
     from .calibrate_make import make
 

@@ -36,7 +36,7 @@ async def make(config: Config, policy: str | None, tiers: tuple[str, ...], wish:
     from ..calibration.making import Caps, Cast, Maker, done_keys, drafted_by
     from ..calibration.plan import plan, seconds_of
     from ..calibration.prompts import read_prompts
-    from ..calibration.tracefile import WorkFile
+    from ..calibration.workfile import WorkFile
 
     assert wish.prompts is not None
     read = read_prompts(wish.prompts)

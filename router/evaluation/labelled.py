@@ -15,11 +15,9 @@ from ..confidence.asked import asked_features
 from ..confidence.drafted import drafted_features
 from ..confidence.estimator import to_rows
 from ..confidence.options import option_features
-from ..confidence.statefield import understood
 from ..confidence.tokens import token_features
-from ..types import TokenStat
+from ..labels.row import Row
 from .judged import Tier, numbered
-from .row import Row, Score
 
 if TYPE_CHECKING:
     from ..layerstate import LayerState
@@ -90,19 +88,16 @@ def labelled(name: str, rows: Sequence[Row], cheap: str | None = None) -> Labell
         names=names,
         values=to_rows(made, names),
         device=Tier(
-            name=_told([row.model or row.weak_model for row in rows]) or "device",
-            right=_column([row.outcome[1] for row in rows]),
+            name=_told([row.model for row in rows]) or "device",
+            right=_column([row.right for row in rows]),
             # What runs on one's own machine has no price a call, unless the rows name one.
-            usd=_column([row.weak_cost or 0.0 for row in rows]),
+            usd=_column([row.device_usd or 0.0 for row in rows]),
         ),
         others=_others(rows, cheap),
         tasks=tuple(row.kind for row in rows),
         languages=tuple(row.spoken for row in rows),
         confidence=None if None in told else _column(told),
-        states=tuple(
-            None if row.state is None else understood(row.state.layer, row.state.mean)
-            for row in rows
-        ),
+        states=tuple(row.state for row in rows),
     )
 
 
@@ -124,10 +119,10 @@ def as_chance(values: FloatArray) -> tuple[FloatArray, str]:
 
 
 def _others(rows: Sequence[Row], cheap: str | None) -> tuple[Tier, ...]:
-    outcomes = [row.strong_outcome[1] for row in rows]
+    outcomes = [row.strong_right for row in rows]
     if all(outcome is None for outcome in outcomes):
         return ()
-    costs = [row.cost if row.cost is not None else row.strong_cost for row in rows]
+    costs = [row.cost_usd for row in rows]
     strong = Tier(
         name=_told([row.strong_model for row in rows]) or "strong tier",
         right=_column(outcomes),
@@ -152,7 +147,7 @@ def _others(rows: Sequence[Row], cheap: str | None) -> tuple[Tier, ...]:
 
 
 def _peer(rows: Sequence[Row], name: str) -> Tier:
-    costs = [row.peers[name].cost for row in rows]
+    costs = [row.peers[name].cost_usd for row in rows]
     return Tier(
         name=name,
         right=_column([row.peers[name].correct for row in rows]),
@@ -163,40 +158,28 @@ def _peer(rows: Sequence[Row], name: str) -> Tier:
 def _signals(row: Row) -> dict[str, float]:
     found: dict[str, float] = {}
     language = row.spoken or None
-    if row.weak_logits is not None:
-        found |= option_features(row.weak_logits)
+    if row.options is not None:
+        found |= option_features(row.options)
     asked = row.asked
     if asked is None:
         return found
     found |= asked_features(asked, language)
-    samples = row.weak_samples
-    text = row.draft or row.weak_output or (samples[0] if samples else None)
+    samples = row.samples
+    text = row.draft or (samples[0] if samples else None)
     if text is not None:
-        answer = row.answer if row.answer is not None else row.weak_answer
-        form = row.weak_well_formed
         found |= drafted_features(
             asked,
             text,
-            None if answer is None else str(answer),
-            well_formed=None if form is None else bool(form),
+            row.answer,
+            well_formed=row.well_formed,
             language=language,
             english=language in (None, "en"),
         )
     if samples is not None:
         found |= sample_features(samples)
-    if row.draft is not None or row.logprobs:
-        found |= token_features(_stats(row))
+    if row.tells_tokens or (row.draft is not None and not row.recorded):
+        found |= token_features(row.stats)
     return found
-
-
-def _stats(row: Row) -> list[TokenStat]:
-    """Of each token; none at all where one is unknown, as then the draft's figures are."""
-    logprobs = row.logprobs or []
-    nothing: list[float | None] = [None] * len(logprobs)
-    known = [value for value in logprobs if value is not None]
-    if len(known) < len(logprobs):
-        return []
-    return list(map(TokenStat, known, row.entropies or nothing, row.margins or nothing))
 
 
 def _told(words: Sequence[str | None]) -> str:
@@ -204,5 +187,5 @@ def _told(words: Sequence[str | None]) -> str:
     return ", ".join(sorted({word for word in words if word}))
 
 
-def _column(values: Sequence[Score | None]) -> FloatArray:
+def _column(values: Sequence[float | None]) -> FloatArray:
     return np.array([math.nan if value is None else float(value) for value in values])

@@ -1,18 +1,14 @@
-"""*Edge:* a labelled set out of a JSONL file, plain or gzipped: one answer a line, each checked."""
+"""*Edge:* a labelled set out of a JSONL file: all of it as columns, or what is wrong with it."""
 
 from __future__ import annotations
 
-import gzip
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
-import msgspec
-
-from ..confidence.statefield import understood
 from ..errors import ConfigError
+from ..labels.lines import read_rows
+from ..labels.row import Row
 from .labelled import Labelled, labelled
-from .row import Row
 
 _SHOWN = 5
 
@@ -30,21 +26,11 @@ def read(path: Path, tasks: Iterable[str] = (), cheap: str | None = None) -> Lab
     wanted = frozenset(tasks)
     rows: list[Row] = []
     wrong: list[ConfigError] = []
-    for number, line in enumerate(_lines(path), start=1):
-        if not line.strip():
-            continue
-        try:
-            row = msgspec.json.decode(line, type=Row)
-        except (msgspec.MsgspecError, UnicodeDecodeError) as exc:
-            wrong.append(_refused(path, number, None, f"no labelled answer: {exc}"))
-            continue
-        if wanted and row.kind not in wanted:
-            continue
-        problem = _problem(path, number, row)
-        if problem is None:
-            rows.append(row)
+    for found in read_rows(path, wanted):
+        if isinstance(found, ConfigError):
+            wrong.append(found)
         else:
-            wrong.append(problem)
+            rows.append(found)
     if wrong:
         raise _several(wrong)
     if not rows:
@@ -57,50 +43,6 @@ def read(path: Path, tasks: Iterable[str] = (), cheap: str | None = None) -> Lab
             hint="it must be among `peers` of each row",
         )
     return labelled(path.name, rows, cheap)
-
-
-def _lines(path: Path) -> Iterator[bytes]:
-    try:
-        with gzip.open(path) if path.suffix == ".gz" else path.open("rb") as file:
-            yield from file
-    except (OSError, EOFError, zlib.error) as exc:
-        raise ConfigError(f"can't be read: {exc}", file=path) from exc
-
-
-def _problem(path: Path, line: int, row: Row) -> ConfigError | None:
-    """What is wrong with a row whose fields have the right types."""
-    name, value = row.outcome
-    if value is None:
-        return _refused(path, line, name, "there is no outcome of the device's answer")
-    scores = [row.outcome, row.strong_outcome]
-    scores += [(f"peers.{peer}.correct", said.correct) for peer, said in row.peers.items()]
-    scores.append(("confidence", row.confidence))
-    for name, score in scores:
-        if score is not None and not 0 <= score <= 1:
-            return _refused(path, line, name, f"{score:g} is no share from 0 to 1")
-    costs = [("cost", row.cost), ("weak_cost", row.weak_cost), ("strong_cost", row.strong_cost)]
-    costs += [(f"peers.{peer}.cost", said.cost) for peer, said in row.peers.items()]
-    for name, cost in costs:
-        if cost is not None and cost < 0:
-            return _refused(path, line, name, f"{cost:g} is no price")
-    for place, logprob in enumerate(row.logprobs or ()):
-        if logprob is not None and logprob > 0:
-            return _refused(path, line, f"logprobs[{place}]", f"{logprob:g} is no log-probability")
-    for name, values in (("entropies", row.entropies), ("margins", row.margins)):
-        if values and len(values) != len(row.logprobs or ()):
-            return _refused(path, line, name, "there are more or fewer than of logprobs")
-    if row.state is not None:
-        try:
-            understood(row.state.layer, row.state.mean)
-        except ValueError as exc:
-            return _refused(path, line, "state", str(exc))
-    if row.weak_logits is not None and len(row.weak_logits) < 3:
-        return _refused(path, line, "weak_logits", "fewer than three options")
-    return None
-
-
-def _refused(path: Path, line: int, field: str | None, problem: str) -> ConfigError:
-    return ConfigError(problem, file=path, line=line, field=field)
 
 
 def _several(wrong: list[ConfigError]) -> ConfigError:

@@ -8,7 +8,7 @@ from pathlib import Path
 from support.calibrating import CONFIG, PRICES, Run, firsthop, write
 from support.labels import labels
 
-from router.calibration.tracefile import WorkFile
+from router.calibration.workfile import WorkFile
 
 __all__ = ["firsthop"]
 

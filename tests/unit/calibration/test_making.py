@@ -14,7 +14,8 @@ from router.calibration.idle import idle
 from router.calibration.making import Caps, Cast, Maker, Work
 from router.calibration.plan import plan, seconds_of
 from router.calibration.prompts import Prompt
-from router.calibration.tracefile import WorkFile, read_labelled
+from router.calibration.tracefile import read_labelled
+from router.calibration.workfile import WorkFile
 from router.clock import ManualClock
 from router.compose import Router
 from router.config import load

@@ -1,4 +1,4 @@
-"""Labelled drafts in a file: every field, every complaint, and a work file that was torn."""
+"""Labelled drafts in a file: what a row is made of, and a work file that was torn."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ import pytest
 
 from router.calibration.parts import part
 from router.calibration.prompts import read_prompts
-from router.calibration.tracefile import WorkFile, read_labelled
+from router.calibration.tracefile import read_labelled
+from router.calibration.workfile import WorkFile
 from router.errors import ConfigError
 from router.signals.prompt import prompt_language
 from router.types import Message, Request
@@ -69,42 +70,18 @@ def test_of_a_conversation_the_last_thing_the_user_said_is_read(tmp_path: Path) 
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("{", "is no JSON"),
-        ([1], "has to be an object, not list"),
-        ({"draft": "5", "right": 1}, "prompt: is missing"),
+        ({"draft": "5", "right": 1}, "prompt: is missing, and so is messages"),
         ({"prompt": "?", "right": 1}, "draft: is missing"),
         ({"prompt": "?", "draft": "5"}, "right: is missing"),
-        (GOOD | {"right": None}, "right: is missing"),
-        (GOOD | {"right": "yes"}, 'right: has to be a number from 0, not "yes"'),
-        (GOOD | {"right": 2}, "right: is 2, and has to be from 0 to 1"),
-        (GOOD | {"right": float("nan")}, "right: has to be a number"),
-        (GOOD | {"strong_right": -1}, "strong_right: has to be a number"),
-        (GOOD | {"draft": 5}, "draft: has to be text, not 5"),
-        (GOOD | {"prompt": " "}, "prompt: is empty"),
-        (GOOD | {"messages": "hello"}, "messages: has to be a list"),
-        (GOOD | {"messages": []}, "content: has to be text"),
-        (GOOD | {"task": 3}, "task: has to be text"),
-        (GOOD | {"logprobs": "x"}, "logprobs: has to be a list"),
-        (
-            GOOD | {"logprobs": [-1, 0.5]},
-            "logprobs[1]: has to be a number from -1e+06 to 0, not 0.5",
-        ),
-        (GOOD | {"logprobs": [-1], "margins": [1, 1]}, "logprobs: has another length"),
-        (GOOD | {"state": "AAA="}, "state: has to be an object with layer and mean"),
-        (GOOD | {"state": {"mean": "AAA="}}, "state: layer has to be a whole number from 0"),
-        (GOOD | {"state": {"layer": 1, "mean": "AA="}}, "state: mean is no base64 of float16"),
-        (GOOD | {"cost": -1}, "cost: has to be a number from 0, not -1"),
     ],
 )
-def test_a_bad_line_is_told_by_file_line_and_field(tmp_path: Path, line: Any, says: str) -> None:
+def test_a_line_without_prompt_draft_or_label_is_told(tmp_path: Path, line: Any, says: str) -> None:
     path = written(tmp_path, GOOD, "", line, GOOD)
 
     found = read_labelled(path)
 
     assert len(found.rows) == 2
-    (bad,) = found.bad
-    assert bad.startswith(f"{path}:3: ")
-    assert says in bad
+    assert found.bad[0].startswith(f"{path}:3: {says}")
 
 
 def test_a_token_nobody_knows_of_leaves_the_figures_unknown(tmp_path: Path) -> None:
@@ -112,11 +89,6 @@ def test_a_token_nobody_knows_of_leaves_the_figures_unknown(tmp_path: Path) -> N
 
     assert row.logprobs == ()
     assert row.signals["tokens.mean_logprob"] != row.signals["tokens.mean_logprob"]
-
-
-def test_a_file_that_is_not_there_is_told(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="cannot be read"):
-        read_labelled(tmp_path / "none.jsonl")
 
 
 def test_a_torn_last_line_is_cut_off_and_the_rest_stays(tmp_path: Path) -> None:
@@ -170,21 +142,6 @@ def test_a_conversation_is_in_the_language_that_the_street_would_tell(tmp_path: 
 
     assert street == "de"
     assert read_labelled(path).rows[0].language == street
-
-
-@pytest.mark.parametrize(
-    ("fields", "says"),
-    [
-        ({"right": 10**400}, "right: has to be a number"),
-        ({"logprobs": [-1e308, -1e308]}, "logprobs[0]: has to be a number"),
-    ],
-)
-def test_a_number_beyond_all_numbers_is_a_bad_line(
-    tmp_path: Path, fields: dict[str, Any], says: str
-) -> None:
-    path = written(tmp_path, {"prompt": "a", "draft": "b", "right": 1} | fields)
-
-    assert says in read_labelled(path).bad[0]
 
 
 def test_half_a_character_is_no_reason_to_fall_over(tmp_path: Path) -> None:

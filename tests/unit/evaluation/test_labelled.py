@@ -1,4 +1,4 @@
-"""A labelled set out of a file: two shapes of row, and every wrong line by its place."""
+"""A labelled set out of a file: two shapes of row, and which tiers they tell of."""
 
 from __future__ import annotations
 
@@ -106,31 +106,6 @@ def test_a_strong_outcome_that_some_rows_lack_is_unknown_there(tmp_path: Path) -
     assert read(written(tmp_path, bare)).others == ()
 
 
-@pytest.mark.parametrize(
-    ("change", "field"),
-    [
-        ({"right": None}, "right"),
-        ({"right": 8.5}, "right"),
-        ({"strong_right": -1}, "strong_right"),
-        ({"confidence": 1.5}, "confidence"),
-        ({"cost": -0.1}, "cost"),
-        ({"logprobs": [-0.1, 0.2]}, r"logprobs\[1\]"),
-        ({"right": "yes"}, r"\$\.right"),
-        ({"peers": {"m": {"correct": 2}}}, r"peers\.m\.correct"),
-        ({"state": {"layer": 1, "mean": "AA="}}, "state: mean is no base64"),
-        ({"state": {"layer": "1", "mean": "AAA="}}, r"\$\.state\.layer"),
-    ],
-)
-def test_a_wrong_line_is_told_by_file_line_and_field(
-    change: dict[str, Any], field: str, tmp_path: Path
-) -> None:
-    path = written(tmp_path, OURS, OURS | change)
-
-    with pytest.raises(ConfigError, match=field) as told:
-        read(path)
-    assert (told.value.file, told.value.line) == (str(path), 2)
-
-
 def test_all_wrong_lines_are_told_of(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="also wrong: line 3") as told:
         read(written(tmp_path, OURS, "{", "[]"))
@@ -144,15 +119,6 @@ def test_an_empty_file_is_refused(content: bytes, tmp_path: Path) -> None:
 
     with pytest.raises(ConfigError, match="no labelled answer"):
         read(path)
-
-
-def test_a_file_that_is_not_there_or_cut_off_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="can't be read"):
-        read(tmp_path / "none.jsonl")
-    cut = tmp_path / "cut.jsonl.gz"
-    cut.write_bytes(gzip.compress(json.dumps(OURS).encode() * 50)[:-20])
-    with pytest.raises(ConfigError, match="can't be read"):
-        read(cut)
 
 
 def test_tasks_choose_rows_before_they_are_checked(tmp_path: Path) -> None:
