@@ -120,7 +120,8 @@ class Router:
         watched = self.of_policy(policy)
         chosen, problem = watched.check(), watched.problem
         if request.cost_usd is not None:
-            _check_prices(chosen, self.config, self.targets, limit="cost_usd of this call")
+            limit = "cost_usd of this call"
+            _check_prices(chosen, self.config, self.targets, limit=limit, only=request.target)
         notes: list[str] = []
         if problem is not None:
             notes.append(f"the policy's file was changed and is wrong: {problem}")
@@ -326,12 +327,23 @@ def _hold(config: Config, targets: dict[str, Live], policy: Policy) -> None:
             log.warning("policy %s has a %s, and %s", policy.name, part, not_yet)
 
 
-def _check_prices(policy: Policy, config: Config, targets: dict[str, Live], *, limit: str) -> None:
-    """A dollar limit means nothing over a price nobody knows, so it is refused."""
+def _check_prices(
+    policy: Policy,
+    config: Config,
+    targets: dict[str, Live],
+    *,
+    limit: str,
+    only: str | None = None,
+) -> None:
+    """A dollar limit means nothing over a price nobody knows, so it is refused.
+
+    Args:
+        only: The one target that will be asked. None: any that the policy's tiers have.
+    """
     for bound in config.targets:
         target = bound.target
         unknown = targets[target.name].meter.price is None and not bound.unknown_price
-        if target.tier in policy.tiers and unknown:
+        if target.tier in policy.tiers and unknown and only in (None, target.name):
             raise config.document.error(
                 ConfigError,
                 f"{limit} can't be kept: no price is known for target {target.name}, "

@@ -21,7 +21,7 @@ from ..hops import Outcome
 from ..types import Chunk, Message, Request, TokenStat
 from .judging import VERDICT_TOKENS, agrees, question_of, verdict_of
 from .labelled import key_of
-from .plan import BYTES_PER_TOKEN
+from .plan import BYTES_PER_TOKEN, Most
 from .prompts import Prompt
 from .workfile import WorkFile
 
@@ -62,7 +62,8 @@ class Cast:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Caps:
-    """Where to stop. `usd` counts what the work file has cost already."""
+    """Where to stop. `usd` counts what the work file has cost already; no call is made whose worst
+    case might go over it, a retry no more than a first one."""
 
     usd: Decimal
     seconds: float
@@ -74,7 +75,8 @@ class Work:
 
     Attributes:
         made: Rows written by this run.
-        spent_usd: By the whole work file and this run; a cost that isn't known at its worst.
+        spent_usd: By the whole work file and this run, every call that failed and was made again
+            included; one whose cost isn't known at its worst.
         failed: Prompts without a row, by the reason.
         stopped: Why it ended before the last prompt. None: it didn't.
     """
@@ -83,6 +85,33 @@ class Work:
     spent_usd: Decimal
     failed: Counter[str]
     stopped: str | None = None
+
+
+@dataclass(slots=True)
+class _Bill:
+    """What one row costs, call by call, those that failed and were made again included.
+
+    Attributes:
+        left_usd: Most it may cost.
+        worst_usd: Of one call of whoever is asked now: what counts for one whose cost nobody can
+            tell.
+    """
+
+    left_usd: Decimal
+    worst_usd: Decimal
+    spent_usd: Decimal = Decimal(0)
+
+    @property
+    def may_spend(self) -> Decimal:
+        return max(Decimal(0), self.left_usd - self.spent_usd)
+
+    def book(self, outcome: Outcome | None) -> None:
+        """Add the calls of one request. None: nobody knows of any, so one at its worst."""
+        costs: list[Decimal | None] = [None]
+        if outcome is not None:
+            costs = [attempt.cost_usd for hop in outcome.hops for attempt in hop.attempts]
+        for cost in costs:
+            self.spent_usd += self.worst_usd if cost is None else cost
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +127,7 @@ class Maker:
     """Makes rows.
 
     Attributes:
-        worst: Most dollars of one prompt.
+        worst: Most dollars of a prompt.
         idle: Whether the machine has nothing else to do. None: it is not asked.
     """
 
@@ -107,7 +136,7 @@ class Maker:
     file: WorkFile
     clock: Clock
     caps: Caps
-    worst: Callable[[Prompt], Decimal | None]
+    worst: Callable[[Prompt], Most]
     idle: Callable[[], Awaitable[bool]] | None = None
 
     async def make(
@@ -128,7 +157,8 @@ class Maker:
             if prompt.key in done:
                 continue
             await self._wait(began)
-            worst = self.worst(prompt) or Decimal(0)
+            most = self.worst(prompt)
+            worst = most.usd or Decimal(0)
             if work.spent_usd + worst > self.caps.usd:
                 work.stopped = f"the next prompt could cost more than ${self.caps.usd} in all"
             elif self.clock.now() - began >= self.caps.seconds:
@@ -137,23 +167,25 @@ class Maker:
                 work.stopped = f"{_GIVE_UP} prompts in a row failed"
             if work.stopped is not None:
                 break
+            bill = _Bill(self.caps.usd - work.spent_usd, most.draft or Decimal(0))
             try:
-                row = await self._row(prompt)
-            except (LimitReached, NoAnswer) as error:
+                row = await self._row(prompt, bill, most.other or Decimal(0))
+            except (LimitReached, NoAnswer, Forbidden) as error:
+                bill.book(error.outcome)
                 work.failed[_kind(error)] += 1
-                broken += 1
-                known = None if error.outcome is None else error.outcome.cost_usd
-                cost = worst if known is None else known
-                work.spent_usd += cost
-                # Kept too, or each new run would begin with a cap that is whole again.
-                self.file.add({"failed": prompt.text, "spent_usd": str(cost)})
+                work.spent_usd += bill.spent_usd
+                guarded = isinstance(error, Forbidden)
+                broken += not guarded
+                if bill.spent_usd or not guarded:
+                    self._failed(prompt, bill.spent_usd)
                 continue
-            except Forbidden as error:
-                work.failed[_kind(error)] += 1
-                continue
+            except BaseException:
+                # Stopped in the middle: what is under way may be billed all the same.
+                if worst:
+                    self._failed(prompt, bill.spent_usd + worst)
+                raise
             broken = 0
-            row["spent_usd"] = str(worst if row["spent_usd"] is None else row["spent_usd"])
-            work.spent_usd += Decimal(row["spent_usd"])
+            work.spent_usd += bill.spent_usd
             self.file.add(row)
             done.add(prompt.key)
             work.made += 1
@@ -167,10 +199,14 @@ class Maker:
                 return
             await self.clock.sleep(WAIT_S)
 
-    async def _row(self, prompt: Prompt) -> dict[str, Any]:
+    def _failed(self, prompt: Prompt, usd: Decimal) -> None:
+        """Kept too, or each new run would begin with a cap that is whole again."""
+        self.file.add({"failed": prompt.text, "spent_usd": str(usd)})
+
+    async def _row(self, prompt: Prompt, bill: _Bill, other_usd: Decimal) -> dict[str, Any]:
         began = self.clock.now()
         asked = (Message(role="user", content=prompt.text),)
-        draft = await self._ask(asked, self.cast.device, "draft", prompt)
+        draft = await self._ask(asked, self.cast.device, "draft", prompt, bill)
         row: dict[str, Any] = {
             "prompt": prompt.text,
             "draft": draft.text,
@@ -184,24 +220,21 @@ class Maker:
             row["task"] = prompt.task
         if prompt.language is not None:
             row["language"] = prompt.language
-        costs = [draft.outcome.cost_usd]
+        bill.worst_usd = other_usd
         if self.cast.judge is not None:
             most = BYTES_PER_TOKEN * self.cast.device_tokens
             shown = draft.text.encode()[:most].decode(errors="ignore")
             question = question_of(prompt.text, shown)
-            said = await self._ask(question, self.cast.judge, "judge", prompt, VERDICT_TOKENS)
+            said = await self._ask(question, self.cast.judge, "judge", prompt, bill, VERDICT_TOKENS)
             row |= {"right": verdict_of(said.text), "strong_right": None, "cost": None}
             row["judge"] = f"{self.cast.judge} said {said.text.strip()[:40]!r}"
-            costs.append(said.outcome.cost_usd)
         elif self.cast.strong is not None:
-            said = await self._ask(asked, self.cast.strong, "strong", prompt)
+            said = await self._ask(asked, self.cast.strong, "strong", prompt, bill)
             row |= _compared(prompt, draft.text, said.text, self.cast.strong)
             row["strong"] = said.text
             usd = said.outcome.cost_usd
             row["cost"] = None if usd is None else float(usd)
-            costs.append(usd)
-        known = [cost for cost in costs if cost is not None]
-        row["spent_usd"] = str(sum(known)) if len(known) == len(costs) else None
+        row["spent_usd"] = str(bill.spent_usd)
         row["seconds"] = round(self.clock.now() - began, 3)
         return row
 
@@ -211,14 +244,17 @@ class Maker:
         target: str,
         part: str,
         prompt: Prompt,
+        bill: _Bill,
         cap: int | None = None,
     ) -> _Said:
+        """One call of one target, made again as the config has it while the dollars last."""
         request = Request(
             messages=messages,
             target=target,
             label=prompt.label,
             max_output_tokens=cap,
             tags={"calibration": part},
+            cost_usd=bill.may_spend,
             whole=True,
         )
         text: list[str] = []
@@ -234,6 +270,7 @@ class Maker:
                 else:
                     outcome = item
         assert outcome is not None  # a run ends with one, or raises
+        bill.book(outcome)
         return _Said("".join(text), tuple(tokens), outcome, state)
 
 

@@ -26,13 +26,31 @@ USUAL_INPUT = 1_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Most:
+    """Most dollars of one prompt, each of its two parts called once. None: not known.
+
+    Attributes:
+        draft: Of the draft.
+        other: Of the strong tier's answer, or the judge's word.
+    """
+
+    draft: Decimal | None
+    other: Decimal | None
+
+    @property
+    def usd(self) -> Decimal | None:
+        """Of both."""
+        return None if self.draft is None or self.other is None else self.draft + self.other
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What is ahead.
 
     Attributes:
         todo: Prompts that have no row yet.
         done: Prompts that have one.
-        usd: Most that the rest can cost. None: a price is not known.
+        usd: Most that the rest can cost, no call made again. None: a price is not known.
         hours: What it takes, by the speeds so far. None: not known.
     """
 
@@ -45,7 +63,7 @@ class Plan:
 def plan(
     todo: Sequence[Prompt],
     done: int,
-    worst: Callable[[Prompt], Decimal | None],
+    worst: Callable[[Prompt], Most],
     seconds: float | None,
 ) -> Plan:
     """Add it up.
@@ -56,7 +74,7 @@ def plan(
     """
     total: Decimal | None = Decimal(0)
     for prompt in todo:
-        one = worst(prompt)
+        one = worst(prompt).usd
         total = None if one is None or total is None else total + one
     hours = None if seconds is None else seconds * len(todo) / 3600
     return Plan(todo=len(todo), done=done, usd=total, hours=hours)

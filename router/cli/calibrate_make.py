@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from ..calibration.making import Work
-    from ..calibration.plan import Plan
+    from ..calibration.plan import Most, Plan
     from ..calibration.prompts import Prompt
     from .calibrate import Wish
 
@@ -109,20 +109,20 @@ async def make(config: Config, policy: str | None, tiers: tuple[str, ...], wish:
 
 def _worst(
     router: Router, device: str, strong: str | None, judge: str | None
-) -> Callable[[Prompt], Decimal | None]:
+) -> Callable[[Prompt], Most]:
     """Most dollars of one prompt: of its draft, where that is not free, and of its judge or the
     strong tier's answer."""
-    from ..calibration.plan import worst_of_judge, worst_of_strong
+    from ..calibration.plan import Most, worst_of_judge, worst_of_strong
 
     here, asked = router.targets[device], router.targets[judge or strong or device]
 
-    def both(prompt: Prompt) -> Decimal | None:
+    def both(prompt: Prompt) -> Most:
         draft = worst_of_strong(prompt, here.target, here.meter.worst_case)
         if judge is not None:
             other = worst_of_judge(prompt, here.target, asked.meter.worst_case)
         else:
             other = worst_of_strong(prompt, asked.target, asked.meter.worst_case)
-        return None if draft is None or other is None else draft + other
+        return Most(draft=draft, other=other)
 
     return both
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from decimal import Decimal
 from pathlib import Path
 
@@ -12,13 +12,15 @@ import pytest
 
 from router.calibration.idle import idle
 from router.calibration.making import Caps, Cast, Maker, Work
-from router.calibration.plan import plan, seconds_of
+from router.calibration.plan import Most, plan, seconds_of
 from router.calibration.prompts import Prompt
 from router.calibration.tracefile import read_labelled
 from router.calibration.workfile import WorkFile
 from router.clock import ManualClock
 from router.compose import Router
 from router.config import load
+from router.hops import Outcome
+from router.types import Chunk
 
 CONFIG = """\
 version: 1
@@ -81,7 +83,7 @@ def make(
             "file": WorkFile(folder / "work.jsonl"),
             "clock": ManualClock(),
             "caps": Caps(usd=Decimal(1), seconds=3600.0),
-            "worst": lambda _: Decimal("0.01"),
+            "worst": lambda _: Most(draft=Decimal(0), other=Decimal("0.01")),
         }
         try:
             return await Maker(**(values | other)).make(asked, tell)  # type: ignore[arg-type]
@@ -184,8 +186,25 @@ def test_what_a_failed_call_may_have_cost_is_kept_for_the_next_run(tmp_path: Pat
 
     work = make(tmp_path, prompts("2 + 3?"), cast=cast)
 
-    assert work.spent_usd == Decimal("0.01")  # nobody knows, so its worst
-    assert make(tmp_path, []).spent_usd == Decimal("0.01")
+    assert work.spent_usd == Decimal("0.02")  # nobody knows, so its worst, and it was made twice
+    assert make(tmp_path, []).spent_usd == Decimal("0.02")
+
+
+class Interrupted:
+    """A street on which somebody presses Ctrl-C while a call is under way."""
+
+    async def run(self, *_: object) -> AsyncGenerator[Chunk | Outcome, None]:
+        raise KeyboardInterrupt
+        yield Chunk()  # so that it is a generator
+
+
+def test_what_is_stopped_in_the_middle_counts_at_its_worst(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        make(tmp_path, prompts("2 + 3?"), street=Interrupted())
+
+    again = make(tmp_path, prompts("2 + 3?"))
+
+    assert (again.made, again.spent_usd) == (1, Decimal("0.01"))
 
 
 def test_many_failures_in_a_row_end_it(tmp_path: Path) -> None:
@@ -255,9 +274,9 @@ def test_idle_is_no_request_a_quiet_processor_and_mains(
 def test_a_plan_adds_up_and_an_unknown_price_is_unknown() -> None:
     asked = prompts("a", "b")
 
-    found = plan(asked, 3, lambda _: Decimal("0.5"), 1800.0)
+    found = plan(asked, 3, lambda _: Most(draft=Decimal("0.1"), other=Decimal("0.4")), 1800.0)
     assert (found.todo, found.done, found.usd, found.hours) == (2, 3, Decimal(1), 1.0)
-    assert plan(asked, 0, lambda _: None, None).usd is None
+    assert plan(asked, 0, lambda _: Most(draft=Decimal(0), other=None), None).usd is None
 
 
 def test_without_a_ledger_no_speed_is_known(tmp_path: Path) -> None:
