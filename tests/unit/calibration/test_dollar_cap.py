@@ -25,7 +25,7 @@ CALL_USD = Decimal("0.005")
 """What the service bills for every call, whole or not: 5 output tokens at $1,000 a million."""
 CONFIG = """\
 version: 1
-policy: balanced
+policy: demo
 prices: own.yaml
 ledger: {{folder: ledger}}
 targets:
