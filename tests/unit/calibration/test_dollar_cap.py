@@ -35,7 +35,7 @@ targets:
     model: tiny
     {drafts}
   cloud:
-    tier: cloud-fast
+    tier: cloud
     provider: openai_compatible
     model: large
     base_url: {url}
@@ -43,7 +43,7 @@ targets:
     attempts: 4
     max_output_tokens: 5
   unpriced:
-    tier: cloud-strong
+    tier: cloud
     provider: openai_compatible
     model: nobody
     base_url: {url}
