@@ -27,9 +27,9 @@ from ..confidence.goals import of_quality, within_spend
 from ..confidence.guarantee import Certificate, Promise, Refused, certify, labels_needed
 from ..confidence.probe import Probe
 from ..confidence.stored import Binding, Calibration, Counts
-from .goal import FIRST_KEPT, LEAST, STRICTEST, Goal, in_words, outlook
+from .goal import FIRST_KEPT, LEAST, STRICTEST, Goal, in_words, least_tested, outlook
 from .labelled import GOOD, Labelled
-from .parts import Parts, part, share_tested
+from .parts import Parts, once, part, share_tested
 from .probing import ProbeWorth, probed, worth
 
 _FOREST_FROM = 300
@@ -103,10 +103,9 @@ def calibrate(
     Args:
         made_at: Seconds since 1970-01-01 UTC; likewise `valid_until`.
     """
-    parts, repeated = _once(rows, part(rows, early=goal.early))
+    parts, repeated = once(rows, part(rows, early=goal.early))
     good = np.array([row.good for row in rows])
-    known = good[parts.fit]
-    if len(rows) < LEAST or not 0 < known.sum() < len(known):
+    if not _fittable(rows, parts):
         return Made(pooled=_too_few(rows, good, goal), repeated=repeated)
     rows, probe = probed(rows, parts.fit)
     some = [rows[at] for at in parts.fit]
@@ -135,6 +134,7 @@ def calibrate(
         made_at=made_at,
         valid_until=valid_until,
         probe=probe,
+        look=goal.look,
     )
     aborts = None
     if goal.early:
@@ -152,19 +152,26 @@ def calibrate(
     )
 
 
-def _once(rows: Sequence[Labelled], parts: Parts) -> tuple[Parts, int]:
-    """The same with each question but once where promises are tested, and how many rows that
-    leaves out: an exact test takes its rows to be independent, and copies of one are not."""
+def may_pass(rows: Sequence[Labelled], goal: Goal) -> bool:
+    """Whether so many labels could certify the goal if they said the best. A test that couldn't
+    pass can't mislead, so it is no look."""
+    parts, _ = once(rows, part(rows, early=goal.early))
+    return _fittable(rows, parts) and _counts_as_look(goal, parts.test)
 
-    def first(part: IntArray) -> IntArray:
-        found: dict[str, int] = {}
-        for at in part.tolist():
-            found.setdefault(rows[at].key, at)
-        return np.array(list(found.values()), dtype=np.int64)
 
-    once = replace(parts, test=first(parts.test), early=first(parts.early))
-    left = len(parts.test) - len(once.test) + len(parts.early) - len(once.early)
-    return once, left
+def _fittable(rows: Sequence[Labelled], parts: Parts) -> bool:
+    known = [rows[at].good for at in parts.fit]
+    return len(rows) >= LEAST and 0 < sum(known) < len(known)
+
+
+def _counts_as_look(goal: Goal, test: IntArray) -> bool:
+    least = least_tested(goal)
+    return least is not None and len(test) >= least
+
+
+def _again(goal: Goal, test: IntArray) -> float:
+    """The confidence that the next look will be tested at."""
+    return replace(goal, look=goal.look + _counts_as_look(goal, test)).tested
 
 
 def _keeps(file: Calibration, task: str, language: str, low: float) -> bool:
@@ -229,19 +236,21 @@ def _see(estimator: Estimator, rows: Sequence[Labelled]) -> _Seen:
 
 def _pooled(seen: _Seen, test: IntArray, goal: Goal) -> tuple[Certificate | Refused, Promise]:
     """The verdict on all, and the promise as `guarantee` knows it."""
-    low, lost = seen.low[test], seen.lost[test]
-    promise = Promise(loss=goal.amount, confidence=goal.confidence, per=goal.per)
+    low, lost, again = seen.low[test], seen.lost[test], _again(goal, test)
+    promise = Promise(loss=goal.amount, confidence=goal.tested, per=goal.per)
     if goal.kind == "spend":
-        return within_spend(low, lost, goal.amount, goal.confidence), promise
+        return within_spend(low, lost, goal.amount, goal.tested, again), promise
     if goal.kind == "quality":
         if not seen.strong[test].any():
             return Refused(reason=_NO_QUALITY, labels=len(test), more_labels=None), promise
-        found, bound = of_quality(low, lost, seen.strong[test], goal.amount, goal.confidence)
-        return found, Promise(loss=bound, confidence=(1 + goal.confidence) / 2)
-    return _certify(low, lost, promise), promise
+        found, bound = of_quality(low, lost, seen.strong[test], goal.amount, goal.tested, again)
+        return found, Promise(loss=bound, confidence=(1 + goal.tested) / 2)
+    return _certify(low, lost, promise, again), promise
 
 
-def _certify(low: FloatArray, lost: FloatArray, promise: Promise) -> Certificate | Refused:
+def _certify(
+    low: FloatArray, lost: FloatArray, promise: Promise, again: float
+) -> Certificate | Refused:
     """The first bar keeps as many drafts as it takes to tell; of all requests, 1 in 20 do.
 
     Where the sequence begins hangs on the number of labels alone, never on what they say.
@@ -250,7 +259,7 @@ def _certify(low: FloatArray, lost: FloatArray, promise: Promise) -> Certificate
     if promise.per == "kept" and len(low):
         some = labels_needed(promise.loss / 3, promise) or len(low)
         least = min(FIRST_KEPT, max(least, some / len(low)))
-    return certify(low, lost, promise, least_kept=least)
+    return certify(low, lost, promise, least_kept=least, again=again)
 
 
 def _by(
@@ -268,11 +277,14 @@ def _by(
     if goal.kind == "spend" or not goal.each:
         return {}
     names = np.array([name_of(rows[at]) for at in test])
+    again = _again(goal, test)
+    if goal.kind == "quality":
+        again = (1 + again) / 2
     found: dict[str, Certificate | Refused] = {}
     for name in sorted(set(names.tolist()) - {""}):
         own = test[names == name]
         if len(own) < len(test):
-            verdict = _certify(seen.low[own], seen.lost[own], promise)
+            verdict = _certify(seen.low[own], seen.lost[own], promise, again)
             found[name] = verdict if isinstance(verdict, Certificate) else _for_all(verdict, goal)
     return found
 
@@ -297,7 +309,7 @@ def _early(
     )
     told = np.array([bool(rows[at].logprobs) for at in test], dtype=np.bool_)
     test = test[told]
-    aborts = certify_aborts(means[fit][kept[fit]], means[test], kept[test], goal.confidence)
+    aborts = certify_aborts(means[fit][kept[fit]], means[test], kept[test], goal.tested)
     commits = (
         certify_commits(means[fit], means[test], kept[test], seen.lost[test], promise)
         if goal.kind != "spend"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..confidence.guarantee import Per, Promise, labels_needed
+from ..confidence.spending import confidence_of
 from .labelled import Labelled
 from .parts import share_tested
 
@@ -32,10 +33,11 @@ class Goal:
         kind: A bound on losses; a bound on the share escalated; a share of the strong tier's
             quality.
         amount: That loss, or share, 0 to 1.
-        confidence: Chance that it holds, over sets of labels.
+        confidence: Chance that it holds, over sets of labels; of all looks at them together.
         per: What a loss is a share of.
         each: Whether each task and each language is to have a promise of its own.
         early: Whether early bars are wanted too.
+        look: Which test on these labels this is, from 1; see `looks`.
     """
 
     kind: GoalKind = "loss"
@@ -44,6 +46,12 @@ class Goal:
     per: Per = "all"
     each: bool = True
     early: bool = False
+    look: int = 1
+
+    @property
+    def tested(self) -> float:
+        """The confidence that this look is tested at."""
+        return confidence_of(self.confidence, self.look)
 
 
 def in_words(goal: Goal) -> str:
@@ -81,11 +89,36 @@ def first_labels(goal: Goal, rate: float = 0.0) -> int | None:
 
     Returns: None: no number would do at that rate.
     """
-    held = Promise(loss=goal.amount, confidence=goal.confidence, per=goal.per)
-    if goal.kind == "quality":  # of a strong tier that is always right: fewer would not do
-        held = Promise(loss=1 - goal.amount, confidence=(1 + goal.confidence) / 2)
-    needed = labels_needed(rate, held)
+    needed = labels_needed(rate, _held(goal))
     if needed is None:
         return None
     kept = FIRST_KEPT if goal.per == "kept" and goal.kind == "loss" else 1.0
     return max(LEAST, math.ceil(needed / kept / share_tested(early=goal.early)))
+
+
+def least_tested(goal: Goal) -> int | None:
+    """Labels to test on below which nothing can be certified, however good all of them are.
+
+    Returns: None: no number would do.
+    """
+    return labels_needed(0.0, _held(goal))
+
+
+def _held(goal: Goal) -> Promise:
+    if goal.kind == "quality":  # of a strong tier that is always right: fewer would not do
+        return Promise(loss=1 - goal.amount, confidence=(1 + goal.tested) / 2)
+    return Promise(loss=goal.amount, confidence=goal.tested, per=goal.per)
+
+
+def look_in_words(goal: Goal, *, counts: bool = True) -> str:
+    """Which look this is, and what it is tested at.
+
+    Args:
+        counts: False: too few labels for any verdict but a refusal, so it is no look.
+    """
+    if not counts:
+        return "no look: on so few labels nothing could have been certified, whatever they say"
+    sure = f"all looks together hold with {goal.confidence:.3g}"
+    return (
+        f"look {goal.look} at these labels, tested at {goal.tested:.4g} confidence, so that {sure}"
+    )

@@ -7,7 +7,7 @@ when more labels come, and nobody can choose a lucky split.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -45,6 +45,21 @@ def part(rows: Sequence[Labelled], *, early: bool = False) -> Parts:
         test=np.flatnonzero((tenth >= first) & (tenth < second)),
         early=np.flatnonzero(tenth >= second),
     )
+
+
+def once(rows: Sequence[Labelled], parts: Parts) -> tuple[Parts, int]:
+    """The same with each question but once where promises are tested, and how many rows that
+    leaves out: an exact test takes its rows to be independent, and copies of one are not."""
+
+    def first(part: IntArray) -> IntArray:
+        places: dict[str, int] = {}
+        for at in part.tolist():
+            places.setdefault(rows[at].key, at)
+        return np.array(list(places.values()), dtype=np.int64)
+
+    found = replace(parts, test=first(parts.test), early=first(parts.early))
+    left = len(parts.test) - len(found.test) + len(parts.early) - len(found.early)
+    return found, left
 
 
 def share_tested(*, early: bool = False) -> float:

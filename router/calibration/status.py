@@ -57,6 +57,7 @@ class Filed:
         problem: Why it is not valid. Empty: it is, or there is none.
         says: Its promise in words. Empty: it makes none.
         labels: It was made of. None: not known; likewise `age_days`.
+        look: Which look at its labels it was, and `tested_at` what confidence. None: not known.
         bound: Whether model and build were compared; the engine is, once the device runs.
     """
 
@@ -65,6 +66,8 @@ class Filed:
     says: str = ""
     labels: int | None = None
     age_days: float | None = None
+    look: int | None = None
+    tested_at: float | None = None
     bound: bool = False
 
 
@@ -110,6 +113,8 @@ def filed(path: Path, model: tuple[str, str] | None, now: float) -> Filed:
         "says": found.says,
         "labels": None if found.counts is None else found.counts.labels,
         "age_days": None if made is None else (now - made) / _DAY_S,
+        "look": found.look,
+        "tested_at": None if found.promise is None else found.promise.confidence,
         "bound": model is not None,
     }
     here = found.binding

@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -123,10 +124,14 @@ def calibrate(
     """Find the bar that keeps a promise on your own questions, or say how many labels are missing.
 
     The estimator is fitted on one half of the labels, and the promise tested on the other. What
-    can't be certified is refused: exit code 1, and no file.
+    can't be certified is refused: exit code 1, and no file. Each test on the same labels is a look
+    more, and is held to more confidence, so that all of them together keep the promise.
     """
     from ..calibration.calibrate import calibrate as run
+    from ..calibration.calibrate import may_pass
     from ..calibration.filing import write
+    from ..calibration.goal import look_in_words
+    from ..calibration.looks import Looks
     from ..report.write import check_drawable
     from .calibrate_report import draw
     from .calibrate_show import as_plain, show
@@ -155,15 +160,17 @@ def calibrate(
     rows, device, binding = asyncio.run(_labels(loaded, policy, data or [], wish, ledger=ledger))
     now = time.time()
     until = None if valid_days is None else now + valid_days * _DAY_S
+    goal = Looks(loaded.ledger_folder).take(rows, goal, binding, now, partial(may_pass, rows))
     made = run(rows, goal, binding, made_at=now, valid_until=until)
+    look = look_in_words(goal, counts=may_pass(rows, goal))
     if made.calibration is not None:
         write(out, made.calibration)
     if report is not None:
-        draw(report, made, device=device.model, strong="the strong tier")
+        draw(report, made, device=device.model, strong="the strong tier", look=look)
     if as_json:
-        typer.echo(json.dumps(as_plain(made, rows, out), indent=2))
+        typer.echo(json.dumps(as_plain(made, rows, goal, out), indent=2))
     else:
-        show(made, rows, goal, out, device.tier)
+        show(made, rows, goal, look, out, device.tier)
         if made.calibration is None and out.exists():
             typer.echo(f"{out} is still the one from before, with what it promised then.")
         _to_do(out, loaded, made)

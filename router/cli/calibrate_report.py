@@ -9,11 +9,12 @@ if TYPE_CHECKING:
     from ..calibration.calibrate import Made
 
 
-def draw(path: Path, made: Made, *, device: str, strong: str) -> None:
+def draw(path: Path, made: Made, *, device: str, strong: str, look: str) -> None:
     """Write the report, of a refused calibration too, as far as there were rows to test it on.
 
     Args:
         device: The device model's name; `strong` what the strong tier is called.
+        look: Which look at the labels it was, in words.
 
     Raises:
         ConfigError: The extra `report` is not installed.
@@ -41,6 +42,7 @@ def draw(path: Path, made: Made, *, device: str, strong: str) -> None:
         bar=0.0 if certificate is None else certificate.bar,
     )
     notes = [made.pooled.reason] if isinstance(made.pooled, Refused) else []
+    notes.append(f"{look[0].upper()}{look[1:]}.")
     if made.probe is not None:
         notes.append(probe_said(made.probe))
     found = find(

@@ -23,15 +23,19 @@ if TYPE_CHECKING:
 _PLACES = 1e4
 
 
-def show(made: Made, rows: Sequence[Labelled], goal: Goal, out: Path, tier: str) -> None:
-    """The verdict on all requests, on each task and language, and early bars as YAML."""
+def show(made: Made, rows: Sequence[Labelled], goal: Goal, look: str, out: Path, tier: str) -> None:
+    """The verdict on all requests, on each task and language, and early bars as YAML.
+
+    Args:
+        look: Which look it was, in words.
+    """
     from ..calibration.goal import in_words
 
     typer.echo(_labels(rows))
     if made.repeated:
         many = counted(made.repeated, "label")
         typer.echo(f"{many} of a question that is there already: left out of the tests")
-    typer.echo(f"wanted: {in_words(goal)}\n")
+    typer.echo(f"wanted: {in_words(goal)}\n{look}\n")
     _probe(made, rows)
     if isinstance(made.pooled, Refused):
         typer.echo(f"Refused. {made.pooled.reason}\n{_more(made.pooled)}\nNo file was written.")
@@ -113,7 +117,7 @@ def _spent(made: Made, goal: Goal) -> None:
         return
     kept = made.kept()
     sent = len(kept) - sum(kept)
-    most = upper_bound(sent, len(kept), goal.confidence)
+    most = upper_bound(sent, len(kept), goal.tested)
     all_bars = " by the strictest bars" if made.tasks or made.languages else ""
     typer.echo(f"escalated {sent / len(kept):.1%} here{all_bars}, at most {most:.1%}")
     costs = [row.row.cost_usd for row in made.judged]
@@ -173,13 +177,16 @@ def early_yaml(early: EarlyBars, tier: str) -> list[str]:
     return lines
 
 
-def as_plain(made: Made, rows: Sequence[Labelled], out: Path) -> dict[str, Any]:
+def as_plain(made: Made, rows: Sequence[Labelled], goal: Goal, out: Path) -> dict[str, Any]:
     """For machines: certificates, refusals, and the file if there is one."""
+    from ..calibration.calibrate import may_pass
+
     calibration = made.calibration
     return {
         "labels": len(rows),
         "says": None if calibration is None else calibration.says,
         "file": None if calibration is None else str(out),
+        "look": {"number": goal.look, "tested_at": goal.tested, "counts": may_pass(rows, goal)},
         "all": _plain(made.pooled),
         "probe": None if made.probe is None else asdict(made.probe),
         "tasks": {name: _plain(one) for name, one in made.tasks.items()},

@@ -18,6 +18,9 @@ from .calibrate import OUT, WORK, Per, goal_of
 from .options import ConfigOption, JsonOption, PolicyOption
 
 if TYPE_CHECKING:
+    from ..calibration.goal import Goal
+    from ..calibration.labelled import Labelled
+    from ..calibration.looks import Look, Looks
     from ..calibration.status import Ahead, Filed
     from ..providers.base import Target
 
@@ -43,6 +46,7 @@ def status(
     """Show how many labels, hours and dollars the first certificate takes, and what is there."""
     from ..calibration.feedback import read_feedback
     from ..calibration.filing import device_of, strong_of
+    from ..calibration.looks import Looks
     from ..calibration.plan import seconds_of
     from ..calibration.status import ahead, filed
     from ..calibration.tracefile import read_labelled
@@ -55,6 +59,7 @@ def status(
     said = read_feedback(loaded.ledger_folder, device.name, device.model)
     data = data or ([WORK] if WORK.exists() else [])
     rows = [*said.rows, *(row for path in data for row in read_labelled(path).rows)]
+    looks, goal = _looks(Looks(loaded.ledger_folder), rows, goal, device)
     strong = strong_of(loaded, chosen.tiers, device)
     called = [device.name, *([strong.name] if strong else [])]
     found = ahead(
@@ -70,12 +75,19 @@ def status(
     if as_json:
         plain = {"ahead": asdict(found), "left_out": dict(said.left_out)}
         plain["file"] = {**asdict(there), "path": str(looked), "in_config": named}
+        plain["looks"] = {"so_far": len(looks), "number": goal.look, "tested_at": goal.tested}
         plain["ahead"]["usd"] = None if found.usd is None else str(found.usd)
         typer.echo(json.dumps(plain, indent=2))
         return
     shown = _filed(looked, there, named=named)
     sources = [*(["--ledger"] if said.rows else []), *(f"--data {path}" for path in data)]
-    for line in (*_ahead(found, strong, sources), *_left_out(said.left_out), *shown):
+    looked_at = [f"looks    {len(looks)} so far; {_next(looks, goal)}"]
+    for line in (
+        *_ahead(found, strong, sources),
+        *looked_at,
+        *_left_out(said.left_out),
+        *shown,
+    ):
         typer.echo(line)
 
 
@@ -88,6 +100,27 @@ def _model_of(device: Target) -> tuple[str, str] | None:
     except ConfigError:
         return None
     return bound.model, bound.quantisation
+
+
+def _looks(
+    memory: Looks, rows: Sequence[Labelled], goal: Goal, device: Target
+) -> tuple[tuple[Look, ...], Goal]:
+    """The looks so far at any of these labels, and the goal as the look it would be. None where the
+    model is not here to have any."""
+    from ..calibration.filing import binding_of
+
+    try:
+        bound = binding_of(device, "any")
+    except ConfigError:
+        return (), goal
+    return memory.so_far(rows, goal, bound)
+
+
+def _next(looks: Sequence[Look], goal: Goal) -> str:
+    from ..calibration.goal import look_in_words
+
+    known = goal.look <= len(looks)
+    return f"these labels were tested: {look_in_words(goal)}" if known else look_in_words(goal)
 
 
 def _ahead(found: Ahead, strong: Target | None, sources: Sequence[str]) -> list[str]:
@@ -135,7 +168,9 @@ def _filed(path: Path, there: Filed, *, named: bool) -> list[str]:
     }[there.state]
     lines = [f"file     {path}: {state}{labels}{age}"]
     lines += [f"         {there.problem}"] if there.problem else []
-    lines += [f"         promises: {there.says}"] if there.says and there.state == "valid" else []
+    if there.says and there.state == "valid":
+        at = f" (look {there.look}, tested at {there.tested_at:.4g})" if there.look else ""
+        lines.append(f"         promises: {there.says}{at}")
     if not named:
         lines.append(f"         not in force: the config does not say `confidence: {path}`")
     return lines

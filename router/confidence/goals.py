@@ -19,7 +19,11 @@ from .guarantee import Certificate, Promise, Refused, at_most, certify, labels_n
 
 
 def within_spend(
-    confidence: FloatArray, loss: FloatArray, share: float, sure: float
+    confidence: FloatArray,
+    loss: FloatArray,
+    share: float,
+    sure: float,
+    again: float | None = None,
 ) -> Certificate | Refused:
     """The highest bar that escalates at most a share of requests, with so much certainty.
 
@@ -30,6 +34,7 @@ def within_spend(
         loss: Shape (n,), 0 or 1; said of the bar found, not part of the promise.
         share: Of all requests, 0 to 1.
         sure: Chance that the promise holds, over calibration sets.
+        again: The same of the next test, for how many more labels would do. None: the same.
     """
     ranked = np.sort(confidence)
     total = len(ranked)
@@ -40,7 +45,7 @@ def within_spend(
             break
         passed = float(bar)
     if passed is None:
-        needed = labels_needed(0.0, Promise(loss=share, confidence=sure))
+        needed = labels_needed(0.0, Promise(loss=share, confidence=again or sure))
         return Refused(
             reason=f"From {total} drafts a share of at most {share:.3g} can't be told.",
             labels=total,
@@ -63,6 +68,7 @@ def of_quality(
     strong: FloatArray,
     share: float,
     sure: float,
+    again: float | None = None,
 ) -> tuple[Certificate | Refused, float]:
     """The lowest bar under which the mix has a share of the strong tier's quality.
 
@@ -71,6 +77,7 @@ def of_quality(
     Args:
         strong: Shape (n,): whether the strong tier is right.
         share: Of its quality, 0 to 1.
+        again: As for `within_spend`.
 
     Returns: The verdict, and the loss that it was held to: (1 - share) times the strong tier's
         quality at least.
@@ -78,7 +85,9 @@ def of_quality(
     total, half = len(strong), (1 + sure) / 2
     least = 1 - upper_bound(total - int(strong.sum()), total, half) if total else 0.0
     bound = (1 - share) * least
-    return certify(confidence, loss, Promise(loss=bound, confidence=half)), bound
+    promise = Promise(loss=bound, confidence=half)
+    later = None if again is None else (1 + again) / 2
+    return certify(confidence, loss, promise, again=later), bound
 
 
 def mean_interval(

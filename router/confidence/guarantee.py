@@ -9,7 +9,7 @@ seen, so nothing is paid for trying many.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -73,7 +73,12 @@ class Refused:
 
 
 def certify(
-    confidence: FloatArray, loss: FloatArray, promise: Promise, *, least_kept: float = 0.05
+    confidence: FloatArray,
+    loss: FloatArray,
+    promise: Promise,
+    *,
+    least_kept: float = 0.05,
+    again: float | None = None,
 ) -> Certificate | Refused:
     """The lowest bar that passes, or why none does.
 
@@ -82,6 +87,8 @@ def certify(
             no bar keeps it.
         loss: Shape (n,), 0 or 1: whether keeping this draft would be a loss.
         least_kept: The first bar tried keeps this share; one that keeps less is no use.
+        again: Confidence that the next test will be held to, for how many more labels would do.
+            None: the same.
     """
     order = np.argsort(-confidence, kind="stable")
     ranked, lost = confidence[order], np.cumsum(loss[order])
@@ -102,7 +109,7 @@ def certify(
             break
         passed = (at, losses, trials)
     if passed is None:
-        return _refusal(lost, total, promise, least_kept)
+        return _refusal(lost, total, promise, least_kept, again)
     at, losses, trials = passed
     return Certificate(
         bar=float(ranked[at]),
@@ -167,17 +174,20 @@ def _would_do(rate: float, trials: int, promise: Promise) -> bool:
     return losses < trials and at_most(losses, trials, promise.loss) <= 1 - promise.confidence
 
 
-def _refusal(lost: FloatArray, total: int, promise: Promise, least_kept: float) -> Refused:
+def _refusal(
+    lost: FloatArray, total: int, promise: Promise, least_kept: float, again: float | None
+) -> Refused:
+    later = promise if again is None else replace(promise, confidence=again)
     if not total:
         return Refused(
             reason="There are no labelled drafts.",
             labels=0,
-            more_labels=labels_needed(0.0, promise),
+            more_labels=labels_needed(0.0, later),
         )
     kept = max(1, math.ceil(least_kept * total))
     losses = round(float(lost[kept - 1]))
     trials = total if promise.per == "all" else kept
-    needed = labels_needed(losses / trials, promise)
+    needed = labels_needed(losses / trials, later)
     scale = total / trials
     more = None if needed is None else max(1, math.ceil(needed * scale) - total)
     return Refused(

@@ -87,6 +87,8 @@ class Calibration:
     """All of one calibration file.
 
     Attributes:
+        promise: With the confidence it was tested at, which is more than `says` has, as what is
+            left of the doubt is for other looks at the same labels.
         probe: Makes the signal `evidence.PROBE` of a draft's state. None: it is not used.
         certificate: None: nothing could be certified, and whatever bar is used is uncertified. Its
             bar is for `Estimate.low`.
@@ -98,6 +100,7 @@ class Calibration:
         counts: None: not known.
         made_at: Seconds since 1970-01-01 UTC. None: not known.
         valid_until: Likewise. None: it holds for as long as its binding does.
+        look: Which test on its labels this was, from 1. None: not known.
     """
 
     binding: Binding
@@ -113,6 +116,7 @@ class Calibration:
     made_at: float | None = None
     valid_until: float | None = None
     probe: Probe | None = None
+    look: int | None = None
 
     def bar(self, task: str | None, language: str | None) -> float | None:
         """The strictest bar that applies, which keeps every promise at once; see the docs."""

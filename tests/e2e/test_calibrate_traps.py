@@ -101,3 +101,33 @@ def test_two_runs_don_t_share_a_work_file(firsthop: Run, tmp_path: Path) -> None
     assert "another run is making labels in it" in done.err
     assert not work.exists()
     assert "1 made" in firsthop("calibrate", "--prompts", "prompts.txt", "--yes").err
+
+
+def test_each_try_at_the_same_labels_is_a_look_and_is_held_to_more(
+    firsthop: Run, tmp_path: Path
+) -> None:
+    rows = labels(500)
+    few = write(tmp_path / "few.jsonl", rows[:40])
+    some = write(tmp_path / "some.jsonl", rows[:300])
+    all_of_them = write(tmp_path / "all.jsonl", rows)
+
+    none = firsthop("calibrate", "--data", few)
+    first = firsthop("calibrate", "--data", some, "--loss", "3%")
+    asked = firsthop("status", "--data", all_of_them, "--loss", "10%")
+    second = firsthop("calibrate", "--data", all_of_them, "--loss", "10%", "--report", "r.html")
+    again = firsthop("calibrate", "--data", all_of_them, "--loss", "10%", "--json")
+    status = firsthop("status", "--data", all_of_them, "--loss", "10%")
+    plain = json.loads(firsthop("status", "--data", all_of_them, "--json").out)
+
+    assert "no look: on so few labels nothing could have been certified" in none.out
+    assert "look 1 at these labels, tested at 0.93 confidence, so that all looks" in first.out
+    assert "looks    1 so far; look 2 at these labels, tested at 0.985 confidence" in asked.out
+    assert "look 2 at these labels, tested at 0.985 confidence" in second.out
+    assert "wanted: with 0.9 confidence, at most 10.0%" in second.out
+    assert "Look 2 at these labels, tested at 0.985" in (tmp_path / "r.html").read_text("utf-8")
+    assert json.loads(again.out)["look"] == {"number": 2, "tested_at": 0.985, "counts": True}
+    assert "looks    2 so far; these labels were tested: look 2" in status.out
+    assert "(look 2, tested at 0.985)" in status.out
+    assert (plain["looks"]["so_far"], plain["looks"]["number"]) == (2, 3)
+    assert (plain["file"]["look"], plain["file"]["tested_at"]) == (2, 0.985)
+    assert plain["looks"]["tested_at"] > 0.99

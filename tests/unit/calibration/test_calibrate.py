@@ -188,8 +188,8 @@ def test_early_bars_are_tested_on_rows_of_their_own() -> None:
 
 
 def test_the_first_certificate_takes_as_many_labels_as_are_said() -> None:
-    assert first_labels(Goal()) == 90
-    assert first_labels(Goal(early=True)) == 150
+    assert first_labels(Goal()) == 104
+    assert first_labels(Goal(early=True)) == 174
     assert first_labels(Goal(), rate=0.05) is None
     assert in_words(Goal(kind="spend", amount=0.2)).endswith("20.0% of requests are escalated")
 
