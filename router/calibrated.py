@@ -106,7 +106,7 @@ class Calibrated:
     def of_draft(
         self, target: str, request: Request, draft: Completion, known: Mapping[str, Value]
     ) -> dict[str, Value]:
-        """The signals `draft.confidence`, `draft.confidence_low` and `draft.certified`.
+        """The signals `draft.confidence`, `draft.confidence_low`, `draft.certified`, `draft.gain`.
 
         Args:
             known: Signals of the request, and of the draft as far as there are any.
@@ -140,6 +140,7 @@ class Calibrated:
             "draft.confidence": told.probability,
             "draft.confidence_low": told.low,
             "draft.certified": told.certified,
+            "draft.gain": told.gain,
         }
 
     def reads_state(self, target: str) -> bool:

@@ -23,6 +23,7 @@ from ..confidence.early import EarlyBars, certify_aborts, certify_commits, runni
 from ..confidence.estimator import Estimator, to_rows
 from ..confidence.evidence import EVIDENCE, PROBE
 from ..confidence.fitting import Recipe, fit
+from ..confidence.gain import Gains, gains
 from ..confidence.goals import of_quality, within_spend
 from ..confidence.guarantee import Certificate, Promise, Refused, certify, labels_needed
 from ..confidence.probe import Probe
@@ -135,6 +136,7 @@ def calibrate(
         valid_until=valid_until,
         probe=probe,
         look=goal.look,
+        gains=_gains(some),
     )
     aborts = None
     if goal.early:
@@ -202,6 +204,13 @@ def _added(probe: Probe, rows: Sequence[Labelled], parts: Parts, seen: _Seen) ->
     plain = _fitted([rows[at] for at in parts.fit], EVIDENCE)
     without = _see(plain, [rows[at] for at in test]).chance
     return worth(probe, rows, parts.fit, test, seen.chance[test], without)
+
+
+def _gains(rows: Sequence[Labelled]) -> Gains | None:
+    """Of the fit's rows that say how the strong tier fared."""
+    told = [row for row in rows if row.strong_right is not None]
+    strong = [row.strong_right is not None and row.strong_right >= GOOD for row in told]
+    return gains([row.good > 0 for row in told], strong, [row.task for row in told])
 
 
 def _counts(rows: Sequence[Labelled], parts: Parts) -> Counts:

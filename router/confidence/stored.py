@@ -17,6 +17,7 @@ import numpy as np
 from ..errors import ConfigError
 from .early import EarlyBars
 from .estimator import WORDS, Estimator
+from .gain import Gains
 from .guarantee import Certificate, Promise
 from .probe import Probe
 
@@ -72,6 +73,7 @@ class Verdict:
         certified: Whether it reaches that bar. None: nothing is promised for such a request, as
             there is no certificate, or its task or language was among no labels.
         bucket: The task it was judged as. None: one the fit has not seen.
+        gain: What the strong tier is expected to add. None: the file does not say.
     """
 
     probability: float
@@ -80,6 +82,7 @@ class Verdict:
     bar: float | None
     certified: bool | None
     bucket: str | None
+    gain: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +103,7 @@ class Calibration:
         counts: None: not known.
         made_at: Seconds since 1970-01-01 UTC. None: not known.
         valid_until: Likewise. None: it holds for as long as its binding does.
+        gains: What the strong tier adds. None: too few labels tell of it.
         look: Which test on its labels this was, from 1. None: not known.
     """
 
@@ -117,6 +121,7 @@ class Calibration:
     valid_until: float | None = None
     probe: Probe | None = None
     look: int | None = None
+    gains: Gains | None = None
 
     def bar(self, task: str | None, language: str | None) -> float | None:
         """The strictest bar that applies, which keeps every promise at once; see the docs."""
@@ -149,6 +154,7 @@ class Calibration:
             bar=bar,
             certified=None if bar is None else told.low >= bar,
             bucket=told.bucket,
+            gain=None if self.gains is None else self.gains.expected(told.probability, task),
         )
 
     def stale(self, now: float) -> bool:
@@ -199,6 +205,7 @@ def from_bytes(data: bytes, expected: Binding | None, file: str = "calibration")
         raise _refused(file, f"does not hold a calibration ({exc})") from exc
     _check(found.estimator, file)
     _check_probe(found.probe, file)
+    _check_gains(found.gains, file)
     for part in fields(Binding) if expected is not None else ():
         made, now = getattr(found.binding, part.name), getattr(expected, part.name)
         if made != now:
@@ -240,6 +247,12 @@ def _check_probe(probe: Probe | None, file: str) -> None:
             Probe.from_plain(probe.as_plain())
     except ValueError as exc:
         raise _refused(file, f"holds a probe that is none ({exc})") from exc
+
+
+def _check_gains(gains: Gains | None, file: str) -> None:
+    odds = () if gains is None else (gains.overall, *gains.tasks.values())
+    if not all(0 <= one.rescue <= 1 and 0 <= one.slip <= 1 for one in odds):
+        raise _refused(file, "holds chances that are none")
 
 
 def _refused(file: str, problem: str) -> ConfigError:

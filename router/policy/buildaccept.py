@@ -68,7 +68,8 @@ def _stands_in(builder: Builder, require: Predicate, starter: Predicate, place: 
         raise builder.fail(
             "stands in for a requirement that needs no calibration",
             place,
-            "let require ask for draft.certified, draft.confidence or draft.confidence_low",
+            "let require ask for draft.certified, draft.confidence, draft.confidence_low or "
+            "draft.gain",
         )
     for test in tests_in(starter):
         if test.signal in OF_CONFIDENCE:

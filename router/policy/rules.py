@@ -20,7 +20,9 @@ CALIBRATED = "world.calibrated"
 """The signal that says whether a calibration is configured, good or refused."""
 CERTIFIED = Test("draft.certified", "is", True)
 """What a requirement demands whose drafts are kept under a certificate."""
-OF_CONFIDENCE = frozenset(("draft.confidence", "draft.confidence_low", "draft.certified"))
+OF_CONFIDENCE = frozenset(
+    ("draft.confidence", "draft.confidence_low", "draft.certified", "draft.gain")
+)
 """Signals that are unknown without a calibration."""
 
 

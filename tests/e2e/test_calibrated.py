@@ -15,6 +15,7 @@ from support.calibrations import SCRIPT, calibration, write
 
 from router import Answer, AsyncRouter, Router
 from router.cli.doctor import examine
+from router.confidence.gain import Gains, Odds
 from router.ledger.report import Report
 from router.sidecar.wire.failure import router_field, router_headers
 
@@ -213,3 +214,56 @@ def test_numpy_is_loaded_only_for_a_config_with_a_file(tmp_path: Path) -> None:
     )
     assert loads(configured(tmp_path, policy=str(policy))).strip() == "False"
     assert loads(configured(tmp_path, policy=str(policy), confidence="mine.json")).strip() == "True"
+
+
+WORTH = """\
+policy: worth
+summary: Keep what is certified, and what the cloud would not better by what the wait is worth.
+tiers: [device, cloud-fast]
+accept:
+  - id: worth-asking
+    on: [device]
+    require:
+      any:
+        - draft.certified: {is: true}
+        - draft.gain: {lt: 0.05}
+        - all: [{draft.gain: {lt: 0.7}}, {tier.cloud-fast.end_s: {gt: 0.2}}]
+"""
+
+
+def test_a_draft_that_the_cloud_would_fail_too_stays_and_so_does_one_it_betters_too_slowly(
+    tmp_path: Path,
+) -> None:
+    tasks = {"mathematics": Odds(rescue=0.0, slip=0.5), "summary": Odds(rescue=0.6, slip=0.0)}
+    gains = Gains(overall=Odds(rescue=0.9, slip=0.0), tasks=tasks)
+    write(tmp_path / "mine.json", replace(calibration(bar=0.99), gains=gains))
+    (tmp_path / "worth.yaml").write_text(WORTH)
+    config = configured(tmp_path, confidence="mine.json", policy="worth.yaml")
+    made = json.loads(config.read_text())
+    made["targets"]["cloud"]["options"]["steps"] = [{"text": "The cloud.", "ttft_s": 0.3}]
+    config.write_text(json.dumps(made))
+
+    with Router(config) as router:
+        hopeless = router.ask("what else?", tags={"task": "mathematics"})
+        before = router.ask("what else?", tags={"task": "summary"})  # its speed is not known yet
+        after = router.ask("what else?", tags={"task": "summary"})
+        other = router.ask("what else?", tags={"task": "translation"})
+
+    answered = [answer.answered_by for answer in (hopeless, before, after, other)]
+    assert answered == ["device", "cloud", "device", "cloud"]
+    assert [hopeless.certified, after.certified] == [False, False]  # no promise is made of it
+    said = [one.hops[0].signals["draft.gain"] for one in (hopeless, before, other)]
+    assert said[0] == pytest.approx(0.0, abs=0.01)
+    assert said[1] == pytest.approx(0.6, abs=0.01)
+    assert said[2] == pytest.approx(0.9, abs=0.01)
+
+
+def test_a_file_that_does_not_tell_of_gain_keeps_nothing_by_it(tmp_path: Path) -> None:
+    write(tmp_path / "mine.json", calibration(bar=0.99))
+    (tmp_path / "worth.yaml").write_text(WORTH)
+    config = configured(tmp_path, confidence="mine.json", policy="worth.yaml")
+
+    sure, fair, unsure = asked(config)
+
+    assert (sure.answered_by, fair.answered_by, unsure.answered_by) == ("device", "cloud", "cloud")
+    assert fair.hops[0].signals["draft.gain"] is None

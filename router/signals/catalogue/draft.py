@@ -112,6 +112,21 @@ DRAFT = (
         summary="Whether the draft reaches the certified bar.",
     ),
     Signal(
+        name="draft.gain",
+        type="number",
+        low=-1,
+        high=1,
+        known="draft",
+        may_be_unknown=True,
+        whole_draft=True,
+        cost_us=700,
+        source=f"`draft.confidence`, and how often the strong tier was right where drafts of the "
+        f"task were wrong, and wrong where they were right, in {_CALIBRATION}; unknown, too, where "
+        "too few labels tell of that tier",
+        summary="Share of right answers that asking the strong tier is expected to add; below 0 "
+        "it spoils.",
+    ),
+    Signal(
         name="draft.tokens",
         type="number",
         unit="tokens",
