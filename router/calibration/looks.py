@@ -25,7 +25,7 @@ from .labelled import Labelled
 NAME = "looks.json"
 _FORMAT = 1
 _SHOWN = 16
-"""Characters of a digest that are kept: two of a million questions meet by chance once in 2^25."""
+"""Characters of a digest that are kept: of a million questions two meet by chance once in 2^25."""
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
@@ -147,7 +147,7 @@ class Looks:
         from filelock import FileLock
 
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             lock = FileLock(str(self.path.with_name(f".{NAME}.lock")))
             lock.acquire()
         except OSError as exc:

@@ -105,8 +105,8 @@ def _model_of(device: Target) -> tuple[str, str] | None:
 def _looks(
     memory: Looks, rows: Sequence[Labelled], goal: Goal, device: Target
 ) -> tuple[tuple[Look, ...], Goal]:
-    """The looks so far at any of these labels, and the goal as the look it would be. None where the
-    model is not here to have any."""
+    """The looks so far at any of these labels, and the goal as the look it would be. There are
+    none where the model is not here."""
     from ..calibration.filing import binding_of
 
     try:

@@ -166,13 +166,15 @@ def test_ten_looks_break_a_promise_no_more_often_than_it_says() -> None:
 
 
 def test_what_is_remembered_names_no_question_and_is_for_the_user_alone(tmp_path: Path) -> None:
-    take(tmp_path, labels(60))
-    path = tmp_path / "looks.json"
+    folder = tmp_path / "ledger"
+    take(folder, labels(60))
+    path = folder / "looks.json"
 
     assert "question" not in path.read_text().replace('"questions"', "")
     if sys.platform != "win32":
         assert os.stat(path).st_mode & 0o777 == 0o600
-    assert sorted(one.name for one in tmp_path.iterdir() if one.suffix != ".lock") == ["looks.json"]
+        assert os.stat(folder).st_mode & 0o777 == 0o700
+    assert sorted(one.name for one in folder.iterdir() if one.suffix != ".lock") == ["looks.json"]
 
 
 @pytest.mark.parametrize("content", ["", "[]", '{"format": 2}', '{"counts": 3}'])
