@@ -1,4 +1,5 @@
-"""Which process a worker is: so that one that hangs can be ended, and never another by mistake.
+"""Which process a worker is, and whether it works: so that one that hangs can be ended, and never
+another by mistake.
 
 A worker leaves a paper at its place with its process id and the moment its process was started. A
 number may pass to a stranger's process; number and start together don't.
@@ -76,6 +77,17 @@ def still_there(place: Place) -> bool:
     """Whether a worker that signed here, and isn't this process, lives still."""
     process = _signer(place)
     return process is not None and process.pid != os.getpid()
+
+
+def processor_s(pid: int) -> float | None:
+    """Processor time that a process has had, in seconds. None: it isn't there, or isn't ours."""
+    import psutil
+
+    try:
+        times = psutil.Process(pid).cpu_times()
+    except psutil.Error:
+        return None
+    return float(times.user + times.system)
 
 
 def _signer(place: Place) -> psutil.Process | None:
