@@ -79,7 +79,7 @@ class App:
         self._callers = callers
         self._metrics = Metrics()
         self._after = After.of(router, (self._metrics, *observers), callers)
-        self._answering = Answering(router, self._names, self._after)
+        self._answering = Answering(router, self._names, self._after, self._places)
         self._embedding = Embedding(router, self._answering)
         self._started_at = router.clock.wall()
         self._works: dict[str, Callable[[Exchange, bytes], Awaitable[None]]] = {
@@ -140,6 +140,8 @@ class App:
             raise refuse(404, f"there is no {path} here", "unknown_url")
         if exchange.method not in ("GET", "HEAD"):
             raise _not_allowed(exchange, "GET, HEAD")
+        if exchange.caller is not None and path not in _OPEN:
+            exchange.caller.count()
         if path == "/healthz":
             await info.health(exchange, self.router, self._callers)
         elif path == "/readyz":

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 from .wire.failure import refuse
 
@@ -48,6 +48,20 @@ class Places:
             self.taken -= count
             if self._empty is not None and not self.taken:
                 self._empty.set()
+
+    def held_beside(self, count: int) -> AbstractContextManager[None]:
+        """Hold so many more beside one that is held: a request's further choices.
+
+        Raises: Refusal: 429, or 400, when there are not so many at all.
+        """
+        if count >= self.most:
+            raise refuse(
+                400,
+                f"n: {self.most} requests are answered at once here, and each choice counts",
+                "unsupported_value",
+                param="n",
+            )
+        return self.held(count)
 
     async def empty(self) -> None:
         """Wait until none is taken."""
