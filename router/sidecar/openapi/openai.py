@@ -59,6 +59,9 @@ _CHAT: dict[str, Json] = {
     "store": same(False),
     "service_tier": same("auto", "default"),
     "modalities": same(["text"]),
+    "reasoning_effort": same("none", "medium"),
+    "verbosity": same("medium"),
+    "prompt_cache_key": described(maybe(TEXT), "a hint that changes no answer; goes no further"),
 }
 _TEXT: dict[str, Json] = {
     **_OPTIONS,

@@ -35,9 +35,14 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
     "store": (False,),
     "service_tier": ("auto", "default"),
     "modalities": (["text"],),
+    "reasoning_effort": ("none", "medium"),
+    "verbosity": ("medium",),
     **{name: values for name, values in _SAMPLING.items() if name not in _HONOURED},
 }
-"""Fields that have no option: the values, beside null, that change nothing. Others are refused."""
+"""Fields that have no option: the values, beside null, that change nothing. Others are refused.
+
+Of efforts and verbosity that is what models have when they are told none.
+"""
 
 MOST_CHOICES = 8
 """Most choices of one request: each goes down the street by itself."""
@@ -51,7 +56,10 @@ class StreamOptions(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Body(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of a chat completion."""
+    """The body of a chat completion.
+
+    `prompt_cache_key` is a hint that changes no answer: it is taken, and goes no further.
+    """
 
     messages: list[dict[str, Any]]
     model: str = "auto"
@@ -77,6 +85,9 @@ class Body(msgspec.Struct, forbid_unknown_fields=True):
     store: Any = None
     service_tier: Any = None
     modalities: Any = None
+    reasoning_effort: Any = None
+    verbosity: Any = None
+    prompt_cache_key: str | None = None
     tool_choice: Any = None
 
 
