@@ -21,7 +21,7 @@ from ..errors import ConfigError, Forbidden, LimitReached, NoAnswer, RouterError
 from ..hops import Outcome
 from ..policy.rules import Policy
 from ..types import Chunk, Request
-from . import together
+from . import abreast
 from .after import After
 from .callers import chosen
 from .exchange import Exchange, Headers, Heart, Watch
@@ -112,14 +112,14 @@ class Answering:
         many = Several(surface.kind, ids, int(now), asked)
         exchange.name(ids[0])
         with self.places.held_beside(asked.n - 1):
-            each = self._each(exchange, together.requests(request, ids), choice, ids)
+            each = self._each(exchange, abreast.requests(request, ids), choice, ids)
             watch = Watch(exchange)
             try:
                 runs = [
                     self.router.run(one, choice.policy, name)
                     for one, name in zip(each, ids, strict=True)
                 ]
-                async with aclosing(together.run(runs)) as items:
+                async with aclosing(abreast.run(runs)) as items:
                     if asked.streamed:
                         many.policy = self.router.of_policy(choice.policy).policy
                         await _streamed(exchange, items, many)

@@ -24,10 +24,10 @@ from ..money import EXACT
 from ..policy.rules import Policy
 from ..types import LABELS, Request
 from . import keyfile
+from .abreast import part
 from .keyfile import Entry
 from .names import AUTO, Choice, Names
 from .rate import Bucket, rate_of
-from .together import part
 from .wire.failure import Refusal, refuse
 
 log = logging.getLogger("firsthop.sidecar")

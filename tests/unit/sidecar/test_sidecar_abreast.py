@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from support.loops import in_loop
 
 from router.errors import RouterError
-from router.sidecar import together
+from router.sidecar import abreast
 from router.types import Chunk, Message, Request
 
 Run = AsyncGenerator[Any, None]
@@ -33,7 +33,7 @@ def test_seeds_differ_and_dollars_are_shared(
     seed: int | None, cost: Decimal | None, count: int
 ) -> None:
     ids = [f"d{i}" for i in range(count)]
-    found = together.requests(asked(seed=seed, cost_usd=cost, tags={"a": "b"}), ids)
+    found = abreast.requests(asked(seed=seed, cost_usd=cost, tags={"a": "b"}), ids)
 
     seeds = [one.seed for one in found]
     if seed is None:
@@ -78,7 +78,7 @@ async def test_all_of_each_comes_in_its_order() -> None:
     book = Book()
     runs = [counting(book, "a", 30), counting(book, "b", 3), counting(book, "c", 0)]
     found: dict[int, list[str]] = {0: [], 1: [], 2: []}
-    async with aclosing(together.run(runs)) as items:
+    async with aclosing(abreast.run(runs)) as items:
         async for index, item in items:
             assert isinstance(item, Chunk)
             found[index].append(item.text)
@@ -89,7 +89,7 @@ async def test_all_of_each_comes_in_its_order() -> None:
 @in_loop
 async def test_nobody_runs_far_ahead_of_a_slow_reader() -> None:
     book = Book()
-    async with aclosing(together.run([counting(book, n, 10_000) for n in "ab"])) as items:
+    async with aclosing(abreast.run([counting(book, n, 10_000) for n in "ab"])) as items:
         await anext(items)
         for _ in range(100):
             await asyncio.sleep(0)
@@ -100,7 +100,7 @@ async def test_nobody_runs_far_ahead_of_a_slow_reader() -> None:
 @in_loop
 async def test_one_that_fails_stops_the_others_before_it_is_told() -> None:
     book = Book()
-    async with aclosing(together.run([counting(book, "a", 10_000, 0.001), failing(book)])) as items:
+    async with aclosing(abreast.run([counting(book, "a", 10_000, 0.001), failing(book)])) as items:
         with pytest.raises(RouterError, match="no"):
             async for _ in items:
                 pass
@@ -112,7 +112,7 @@ async def test_a_reader_that_is_cancelled_stops_them_all() -> None:
     book = Book()
 
     async def read() -> None:
-        async with aclosing(together.run([counting(book, n, 9, 60) for n in "ab"])) as items:
+        async with aclosing(abreast.run([counting(book, n, 9, 60) for n in "ab"])) as items:
             async for _ in items:
                 pass
 
