@@ -179,8 +179,11 @@ class App:
     ) -> None:
         self._places.free()  # before a body is read for nothing
         body = await exchange.body(self._receiving)
-        with self._places.held():
+        self._places.take()
+        try:
             await work(exchange, body)
+        finally:
+            self._places.leave()
 
     def _know(self, exchange: Exchange, callers: Callers) -> None:
         """Whose request it is. Raises: Refusal, 401."""

@@ -8,7 +8,7 @@ import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
-from .receiving import Receipt, Receiving
+from .receiving import Receiving, Task
 from .settings import Settings
 from .wire.dialects import dialect_of
 from .wire.failure import Failure, refuse
@@ -69,7 +69,7 @@ class Exchange:
             ClientLeft: there will be none.
         """
         self._look_at_head()
-        receipt = receiving.begin()
+        task = receiving.begin()
         try:
             message = await self.receive()
             if message["type"] == "http.request" and not message.get("more_body"):
@@ -77,14 +77,14 @@ class Exchange:
                 self._read = True
                 self._hold(len(found))
                 return found
-            return await self._rest(message, receiving, receipt)
+            return await self._rest(message, receiving, task)
         except asyncio.CancelledError as exc:
-            given_up = receipt.cancelled()
+            given_up = receiving.cancelled(task)
             if given_up is None:
                 raise
             raise given_up from exc
         finally:
-            receiving.end(receipt)
+            receiving.end(task)
 
     def _look_at_head(self) -> None:
         kind = self.headers.get(b"content-type")
@@ -100,7 +100,7 @@ class Exchange:
         if length is not None:
             self._hold(int(length))
 
-    async def _rest(self, message: Message, receiving: Receiving, receipt: Receipt) -> bytes:
+    async def _rest(self, message: Message, receiving: Receiving, task: Task) -> bytes:
         found = bytearray()
         while True:
             if message["type"] != "http.request":
@@ -110,7 +110,7 @@ class Exchange:
             if not message.get("more_body"):
                 self._read = True
                 return bytes(found)
-            receiving.add(receipt, len(message["body"]))
+            receiving.add(task, len(message["body"]))
             message = await self.receive()
 
     def _hold(self, size: int) -> None:

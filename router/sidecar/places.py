@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import contextmanager
 
 from .wire.failure import refuse
 
@@ -37,20 +37,20 @@ class Places:
                 retry_after_s=1.0,
             )
 
-    @contextmanager
-    def held(self, count: int = 1) -> Iterator[None]:
-        """Hold so many. Raises: Refusal, as `free` does."""
+    def take(self, count: int = 1) -> None:
+        """Take so many. Raises: Refusal, as `free` does."""
         self.free(count)
         self.taken += count
-        try:
-            yield
-        finally:
-            self.taken -= count
-            if self._empty is not None and not self.taken:
-                self._empty.set()
 
-    def held_beside(self, count: int) -> AbstractContextManager[None]:
-        """Hold so many more beside one that is held: a request's further choices.
+    def leave(self, count: int = 1) -> None:
+        """Give so many back."""
+        self.taken -= count
+        if self._empty is not None and not self.taken:
+            self._empty.set()
+
+    @contextmanager
+    def held_beside(self, count: int) -> Iterator[None]:
+        """Hold so many more beside one that is taken: a request's further choices.
 
         Raises: Refusal: 429, or 400, when there are not so many at all.
         """
@@ -61,7 +61,11 @@ class Places:
                 "unsupported_value",
                 param="n",
             )
-        return self.held(count)
+        self.take(count)
+        try:
+            yield
+        finally:
+            self.leave(count)
 
     async def empty(self) -> None:
         """Wait until none is taken."""

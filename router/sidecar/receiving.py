@@ -12,40 +12,14 @@ import asyncio
 from .settings import Settings
 from .wire.failure import Refusal, refuse
 
-
-class Receipt:
-    """One body that is coming.
-
-    Attributes:
-        due: When it has to be whole, in the loop's time.
-        size: Bytes that have come.
-        why: Why it was given up. None: it was not.
-    """
-
-    __slots__ = ("due", "size", "task", "why")
-
-    def __init__(self, task: asyncio.Task[None], due: float) -> None:
-        self.due = due
-        self.task = task
-        self.size = 0
-        self.why: str | None = None
-
-    def give_up(self, why: str) -> None:
-        """Let it come no more: its task is woken by a cancellation."""
-        self.why = why
-        self.task.cancel()
-
-    def cancelled(self) -> Refusal | None:
-        """What a cancellation of its task means. None: it is none of ours."""
-        if self.why is None or self.task.uncancel():
-            return None
-        return _refused(self.why)
+Task = asyncio.Task[None]
 
 
 class Receiving:
-    """All bodies that are coming. For one event loop.
+    """All bodies that are coming, each by the task that waits for it. For one event loop.
 
-    One timer serves them all: as each has the same time, they are due in the order they began.
+    One timer serves them all: as each has the same time, they are due in the order they began. Most
+    bodies have come when they are asked for, so to begin and to end costs next to nothing.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -54,60 +28,67 @@ class Receiving:
         # A body of the largest size has to have room.
         self._most_bytes = max(settings.max_receiving_bytes, settings.max_body_bytes)
         self._bytes = 0
-        self._coming: dict[Receipt, None] = {}
+        self._due: dict[Task, float] = {}
+        self._sizes: dict[Task, int] = {}
+        self._why: dict[Task, str] = {}
         self._timer: asyncio.TimerHandle | None = None
 
-    def begin(self) -> Receipt:
-        """A body is waited for, by the task that runs."""
+    def begin(self) -> Task:
+        """A body is waited for, by the task that runs; it is what the body is known by."""
         task = asyncio.current_task()
         assert task is not None
         loop = task.get_loop()
-        receipt = Receipt(task, loop.time() + self._body_s)
-        if len(self._coming) >= self._most:
-            self._oldest(_TOO_MANY)
-        self._coming[receipt] = None
+        if len(self._due) >= self._most:
+            self._give_up(next(iter(self._due)), _TOO_MANY)
+        due = self._due[task] = loop.time() + self._body_s
         if self._timer is None:
-            self._timer = loop.call_at(receipt.due, self._look, loop)
-        return receipt
+            self._timer = loop.call_at(due, self._look, loop)
+        return task
 
-    def add(self, receipt: Receipt, size: int) -> None:
-        """So many more bytes of it have come, and it is not whole.
+    def add(self, task: Task, size: int) -> None:
+        """So many more bytes of a body have come, and it is not whole.
 
         Raises: Refusal, 408, when it is this one that is given up.
         """
-        receipt.size += size
+        self._sizes[task] = self._sizes.get(task, 0) + size
         self._bytes += size
         while self._bytes > self._most_bytes:
-            if receipt is next(iter(self._coming)):  # it runs, so there is nothing to wake
+            oldest = next(iter(self._due))
+            if oldest is task:  # it runs, so there is nothing to wake
                 raise _refused(_TOO_MUCH)
-            self._oldest(_TOO_MUCH)
+            self._give_up(oldest, _TOO_MUCH)
 
-    def end(self, receipt: Receipt) -> None:
-        """It is whole, or there will be no more of it."""
-        if self._coming.pop(receipt, _GONE) is None:
-            self._bytes -= receipt.size
+    def end(self, task: Task) -> None:
+        """A body is whole, or there will be no more of it."""
+        if self._due.pop(task, None) is not None and self._sizes:
+            self._bytes -= self._sizes.pop(task, 0)
 
-    def _oldest(self, why: str) -> None:
-        oldest = next(iter(self._coming))
-        self.end(oldest)
-        oldest.give_up(why)
+    def cancelled(self, task: Task) -> Refusal | None:
+        """What a cancellation of the task means. None: it is none of ours."""
+        why = self._why.pop(task, None)
+        return None if why is None or task.uncancel() else _refused(why)
+
+    def _give_up(self, task: Task, why: str) -> None:
+        """Let a body come no more: its task is woken by a cancellation."""
+        self.end(task)
+        self._why[task] = why
+        task.cancel()
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         self._timer = None
         now = loop.time()
-        while self._coming:
-            oldest = next(iter(self._coming))
-            if oldest.due > now:
-                self._timer = loop.call_at(oldest.due, self._look, loop)
+        while self._due:
+            task, due = next(iter(self._due.items()))
+            if due > now:
+                self._timer = loop.call_at(due, self._look, loop)
                 return
-            self._oldest(_LATE)
+            self._give_up(task, _LATE)
 
 
 def _refused(why: str) -> Refusal:
     return refuse(408, why, "request_timeout", close=True)
 
 
-_GONE = object()
 _LATE = "the body did not come in time"
 _TOO_MANY = "the body was slow, and too many others are coming"
 _TOO_MUCH = "the body was slow, and too much of others has come"
