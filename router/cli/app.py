@@ -3,56 +3,69 @@
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import os
 import sys
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from .. import __version__
 from ..errors import RouterError
-from . import (
-    ask,
-    calibrate,
-    demo,
-    doctor,
-    evaluate,
-    explain,
-    init,
-    keys,
-    ledger,
-    models,
-    policy,
-    prices,
-    serve,
-    signals,
-    status,
-)
 from .exits import Exit, causes_of, code_of
 
-app = typer.Typer(
-    name="firsthop",
-    help="Answer on this device first; go on to a cloud only when that is worth its price.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-)
-app.command("ask")(ask.ask)
-app.command("explain")(explain.explain)
-app.add_typer(policy.app, name="policy")
-app.command("signals")(signals.signals)
-app.add_typer(ledger.app, name="ledger")
-app.add_typer(models.app, name="models")
-app.command("eval")(evaluate.evaluate)
-app.command("prices")(prices.prices)
-app.command("init")(init.init)
-app.command("serve")(serve.serve)
-app.add_typer(keys.app, name="keys")
-app.command("doctor")(doctor.doctor)
-app.command("demo")(demo.demo)
-app.command("calibrate")(calibrate.calibrate)
-app.command("status")(status.status)
+if TYPE_CHECKING:
+    app: typer.Typer
+
+COMMANDS = {
+    "ask": "ask:ask",
+    "explain": "explain:explain",
+    "policy": "policy:app",
+    "signals": "signals:signals",
+    "ledger": "ledger:app",
+    "models": "models:app",
+    "eval": "evaluate:evaluate",
+    "prices": "prices:prices",
+    "init": "init:init",
+    "serve": "serve:serve",
+    "keys": "keys:app",
+    "doctor": "doctor:doctor",
+    "demo": "demo:demo",
+    "calibrate": "calibrate:calibrate",
+    "status": "status:status",
+}
+"""Each command's module here, and what it is in it, in the order of the help."""
+
+
+def built(*names: str) -> typer.Typer:
+    """The command line with these commands; their modules are imported now, and no others.
+
+    Whoever asks for one command does not wait for what the others need.
+    """
+    found = typer.Typer(
+        name="firsthop",
+        help="Answer on this device first; go on to a cloud only when that is worth its price.",
+        no_args_is_help=True,
+        pretty_exceptions_enable=False,
+        context_settings={"help_option_names": ["-h", "--help"]},
+    )
+    found.callback()(_root)
+    for name in names:
+        module, _, place = COMMANDS[name].partition(":")
+        command = getattr(importlib.import_module(f".{module}", __package__), place)
+        if isinstance(command, typer.Typer):
+            found.add_typer(command, name=name)
+        else:
+            found.command(name)(command)
+    return found
+
+
+def __getattr__(name: str) -> Any:
+    """`app`: the command line with all its commands."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return built(*COMMANDS)
 
 
 def _version(wanted: bool) -> None:
@@ -61,7 +74,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
 def _root(
     version: Annotated[
         bool,
@@ -78,7 +90,8 @@ def main() -> None:
     _streams()
     try:
         try:
-            app(prog_name="firsthop")
+            one = sys.argv[1:2]
+            built(*(one if one and one[0] in COMMANDS else COMMANDS))(prog_name="firsthop")
         finally:
             sys.stdout.flush()  # here, where a full disk or a closed pipe can still be told
     except RouterError as error:

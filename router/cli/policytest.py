@@ -53,7 +53,7 @@ def _policy_file(file: str) -> Path:
 
 
 def _report(path: Path) -> Report:
-    from ..policy.cases import cases_beside
+    from ..policy.load import cases_beside
     from ..policy.selftest import selftest_beside
 
     report = selftest_beside(path)

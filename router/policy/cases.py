@@ -46,11 +46,6 @@ class Case:
     expect: Mapping[str, object]
 
 
-def cases_beside(path: Path) -> Path:
-    """Where the cases of the policy in that file lie: ``balanced.test.yaml``."""
-    return path.with_name(f"{path.stem}.test.yaml")
-
-
 def policy_of(path: Path) -> Path:
     """The policy's file that a file of cases is about.
 

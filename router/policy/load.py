@@ -43,3 +43,8 @@ def find(name: str, folders: Sequence[Path]) -> Path:
     known = {p.stem for folder in folders for p in folder.glob("*.yaml")}
     known = {k for k in known if not k.endswith(".test")}
     raise PolicyError(f"no policy is called {name!r}", hint=nearest(name, known))
+
+
+def cases_beside(path: Path) -> Path:
+    """Where the cases of the policy in that file lie: ``balanced.test.yaml``."""
+    return path.with_name(f"{path.stem}.test.yaml")

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .cases import Case, cases_beside, load_cases
+from .cases import Case, load_cases
 from .explain import PolicyTrace
-from .load import load
+from .load import cases_beside, load
 from .rules import Policy
 from .simulate import Played, simulate
 from .trace import Check, Entry, Taken

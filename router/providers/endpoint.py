@@ -197,10 +197,12 @@ def _environment_proxy(url: SplitResult) -> str | None:
 
     A loopback address is never sent through it: a proxy can't reach this machine's loopback.
     """
+    host = url.hostname or ""
+    if host == "localhost" or _is_loopback(host):
+        return None
     import urllib.request
 
-    host = url.hostname or ""
-    if host == "localhost" or _is_loopback(host) or urllib.request.proxy_bypass(url.netloc):
+    if urllib.request.proxy_bypass(url.netloc):
         return None
     proxies = urllib.request.getproxies()
     proxy = proxies.get(url.scheme) or proxies.get("all")

@@ -32,7 +32,7 @@ def check_version(exchange: Exchange) -> None:
         )
 
 
-async def count(exchange: Exchange, router: Router, names: Names) -> None:
+async def count(exchange: Exchange, body: bytes, router: Router, names: Names) -> None:
     """`POST /v1/messages/count_tokens`: the tokens of a prompt, exact or not at all.
 
     They are counted by the tokenizer of the model on this device; `x-firsthop-counted-by` names its
@@ -41,7 +41,7 @@ async def count(exchange: Exchange, router: Router, names: Names) -> None:
     Raises: Refusal, and ConfigError for what is no conversation.
     """
     check_version(exchange)
-    model, turns = read_count(await exchange.body())
+    model, turns = read_count(body)
     choice = await chosen(exchange.caller, model, names)
     device = router.senses.device
     if device is None or choice.target not in (None, device.live.target.name):

@@ -19,6 +19,8 @@ from .exposition import CONTENT_TYPE
 from .gate import check
 from .metrics import Metrics, exposed
 from .names import Names
+from .places import Places
+from .receiving import Receiving
 from .settings import Settings
 from .wire import chat, messages, responses, text
 from .wire.answers import CHAT, TEXT
@@ -47,7 +49,6 @@ class App:
     """Answers HTTP with `router`, and closes it when the server stops.
 
     Attributes:
-        active: Requests that are being answered.
         stopping: Whether the server was told to stop.
     """
 
@@ -70,18 +71,18 @@ class App:
         """
         self.router = router
         self.settings = settings or Settings()
-        self.active = 0
         self._announce = announce
         self.stopping = False
-        self._idle = asyncio.Event()
+        self._places = Places(self.settings.max_concurrent)
+        self._receiving = Receiving(self.settings)
         self._names = Names(router, self.settings)
         self._callers = callers
         self._metrics = Metrics()
         self._after = After.of(router, (self._metrics, *observers), callers)
-        self._answering = Answering(router, self._names, self._after)
+        self._answering = Answering(router, self._names, self._after, self._places)
         self._embedding = Embedding(router, self._answering)
         self._started_at = router.clock.wall()
-        self._works: dict[str, Callable[[Exchange], Awaitable[None]]] = {
+        self._works: dict[str, Callable[[Exchange, bytes], Awaitable[None]]] = {
             path: partial(self._answer, *how) for path, how in _WORK.items()
         }
         self._works["/v1/messages/count_tokens"] = self._count
@@ -139,6 +140,8 @@ class App:
             raise refuse(404, f"there is no {path} here", "unknown_url")
         if exchange.method not in ("GET", "HEAD"):
             raise _not_allowed(exchange, "GET, HEAD")
+        if exchange.caller is not None and path not in _OPEN:
+            exchange.caller.count()
         if path == "/healthz":
             await info.health(exchange, self.router, self._callers)
         elif path == "/readyz":
@@ -162,31 +165,25 @@ class App:
             await info.decision(exchange, self.router, name)
 
     async def _answer(
-        self, read: Callable[[bytes], Asked], surface: Surface, exchange: Exchange
+        self, read: Callable[[bytes], Asked], surface: Surface, exchange: Exchange, body: bytes
     ) -> None:
         if exchange.dialect is ANTHROPIC:
             anthropic.check_version(exchange)
-        await self._answering.answer(exchange, read(await exchange.body()), surface)
+        await self._answering.answer(exchange, read(body), surface)
 
-    async def _count(self, exchange: Exchange) -> None:
-        await anthropic.count(exchange, self.router, self._names)
+    async def _count(self, exchange: Exchange, body: bytes) -> None:
+        await anthropic.count(exchange, body, self.router, self._names)
 
-    async def _work(self, exchange: Exchange, work: Callable[[Exchange], Awaitable[None]]) -> None:
-        most = self.settings.max_concurrent
-        if self.active >= most:
-            raise refuse(
-                429,
-                f"{most} requests are being answered, and that is the most; ask again",
-                "too_many_requests",
-                retry_after_s=1.0,
-            )
-        self.active += 1
+    async def _work(
+        self, exchange: Exchange, work: Callable[[Exchange, bytes], Awaitable[None]]
+    ) -> None:
+        self._places.free()  # before a body is read for nothing
+        body = await exchange.body(self._receiving)
+        self._places.take()
         try:
-            await work(exchange)
+            await work(exchange, body)
         finally:
-            self.active -= 1
-            if self.stopping and not self.active:
-                self._idle.set()
+            self._places.leave()
 
     def _know(self, exchange: Exchange, callers: Callers) -> None:
         """Whose request it is. Raises: Refusal, 401."""
@@ -205,7 +202,7 @@ class App:
         if exchange.caller is not None:
             exchange.caller.observes()
         counted = await asyncio.to_thread(self._after.then, lambda: [*self._metrics.lines()])
-        body = await exposed(counted, self.router, self._callers, self.active)
+        body = await exposed(counted, self.router, self._callers, self._places.taken)
         await exchange.whole(200, body, kind=(b"content-type", CONTENT_TYPE))
 
     def reload(self) -> None:
@@ -234,10 +231,9 @@ class App:
         self.stopping = True
         try:
             async with asyncio.timeout(_AT_END_S):
-                if self.active:
-                    await self._idle.wait()
+                await self._places.empty()
         except TimeoutError:
-            log.error("%d requests did not end", self.active)
+            log.error("%d requests did not end", self._places.taken)
         await self.aclose()
         await send({"type": "lifespan.shutdown.complete"})
 

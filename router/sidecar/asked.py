@@ -21,13 +21,25 @@ from ..errors import ConfigError, Forbidden, LimitReached, NoAnswer, RouterError
 from ..hops import Outcome
 from ..policy.rules import Policy
 from ..types import Chunk, Request
+from . import abreast
 from .after import After
 from .callers import chosen
 from .exchange import Exchange, Headers, Heart, Watch
-from .names import Names
+from .names import Choice, Names
+from .places import Places
+from .several import Several
 from .wire import caller
+from .wire.answers import Completions
 from .wire.chat import Asked
-from .wire.failure import Failure, Refusal, failure_of, refuse, router_field, router_headers
+from .wire.failure import (
+    Failure,
+    Refusal,
+    failure_of,
+    refuse,
+    router_field,
+    router_headers,
+    stream_headers,
+)
 from .wire.surface import Events, Said, Surface
 
 Items = AsyncGenerator[Chunk | Outcome, None]
@@ -48,6 +60,7 @@ class Answering:
     router: Router
     names: Names
     after: After
+    places: Places
 
     async def answer(
         self, exchange: Exchange, asked: Asked, surface: Surface, run: Run | None = None
@@ -63,6 +76,9 @@ class Answering:
         choice = await chosen(key, asked.model, self.names)
         said = caller.options_of(caller.headers_of(exchange.lines), asked.metadata)
         request = _request(asked, _options(asked, said, choice.target), list(self.router.targets))
+        if asked.n > 1:
+            await self._several(exchange, asked, surface, choice, request)
+            return
         now = self.router.clock.wall()
         one = _One(surface, new_id(now), int(now), asked)
         exchange.name(one.decision_id)
@@ -85,6 +101,49 @@ class Answering:
         finally:
             watch.stop()
             self.after.leave(one.decision_id)
+
+    async def _several(
+        self, exchange: Exchange, asked: Asked, surface: Surface, choice: Choice, request: Request
+    ) -> None:
+        """Answer a request for several choices. Raises: as `answer`."""
+        assert isinstance(surface, Completions)  # no other shape has a word for it
+        now = self.router.clock.wall()
+        ids = [new_id(now) for _ in range(asked.n)]
+        many = Several(surface.kind, ids, int(now), asked)
+        exchange.name(ids[0])
+        with self.places.held_beside(asked.n - 1):
+            each = self._each(exchange, abreast.requests(request, ids), choice, ids)
+            watch = Watch(exchange)
+            try:
+                runs = [
+                    self.router.run(one, choice.policy, name)
+                    for one, name in zip(each, ids, strict=True)
+                ]
+                async with aclosing(abreast.run(runs)) as items:
+                    if asked.streamed:
+                        many.policy = self.router.of_policy(choice.policy).policy
+                        await _streamed(exchange, items, many)
+                    else:
+                        await many.whole(exchange, items)
+            except asyncio.CancelledError:
+                await _cancelled(exchange, watch, many)
+            finally:
+                watch.stop()
+                for name in ids:
+                    self.after.leave(name)
+
+    def _each(
+        self, exchange: Exchange, requests: list[Request], choice: Choice, ids: list[str]
+    ) -> list[Request]:
+        """Each choice as the caller's key lets it be. Raises: Refusal."""
+        key = exchange.caller
+        if key is not None:
+            key.count_choices(len(ids))
+            policy = self.router.of_policy(choice.policy).policy
+            requests = key.held_each(requests, choice, policy, ids)
+        for name in ids:
+            self.after.enter(name, exchange.headers)
+        return requests
 
 
 def _options(asked: Asked, said: Options, target: str | None) -> Options:
@@ -119,6 +178,7 @@ class _One:
 
     Attributes:
         policy: The one that decides it; set for a stream.
+        ended: Whether the last of its events was made.
     """
 
     surface: Surface
@@ -127,16 +187,13 @@ class _One:
     asked: Asked
     policy: Policy | None = None
     chunks: Events | None = None
+    ended: bool = False
 
     @property
     def headers(self) -> Headers:
         """What is known of a stream before its first byte."""
         assert self.policy is not None
-        policy = f"{self.policy.name}@{self.policy.revision}"
-        return [
-            (b"x-firsthop-decision-id", self.decision_id.encode()),
-            (b"x-firsthop-policy", policy.encode("ascii", "replace")),
-        ]
+        return stream_headers(self.decision_id, f"{self.policy.name}@{self.policy.revision}")
 
     def events(self, item: Chunk | Outcome) -> bytes:
         """An item of the street as events."""
@@ -146,6 +203,7 @@ class _One:
             self.chunks = self._begun(model or self.asked.model)
             found = self.chunks.first()
         if isinstance(item, Outcome):
+            self.ended = True
             return found + self.chunks.last(item)
         return found + self.chunks.chunk(item)
 
@@ -172,11 +230,13 @@ async def _whole(exchange: Exchange, items: Items, one: _One) -> None:
         await exchange.whole(200, body, router_headers(item))
 
 
-async def _streamed(exchange: Exchange, items: Items, one: _One) -> None:
+async def _streamed(
+    exchange: Exchange, items: AsyncGenerator[Any, None], one: _One | Several
+) -> None:
     heart = Heart(exchange, one.headers)
     try:
         async for item in items:
-            await heart.send(one.events(item), last=isinstance(item, Outcome))
+            await heart.send(one.events(item), last=one.ended)
     except RouterError as error:
         await heart.stopped()
         if not exchange.started:
@@ -186,7 +246,7 @@ async def _streamed(exchange: Exchange, items: Items, one: _One) -> None:
         heart.stop()
 
 
-async def _cancelled(exchange: Exchange, watch: Watch, one: _One) -> None:
+async def _cancelled(exchange: Exchange, watch: Watch, one: _One | Several) -> None:
     """Nobody is there any more, or the server stops and says so."""
     task = asyncio.current_task()
     assert task is not None

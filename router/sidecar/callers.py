@@ -24,6 +24,7 @@ from ..money import EXACT
 from ..policy.rules import Policy
 from ..types import LABELS, Request
 from . import keyfile
+from .abreast import part
 from .keyfile import Entry
 from .names import AUTO, Choice, Names
 from .rate import Bucket, rate_of
@@ -62,10 +63,16 @@ class Caller:
             self._bucket = kept if kept and kept.rate == rate else Bucket(rate, clock)
 
     def let(self) -> None:
-        """Count one request. Raises: Refusal, 429; or 403, when the key only observes."""
+        """Count a request for work. Raises: Refusal, 429; or 403, when the key only observes."""
         if self.entry.observer:
             raise _not_permitted(f"key {self.entry.name!r} observes, and may not ask")
-        wait_s = None if self._bucket is None else self._bucket.take()
+        self.count()
+
+    def count(self, times: int = 1) -> None:
+        """Count so many requests against the rate. Raises: Refusal, 429."""
+        if self._bucket is None:
+            return
+        wait_s = self._bucket.take(times)
         if wait_s is not None:
             raise refuse(
                 429,
@@ -73,6 +80,19 @@ class Caller:
                 "key_rate_reached",
                 retry_after_s=wait_s,
             )
+
+    def count_choices(self, number: int) -> None:
+        """Count a request's further choices, after `let`. Raises: Refusal, 429; or 400, when they
+        are more than the rate ever lets in at once.
+        """
+        if self._bucket is not None and number > self._bucket.rate.count:
+            raise refuse(
+                400,
+                f"n: key {self.entry.name!r} may ask {self.entry.rate}, and each choice counts",
+                "unsupported_value",
+                param="n",
+            )
+        self.count(number - 1)
 
     def observes(self) -> None:
         """Raises: Refusal, 403, unless the key is an observer's."""
@@ -106,8 +126,23 @@ class Caller:
             names.means(name) == choice for name in self.entry.policies
         )
 
-    def held(self, request: Request, choice: Choice, policy: Policy, decision_id: str) -> Request:
+    def held_each(
+        self, requests: list[Request], choice: Choice, policy: Policy, ids: list[str]
+    ) -> list[Request]:
+        """As `held`, for the choices of one request: the dollars that are left are for all of them.
+
+        Raises: Refusal, as `held` does.
+        """
+        pairs = zip(requests, ids, strict=True)
+        return [self.held(one, choice, policy, name, len(ids)) for one, name in pairs]
+
+    def held(
+        self, request: Request, choice: Choice, policy: Policy, decision_id: str, of: int = 1
+    ) -> Request:
         """The request as this key lets it be; its dollars are set aside until `Callers.settle`.
+
+        Args:
+            of: How many run together that nothing else bounds.
 
         Raises: Refusal, when it names a target past what `model` chose, and the key is bound.
         """
@@ -123,7 +158,7 @@ class Caller:
         if entry.day_usd is not None:
             # With nothing left, what costs nothing is still answered: the device.
             left = max(Decimal(0), EXACT.subtract(entry.day_usd, self.purse.spent_usd()))
-            cost = left if limit is None else min(limit, left)
+            cost = part(left, of) if limit is None else min(limit, left)
             aside = min(aside, left)
         self._open[decision_id] = (self.purse, self.purse.reserve(aside))
         tags = {**request.tags, KEY_TAG: entry.name}

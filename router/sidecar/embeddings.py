@@ -65,7 +65,7 @@ class Embedding:
             assert prices is not None
             self._makers[bound.target.name] = _maker(router, bound, prices)
 
-    async def answer(self, exchange: Exchange) -> None:
+    async def answer(self, exchange: Exchange, body: bytes) -> None:
         """Answer one request.
 
         Raises: Refusal and RouterError, both before anything was sent.
@@ -77,7 +77,7 @@ class Embedding:
                 "`options: {embeddings: MODEL}`",
                 "not_available",
             )
-        asked, fields = embeddings.read(await exchange.body())
+        asked, fields = embeddings.read(body)
         makers = self._makers
         of_model = {n: m for n, m in makers.items() if m.way.target.model == asked.model}
         if of_model:

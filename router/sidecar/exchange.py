@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Awaitable, Callable, MutableMapping
 from typing import TYPE_CHECKING, Any
 
+from .receiving import Receiving, Task
 from .settings import Settings
 from .wire.dialects import dialect_of
 from .wire.failure import Failure, refuse
@@ -60,7 +61,7 @@ class Exchange:
         self._send = send
         self._read = self.method in ("GET", "HEAD")
 
-    async def body(self) -> bytes:
+    async def body(self, receiving: Receiving) -> bytes:
         """The whole body.
 
         Raises:
@@ -68,19 +69,22 @@ class Exchange:
             ClientLeft: there will be none.
         """
         self._look_at_head()
-        message = await self.receive()
-        if message["type"] == "http.request" and not message.get("more_body"):
-            found: bytes = message["body"]
-            self._read = True
-            self._hold(len(found))
-            return found
+        task = receiving.begin()
         try:
-            async with asyncio.timeout(self.settings.body_s):
-                return await self._rest(message)
-        except TimeoutError as exc:
-            raise refuse(
-                408, "the body did not come in time", "request_timeout", close=True
-            ) from exc
+            message = await self.receive()
+            if message["type"] == "http.request" and not message.get("more_body"):
+                found: bytes = message["body"]
+                self._read = True
+                self._hold(len(found))
+                return found
+            return await self._rest(message, receiving, task)
+        except asyncio.CancelledError as exc:
+            given_up = receiving.cancelled(task)
+            if given_up is None:
+                raise
+            raise given_up from exc
+        finally:
+            receiving.end(task)
 
     def _look_at_head(self) -> None:
         kind = self.headers.get(b"content-type")
@@ -96,7 +100,7 @@ class Exchange:
         if length is not None:
             self._hold(int(length))
 
-    async def _rest(self, message: Message) -> bytes:
+    async def _rest(self, message: Message, receiving: Receiving, task: Task) -> bytes:
         found = bytearray()
         while True:
             if message["type"] != "http.request":
@@ -106,6 +110,7 @@ class Exchange:
             if not message.get("more_body"):
                 self._read = True
                 return bytes(found)
+            receiving.add(task, len(message["body"]))
             message = await self.receive()
 
     def _hold(self, size: int) -> None:

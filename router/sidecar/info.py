@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import fields
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -13,11 +13,13 @@ from .. import __version__
 from ..compose import Router
 from ..drive.health import TargetHealth
 from ..errors import LedgerError
-from ..ledger.report import Report, RequestDetail
 from .callers import KEY_TAG, Caller, Callers, chosen, usable
 from .exchange import Exchange
 from .names import Names
 from .wire.failure import refuse
+
+if TYPE_CHECKING:
+    from ..ledger.report import RequestDetail
 
 _TEXTS = ("messages", "answer")
 _ID = re.compile(r"[0-9A-HJKMNP-TV-Z]{26}")
@@ -59,6 +61,8 @@ def _may_see(caller: Caller | None, detail: RequestDetail) -> bool:
 
 
 def _detail(router: Router, name: str) -> RequestDetail | None:
+    from ..ledger.report import Report  # when the first decision is asked for, on a thread
+
     with Report.open(router.config.ledger_folder) as report:
         try:
             return report.request(name)

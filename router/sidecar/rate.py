@@ -30,7 +30,7 @@ def rate_of(written: str) -> Rate:
 
 
 class Bucket:
-    """A token bucket: full at first, one token a request, filled again evenly.
+    """A token bucket: full at first, one token for each that is asked, filled again evenly.
 
     So a caller may ask `count` times at once, and over a long time no more often than the rate.
     """
@@ -43,13 +43,16 @@ class Bucket:
         self._left = float(rate.count)
         self._at = clock.now()
 
-    def take(self) -> float | None:
-        """Take a token. Returns: None; or, if there is none, the seconds until there is one."""
+    def take(self, tokens: int = 1) -> float | None:
+        """Take so many tokens, or none.
+
+        Returns: None; or, if there are fewer, the seconds until there are so many.
+        """
         now, rate = self._clock.now(), self.rate
         filled = (now - self._at) * rate.count / rate.period_s
         self._left = min(float(rate.count), self._left + filled)
         self._at = now
-        if self._left < 1 - _ROUNDING:
-            return (1 - self._left) * rate.period_s / rate.count
-        self._left = max(0.0, self._left - 1)
+        if self._left < tokens - _ROUNDING:
+            return (tokens - self._left) * rate.period_s / rate.count
+        self._left = max(0.0, self._left - tokens)
         return None

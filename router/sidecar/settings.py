@@ -22,6 +22,9 @@ class Settings:
         max_head_bytes: Largest request line and headers together; larger is a 431.
         head_s: Seconds in which a request's head has to be there.
         body_s: Seconds in which its body has to be there.
+        max_receiving: Most bodies that may be coming at once; for one more the one that began first
+            is given up.
+        max_receiving_bytes: Most bytes of unfinished bodies that are held, likewise.
         unread_s: Seconds after which a client that reads nothing of what is sent is hung up on.
         max_concurrent: Most requests that are answered at once; one more is a 429.
         beat_s: Seconds of silence after which a stream that waits gets a comment.
@@ -36,6 +39,8 @@ class Settings:
     max_head_bytes: int = 32 * 1024
     head_s: float = 10.0
     body_s: float = 30.0
+    max_receiving: int = 512
+    max_receiving_bytes: int = 256 * 1024 * 1024
     unread_s: float = 60.0
     max_concurrent: int = 256
     beat_s: float = 10.0

@@ -208,7 +208,7 @@ def opened(server: Sidecar) -> openai.OpenAI:
     [
         ({"extra_headers": {"x-firsthop-label": "secret"}}, openai.PermissionDeniedError, "forb"),
         ({"extra_headers": {"x-firsthop-labl": "pii"}}, openai.BadRequestError, "unknown_header"),
-        ({"n": 2}, openai.BadRequestError, "unsupported_value"),
+        ({"n": 9}, openai.BadRequestError, "unsupported_value"),
         ({"extra_body": {"top_secret": 1}}, openai.BadRequestError, "invalid_value"),
         ({"temperature": -1}, openai.BadRequestError, "invalid_value"),
     ],

@@ -9,6 +9,7 @@ import select
 import signal
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -57,6 +58,36 @@ def test_trailers_are_no_headers_and_end_the_connection_when_they_do_not_end(
                     sent += len(piece)
         assert sent < 60_000_000, start
         assert here.memory_info().rss - before < 8_000_000
+
+
+def test_bodies_that_never_come_keep_nobody_out(tmp_path: Path) -> None:
+    """More of them than may be answered at once: heads alone, and bodies that drip."""
+    with serving(tmp_path, "--max-concurrent", "20") as server:
+        assert server.ask("The capital?").status == 200
+        here = psutil.Process(server.process.pid)
+        before = here.memory_info().rss
+        body = json.dumps(GOOD).encode()
+        head = (
+            b"POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\n"
+            b"content-length: %d\r\n\r\n" % len(body)
+        )
+        with contextlib.ExitStack() as stack:
+            lines = [
+                stack.enter_context(socket.create_connection(("127.0.0.1", server.port), 10))
+                for _ in range(300)
+            ]
+            for i, line in enumerate(lines):
+                line.sendall(head + body[: i % 3])
+            for drop in range(3, 6):
+                began = time.monotonic()
+                assert server.ask("The capital?").status == 200
+                assert time.monotonic() - began < 1
+                for line in lines[2::3]:
+                    line.sendall(body[drop - 1 : drop])
+            assert here.memory_info().rss - before < 12_000_000
+            # Who does send all in the end is answered.
+            lines[2].sendall(body[5:])
+            assert lines[2].recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="it has no named pipes of this kind")

@@ -47,6 +47,8 @@ def keys(folder: Path) -> dict[str, dict[str, str]]:
         "bound": add(path, "bound", policies=("plain",)),
         "private": add(path, "private", label_floor="secret"),
         "slow": add(path, "slow", rate="2/h"),
+        "reader": add(path, "reader", rate="5/h"),
+        "watcher": add(path, "watcher", observer=True, rate="1/h"),
         "poor": add(path, "poor", day_usd=Decimal("0")),
         "rich": add(path, "rich", day_usd=Decimal("5")),
         "ops": add(path, "ops", observer=True),
@@ -140,7 +142,20 @@ def test_a_rate_is_kept_and_says_when(sidecar: Sidecar, keys: Keys) -> None:
     assert [reply.status for reply in replies] == [200, 200, 429]
     assert replies[2].code == "key_rate_reached"
     assert 1700 < int(replies[2].headers["retry-after"]) <= 1800
-    assert sidecar.call(None, "/v1/models", keys["slow"]).status == 200
+
+
+def test_what_asks_no_target_counts_too_but_for_the_probes(sidecar: Sidecar, keys: Keys) -> None:
+    for key in ("reader", "watcher"):
+        for path in ("/healthz", "/readyz"):
+            assert {sidecar.call(None, path, keys[key]).status for _ in range(3)} == {200}
+    for path in ("/v1/models", "/v1/models/auto", "/docs", "/openapi.json", "/v1/decisions/none"):
+        assert sidecar.call(None, path, keys["reader"]).status in (200, 404)
+    for path in ("/v1/models", "/v1/decisions/none", "/docs", "/v1/models/auto", "/openapi.json"):
+        told = sidecar.call(None, path, keys["reader"])
+        assert (told.status, told.code) == (429, "key_rate_reached")
+        assert 700 < int(told.headers["retry-after"]) <= 720
+    assert sidecar.ask("the capital?", keys["reader"]).status == 429
+    assert [sidecar.call(None, "/metrics", keys["watcher"]).status for _ in range(2)] == [200, 429]
 
 
 def test_with_no_dollars_left_the_device_still_answers(sidecar: Sidecar, keys: Keys) -> None:
@@ -185,7 +200,7 @@ def test_metrics_are_an_observers_and_agree_with_what_was_asked(
     before = metrics(sidecar, keys["ops"])
     sidecar.ask("something hard", keys["free"])
     sidecar.ask("the capital?", keys["free"], stream=True)
-    sidecar.ask("the capital?", keys["free"], n=2)
+    sidecar.ask("the capital?", keys["free"], n=9)
     found = metrics(sidecar, keys["ops"])
 
     def grew(*name: str) -> float:

@@ -22,6 +22,7 @@ QUESTIONS = {
     "schema": "Ada as JSON",
     "error": "The capital of France?",
     "cancel": "an essay",
+    "choices": "something hard",
 }
 ANSWERS: dict[str, Any] = {
     "plain": {"text": "The capital of France is Paris."},
@@ -176,6 +177,13 @@ def test_it_reads_a_stream(client: str, sidecar: Sidecar) -> None:
     pieces = CLIENTS[client](sidecar, "stream")["pieces"]
 
     assert "".join(pieces) == "An answer of the cloud."
+
+
+def test_openai_for_python_has_both_choices_whole_and_streamed(sidecar: Sidecar) -> None:
+    found = CLIENTS["openai for Python"](sidecar, "choices")
+
+    both = [[0, "An answer of the cloud."], [1, "An answer of the cloud."]]
+    assert found == {"whole": both, "streamed": both, "tokens": 10}
 
 
 @pytest.mark.parametrize("client", CLIENTS)

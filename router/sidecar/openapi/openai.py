@@ -40,7 +40,7 @@ _OPTIONS: dict[str, Json] = {
     "seed": maybe(between("integer", -MOST, MOST)),
     "stop": maybe(_STOP),
     "user": maybe(TEXT),
-    "n": same(1),
+    "n": maybe(between("integer", 1, 8)),
 }
 _CHAT: dict[str, Json] = {
     **_OPTIONS,
@@ -59,6 +59,9 @@ _CHAT: dict[str, Json] = {
     "store": same(False),
     "service_tier": same("auto", "default"),
     "modalities": same(["text"]),
+    "reasoning_effort": same("none", "medium"),
+    "verbosity": same("medium"),
+    "prompt_cache_key": described(maybe(TEXT), "a hint that changes no answer; goes no further"),
 }
 _TEXT: dict[str, Json] = {
     **_OPTIONS,
@@ -112,7 +115,7 @@ _MESSAGE = thing(
     {"tool_calls": many(_CALL)},
 )
 _CHOICE: dict[str, Json] = {
-    "index": {"const": 0},
+    "index": COUNT,
     "finish_reason": _FINISH,
     "logprobs": either(NOTHING, {"type": "object"}),
 }
@@ -209,7 +212,7 @@ def model_paths(listed: Json, one: Json, error: Json, version: Json) -> dict[str
                 "summary": "Every name that `model` may have; in Anthropic's shape by its header",
                 "tags": ["OpenAI", "Anthropic"],
                 "parameters": [version],
-                "responses": {"200": answer("The list.", listed), **errors(error, *DOOR)},
+                "responses": {"200": answer("The list.", listed), **errors(error, *DOOR, 429)},
             }
         },
         "/v1/models/{model}": {
@@ -218,7 +221,7 @@ def model_paths(listed: Json, one: Json, error: Json, version: Json) -> dict[str
                 "summary": "One of them",
                 "tags": ["OpenAI", "Anthropic"],
                 "parameters": [name, version],
-                "responses": {"200": answer("It.", one), **errors(error, *DOOR, 404)},
+                "responses": {"200": answer("It.", one), **errors(error, *DOOR, 404, 429)},
             }
         },
     }

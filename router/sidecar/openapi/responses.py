@@ -41,7 +41,17 @@ _REQUEST: dict[str, Json] = {
     "text": maybe(ref("ResponseText")),
     "metadata": maybe({"type": "object", "additionalProperties": TEXT}),
     "user": maybe(TEXT),
-    "reasoning": maybe({"type": "object", "additionalProperties": NOTHING}),
+    "reasoning": maybe(
+        {
+            "type": "object",
+            "properties": {
+                "effort": same("none", "medium"),
+                "generate_summary": same("auto"),
+                "summary": same("auto"),
+            },
+            "additionalProperties": NOTHING,
+        }
+    ),
     "previous_response_id": described(NOTHING, "nothing is stored"),
     "background": same(False),
     "context_management": same([]),
@@ -50,6 +60,7 @@ _REQUEST: dict[str, Json] = {
     "moderation": NOTHING,
     "parallel_tool_calls": maybe(FLAG),
     "prompt": NOTHING,
+    "prompt_cache_key": described(maybe(TEXT), "a hint that changes no answer; goes no further"),
     "service_tier": same("auto", "default"),
     "store": same(False),
     "truncation": same("disabled"),

@@ -55,13 +55,15 @@ _DECISION = in_path(
     {"type": "string", "pattern": "^[0-9A-HJKMNP-TV-Z]{26}$"},
 )
 
+_RATE = errors(ref("Error"), 429)
+
 PATHS: dict[str, Json] = {
     "/v1/decisions/{decision_id}": _get(
         "getDecision",
         "One decision as the ledger has it; never its text",
         {
             "200": answer("It.", ref("Decision")),
-            **errors(ref("Error"), 404, 503),
+            **errors(ref("Error"), 404, 429, 503),
         },
         [_DECISION],
     ),
@@ -75,10 +77,10 @@ PATHS: dict[str, Json] = {
         },
     ),
     "/metrics": _get(
-        "getMetrics", "Figures for Prometheus", {"200": _other("They.", "text/plain")}
+        "getMetrics", "Figures for Prometheus", {"200": _other("They.", "text/plain"), **_RATE}
     ),
     "/openapi.json": _get(
-        "getDocument", "This document", {"200": answer("It.", {"type": "object"})}
+        "getDocument", "This document", {"200": answer("It.", {"type": "object"}), **_RATE}
     ),
-    "/docs": _get("getPage", "The same as a page", {"200": _other("It.", "text/html")}),
+    "/docs": _get("getPage", "The same as a page", {"200": _other("It.", "text/html"), **_RATE}),
 }

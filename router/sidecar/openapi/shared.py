@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .parts import COUNT, FLAG, TEXT, Json, described, header, many, maybe, thing, word
+from .parts import COUNT, FLAG, TEXT, Json, described, header, many, maybe, ref, thing, word
 
 LABEL = word("public", "internal", "pii", "secret")
 
@@ -56,6 +56,7 @@ SCHEMAS: dict[str, Json] = {
             "cost_usd": described(maybe(TEXT), "exact; null: not known"),
             "flags": many(TEXT),
             "total_s": {"type": "number", "minimum": 0},
-        }
+        },
+        {"decisions": described(many(ref("Router")), "each choice's own, where there are several")},
     ),
 }

@@ -59,6 +59,30 @@ def model_of(outcome: Outcome) -> str:
     return hop.last.model_served or hop.model
 
 
+def head(kind: Kind, decision_id: str, created: int, *, chunk: bool = False) -> dict[str, Any]:
+    """What an answer, or each chunk of it, begins with."""
+    return {"id": _IDS[kind] + decision_id, "object": _OBJECTS[kind][chunk], "created": created}
+
+
+def choice(
+    kind: Kind,
+    index: int,
+    text: str,
+    calls: list[ToolCall],
+    outcome: Outcome,
+    tokens: Sequence[TokenLogprob],
+) -> dict[str, Any]:
+    """One choice of a whole answer."""
+    said: dict[str, Any] = {"index": index, "finish_reason": finish_of(outcome, bool(calls))}
+    if kind == "text":
+        return said | {"text": text, "logprobs": logprobs.Legacy()(tokens)}
+    message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
+    if calls:
+        message["content"] = text or None
+        message["tool_calls"] = [_call(call) for call in calls]
+    return said | {"message": message, "logprobs": logprobs.chat(tokens)}
+
+
 def whole(
     kind: Kind,
     created: int,
@@ -68,21 +92,10 @@ def whole(
     tokens: Sequence[TokenLogprob] = (),
 ) -> bytes:
     """A whole answer."""
-    choice: dict[str, Any] = {"index": 0, "finish_reason": finish_of(outcome, bool(calls))}
-    if kind == "text":
-        choice |= {"text": text, "logprobs": logprobs.Legacy()(tokens)}
-    else:
-        message: dict[str, Any] = {"role": "assistant", "content": text, "refusal": None}
-        if calls:
-            message["content"] = text or None
-            message["tool_calls"] = [_call(call) for call in calls]
-        choice |= {"message": message, "logprobs": logprobs.chat(tokens)}
     said: dict[str, Any] = {
-        "id": _IDS[kind] + outcome.decision_id,
-        "object": _OBJECTS[kind][0],
-        "created": created,
+        **head(kind, outcome.decision_id, created),
         "model": model_of(outcome),
-        "choices": [choice],
+        "choices": [choice(kind, 0, text, calls, outcome, tokens)],
         "router": router_field(outcome),
     }
     usage = usage_of(outcome)
@@ -118,24 +131,28 @@ CHAT, TEXT = Completions("chat"), Completions("text")
 
 
 class Chunks:
-    """The events of one streamed answer. What is alike in all of them is written once."""
+    """The events of one streamed choice. What is alike in all of them is written once."""
 
     def __init__(
-        self, kind: Kind, decision_id: str, created: int, model: str, *, usage: bool
+        self,
+        kind: Kind,
+        decision_id: str,
+        created: int,
+        model: str,
+        *,
+        usage: bool,
+        index: int = 0,
     ) -> None:
+        """See `Events`; `index` is the choice's, where an answer has several."""
         self._kind: Kind = kind
+        self._index = index
         self._usage = usage
         self._calls = 0
         self._legacy = logprobs.Legacy()
-        head = {
-            "id": _IDS[kind] + decision_id,
-            "object": _OBJECTS[kind][1],
-            "created": created,
-            "model": model,
-        }
-        self._head = b"data: " + _encode(head)[:-1]
+        begin = {**head(kind, decision_id, created, chunk=True), "model": model}
+        self._head = b"data: " + _encode(begin)[:-1]
         place = b'"delta":{"content":' if kind == "chat" else b'"text":'
-        self._open = self._head + b',"choices":[{"index":0,' + place
+        self._open = self._head + b',"choices":[{"index":%d,' % index + place
         # With usage asked for, every event but the last says that it has none.
         none = b',"usage":null' if usage else b""
         close = b"}" if kind == "chat" else b""
@@ -174,16 +191,21 @@ class Chunks:
 
     def last(self, outcome: Outcome) -> bytes:
         """How it ended, with the `router` field, and the usage if it was asked for."""
+        end = self.end(outcome)
+        return end + self.counted(usage_of(outcome)) + DONE if self._usage else end + DONE
+
+    def end(self, outcome: Outcome) -> bytes:
+        """How the choice ended, with the `router` field."""
         finish = finish_of(outcome, self._calls > 0)
-        end = self._event({}, finish, router=router_field(outcome))
-        if not self._usage:
-            return end + DONE
-        counted = _encode({"choices": [], "usage": usage_of(outcome)})
-        return end + self._head + b"," + counted[1:] + b"\n\n" + DONE
+        return self._event({}, finish, router=router_field(outcome))
+
+    def counted(self, usage: dict[str, Any] | None) -> bytes:
+        """The usage of an answer."""
+        return self._head + b"," + _encode({"choices": [], "usage": usage})[1:] + b"\n\n"
 
     def _event(self, delta: dict[str, Any], finish: str | None = None, **more: Any) -> bytes:
         said = {"delta": delta} if self._kind == "chat" else {"text": ""}
-        choice = {"index": 0, **said, "finish_reason": finish, "logprobs": None}
+        choice = {"index": self._index, **said, "finish_reason": finish, "logprobs": None}
         rest: dict[str, Any] = {"choices": [choice], **more}
         if self._usage:
             rest["usage"] = None

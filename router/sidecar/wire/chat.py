@@ -32,13 +32,20 @@ PASSED = (
 """Fields that are options of `asking` by the same name."""
 
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
-    "n": (1,),
     "store": (False,),
     "service_tier": ("auto", "default"),
     "modalities": (["text"],),
+    "reasoning_effort": ("none", "medium"),
+    "verbosity": ("medium",),
     **{name: values for name, values in _SAMPLING.items() if name not in _HONOURED},
 }
-"""Fields that have no option: the values, beside null, that change nothing. Others are refused."""
+"""Fields that have no option: the values, beside null, that change nothing. Others are refused.
+
+Of efforts and verbosity that is what models have when they are told none.
+"""
+
+MOST_CHOICES = 8
+"""Most choices of one request: each goes down the street by itself."""
 
 
 class StreamOptions(msgspec.Struct, forbid_unknown_fields=True):
@@ -49,7 +56,10 @@ class StreamOptions(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class Body(msgspec.Struct, forbid_unknown_fields=True):
-    """The body of a chat completion."""
+    """The body of a chat completion.
+
+    `prompt_cache_key` is a hint that changes no answer: it is taken, and goes no further.
+    """
 
     messages: list[dict[str, Any]]
     model: str = "auto"
@@ -75,6 +85,9 @@ class Body(msgspec.Struct, forbid_unknown_fields=True):
     store: Any = None
     service_tier: Any = None
     modalities: Any = None
+    reasoning_effort: Any = None
+    verbosity: Any = None
+    prompt_cache_key: str | None = None
     tool_choice: Any = None
 
 
@@ -88,6 +101,7 @@ class Asked:
         options: What the body says of the answer.
         metadata: For `caller`.
         streamed: Whether the answer comes piece by piece.
+        n: How many choices the answer has.
         usage: Whether a stream ends with its token counts.
         places: How a part of the request is called here, by its name in `asking`; one that is
             called the same has none. The longer ones come first.
@@ -100,6 +114,7 @@ class Asked:
     metadata: dict[str, str] | None
     streamed: bool
     usage: bool
+    n: int = 1
     places: Mapping[str, str] = field(default_factory=dict)
     echo: Mapping[str, Any] = field(default_factory=dict)
 
@@ -170,7 +185,17 @@ def read(raw: bytes) -> Asked:
         metadata=body.metadata,
         streamed=bool(body.stream),
         usage=wanted is not None and bool(wanted.include_usage),
+        n=choices(body.n),
     )
+
+
+def choices(given: Any) -> int:
+    """How many choices `n` asks for. Raises: Refusal."""
+    if given is None:
+        return 1
+    if isinstance(given, bool) or given not in range(1, MOST_CHOICES + 1):
+        raise _refused("n", f"has to be a whole number from 1 to {MOST_CHOICES}")
+    return int(given)
 
 
 def neutral(body: msgspec.Struct, table: Mapping[str, tuple[Any, ...]], place: str = "") -> None:

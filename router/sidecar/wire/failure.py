@@ -236,3 +236,11 @@ def router_headers(outcome: Outcome) -> list[tuple[bytes, bytes]]:
     if cost is not None:
         found.append((b"x-firsthop-cost-usd", cost.encode()))
     return found
+
+
+def stream_headers(decision_id: str, policy: str) -> list[tuple[bytes, bytes]]:
+    """What is known of a stream before its first byte; `policy` is name and revision."""
+    return [
+        (b"x-firsthop-decision-id", decision_id.encode()),
+        (b"x-firsthop-policy", policy.encode("ascii", "replace")),
+    ]

@@ -30,6 +30,14 @@ NEUTRAL: Mapping[str, tuple[Any, ...]] = {
 }
 """As `chat.NEUTRAL`."""
 
+_REASONING: Mapping[str, tuple[Any, ...]] = {
+    "effort": ("none", "medium"),
+    "generate_summary": ("auto",),
+    "summary": ("auto",),
+}
+"""Likewise within `reasoning`: the efforts that models have when they are told none, and summaries
+of what no answer of ours has."""
+
 _LOGPROBS = "message.output_text.logprobs"
 # No answer of ours has reasoning items, so there is none that could lack what this asks for.
 _INCLUDED = (_LOGPROBS, "reasoning.encrypted_content")
@@ -76,6 +84,7 @@ class Body(msgspec.Struct, forbid_unknown_fields=True):
     moderation: Any = None
     parallel_tool_calls: Any = None
     prompt: Any = None
+    prompt_cache_key: str | None = None
     service_tier: Any = None
     store: Any = None
     truncation: Any = None
@@ -95,7 +104,7 @@ def read(raw: bytes) -> Asked:
             param="previous_response_id",
         )
     neutral(body, NEUTRAL)
-    hold("reasoning", body.reasoning or {})
+    _hold_reasoning(body.reasoning or {})
     if body.stream_options is not None and body.stream_options.include_obfuscation:
         raise unsupported("stream_options.include_obfuscation", "can't be honoured")
     conversation = turns(body.input, body.instructions)
@@ -115,6 +124,14 @@ def read(raw: bytes) -> Asked:
         },
         echo=_echo(body),
     )
+
+
+def _hold_reasoning(wanted: Mapping[str, Any]) -> None:
+    for name, value in wanted.items():
+        values = _REASONING.get(name, ())
+        if value is not None and value not in values:
+            only = "".join(f', or say "{word}"' for word in values)
+            raise unsupported(f"reasoning.{name}", f"can't be honoured here; leave it out{only}")
 
 
 def _turn(number: int, place: str) -> str:

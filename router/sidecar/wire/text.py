@@ -8,11 +8,10 @@ from typing import Any, cast
 import msgspec
 
 from ...asking import Options
-from .chat import Asked, StreamOptions, decoded, neutral
+from .chat import Asked, StreamOptions, choices, decoded, neutral
 from .failure import refuse
 
 NEUTRAL: Mapping[str, tuple[Any, ...]] = {
-    "n": (1,),
     "best_of": (1,),
     "echo": (False,),
     "suffix": ("",),
@@ -84,5 +83,6 @@ def read(raw: bytes) -> Asked:
         metadata=None,
         streamed=bool(body.stream),
         usage=body.stream_options is not None and bool(body.stream_options.include_usage),
+        n=choices(body.n),
         places={"top_logprobs": "logprobs", "messages[0].content": "prompt", "messages": "prompt"},
     )

@@ -42,6 +42,17 @@ def main(client: openai.OpenAI) -> dict:
             chat.create(model="gpt-nothing", messages=question)
         except openai.NotFoundError as error:
             return {"status": error.status_code, "code": error.code}
+    if scenario == "choices":
+        answer = chat.create(model="auto", messages=question, n=2)
+        texts: dict = {0: "", 1: ""}
+        for chunk in chat.create(model="auto", messages=question, n=2, stream=True):
+            for choice in chunk.choices:
+                texts[choice.index] += choice.delta.content or ""
+        return {
+            "whole": [[choice.index, choice.message.content] for choice in answer.choices],
+            "streamed": [*texts.items()],
+            "tokens": answer.usage.completion_tokens,
+        }
     if scenario == "cancel":
         stream = chat.create(model="auto", messages=question, stream=True)
         pieces = [next(iter(stream)).choices[0].delta.content or "" for _ in range(4)]

@@ -10,7 +10,8 @@ import pytest
 from router.document import parse_yaml
 from router.errors import PolicyError
 from router.policy.build import build
-from router.policy.cases import Case, build_cases, cases_beside, load_cases, policy_of
+from router.policy.cases import Case, build_cases, load_cases, policy_of
+from router.policy.load import cases_beside
 from router.policy.rules import Policy
 from router.signals.catalogue import AtMost
 

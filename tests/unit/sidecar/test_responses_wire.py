@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+from dataclasses import replace
 from typing import Any, get_args
 
 import openai.types.responses as sdk
@@ -15,6 +16,7 @@ from openai.types.responses.response_stream_event import ResponseStreamEvent
 from support.outcomes import outcome
 from support.strict import strictly
 
+from router import asking
 from router.hops import Outcome
 from router.sidecar.wire import responses
 from router.sidecar.wire.failure import Failure, Refusal
@@ -86,6 +88,30 @@ def test_every_field_that_openai_documents_is_read_or_refused_never_dropped() ->
 
 
 @pytest.mark.parametrize(
+    "more",
+    [
+        {"reasoning": None},
+        {"reasoning": {}},
+        {"reasoning": {"effort": None, "summary": None, "generate_summary": None}},
+        {"reasoning": {"effort": "none"}},
+        {"reasoning": {"effort": "medium", "summary": "auto"}},
+        {"store": False, "include": [], "metadata": {}, "text": {}, "tools": []},
+        {"store": None, "include": None, "metadata": None, "text": None, "tools": None},
+        {"text": {"format": {"type": "text"}, "verbosity": "medium"}, "user": "ada"},
+        {"parallel_tool_calls": True, "tool_choice": "auto", "truncation": "disabled"},
+        {"parallel_tool_calls": False, "tools": [], "service_tier": "auto"},
+        {"service_tier": "default", "prompt_cache_key": "a thread", "top_logprobs": 0},
+        {"include": ["reasoning.encrypted_content"], "stream_options": {}},
+    ],
+)
+def test_what_asks_for_nothing_special_passes_and_asks_a_target_for_nothing(more: Any) -> None:
+    asked = responses.read(body(**more))
+    request = asking.request(asked.messages, asked.options, [])
+
+    assert replace(request, tags={}) == asking.request(asked.messages, {}, [])
+
+
+@pytest.mark.parametrize(
     ("more", "param"),
     [
         ({"store": True}, "store"),
@@ -93,6 +119,11 @@ def test_every_field_that_openai_documents_is_read_or_refused_never_dropped() ->
         ({"previous_response_id": "resp_1"}, "previous_response_id"),
         ({"conversation": "c"}, "conversation"),
         ({"reasoning": {"effort": "high"}}, "reasoning.effort"),
+        ({"reasoning": {"effort": True}}, "reasoning.effort"),
+        ({"reasoning": {"effort": "medium", "summary": "detailed"}}, "reasoning.summary"),
+        ({"reasoning": {"mode": "auto"}}, "reasoning.mode"),
+        ({"truncation": "auto"}, "truncation"),
+        ({"service_tier": "flex"}, "service_tier"),
         ({"include": ["file_search_call.results"]}, "include[0]"),
         ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
         ({"tools": [{**TOOL, "defer_loading": True}]}, "tools[0].defer_loading"),

@@ -185,3 +185,17 @@ def test_an_observer_asks_nothing_and_who_asks_observes_nothing(tmp_path: Path) 
         with pytest.raises(Refusal) as caught:
             refused()
         assert caught.value.failure.status == 403
+
+
+@pytest.mark.parametrize("limit", [None, "0.3", "0.9"])
+def test_choices_that_run_together_have_what_is_left_between_them(
+    tmp_path: Path, limit: str | None
+) -> None:
+    found = caller(tmp_path / "keys.json", day_usd=Decimal(1))
+    ids = ["d0", "d1", "d2"]
+    held = found.held_each([asked()] * 3, AUTO, policy(limit), ids)
+
+    each = [one.cost_usd for one in held if one.cost_usd is not None]
+    assert len(each) == 3
+    assert sum(each) <= 1
+    assert min(each) == {None: Decimal("0.333333333"), "0.3": Decimal("0.3")}.get(limit, 0)

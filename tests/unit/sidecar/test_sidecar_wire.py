@@ -54,7 +54,7 @@ def test_every_field_that_openai_documents_is_passed_on_or_refused_never_dropped
     documented = set(params.CompletionCreateParamsBase.__annotations__) | {"stream"}
     passed = set(chat.PASSED)
     by_name = {"messages", "model", "stream", "stream_options", "max_tokens"}
-    by_name |= {"max_completion_tokens", "metadata", "user"}
+    by_name |= {"max_completion_tokens", "metadata", "user", "n", "prompt_cache_key"}
     ours = set(chat.Body.__struct_fields__)
 
     assert ours == passed | by_name | set(chat.NEUTRAL)
