@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import site
 import subprocess
 import sys
 import threading
@@ -19,13 +18,11 @@ import msgspec
 
 from ..errors import Unavailable
 from .engine import EngineOptions
+from .fresh import environment
 from .place import Place
 from .serving import Limits
 from .speed_file import file_for
 from .worker import Orders
-
-_HOME = Path(__file__).resolve().parents[2]
-"""The folder that holds `firsthop.py` and the package."""
 
 _LAST_WORDS_BYTES = 2000
 _LAST_WORDS_LINES = 4
@@ -150,17 +147,8 @@ def _popen(command: list[str], log: int, folder: str, nice: int) -> subprocess.P
 
 
 def _environment() -> dict[str, str]:
-    """Ours, with paths that hold wherever the worker stands, and the runtime's telemetry off."""
-    paths = [os.path.abspath(p) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
-    # What lies in site-packages is found anyway; put first, it could hide the standard library.
-    installed = [*site.getsitepackages(), site.getusersitepackages()]
-    if str(_HOME) not in map(os.path.realpath, installed):
-        paths.insert(0, str(_HOME))
-    environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1"}
-    environment.pop("PYTHONPATH", None)
-    if paths:
-        environment["PYTHONPATH"] = os.pathsep.join(paths)
-    return environment
+    """Ours, and the runtime's telemetry off."""
+    return {**environment(), "ORT_DISABLE_TELEMETRY": "1"}
 
 
 def _signal_name(number: int) -> str:

@@ -12,6 +12,7 @@ from ..errors import ConfigError, RouterError
 from . import anthropic, docs, info
 from .after import After, Observer, Turned
 from .asked import STOPPING, Answering, field_of, headers_of
+from .board import Board
 from .callers import Callers, unknown_key
 from .embeddings import Embedding
 from .exchange import ClientLeft, Exchange, Message, Receive, Send
@@ -20,6 +21,7 @@ from .gate import check
 from .metrics import Metrics, exposed
 from .names import Names
 from .settings import Settings
+from .together import Together
 from .wire import chat, messages, responses, text
 from .wire.answers import CHAT, TEXT
 from .wire.chat import Asked
@@ -47,7 +49,6 @@ class App:
     """Answers HTTP with `router`, and closes it when the server stops.
 
     Attributes:
-        active: Requests that are being answered.
         stopping: Whether the server was told to stop.
     """
 
@@ -58,6 +59,7 @@ class App:
         announce: Callable[[], None] = lambda: None,
         callers: Callers | None = None,
         observers: Sequence[Observer] = (),
+        board: Board | None = None,
     ) -> None:
         """Nothing is loaded or connected.
 
@@ -65,12 +67,13 @@ class App:
             announce: Called when requests are answered from now on.
             callers: Who may ask. None: anybody who gets here.
             observers: Told of every request that is over, beside the metrics.
+            board: What this worker shares with others. None: there are none.
 
         Raises: ConfigError, when an alias is for nothing.
         """
         self.router = router
         self.settings = settings or Settings()
-        self.active = 0
+        self._together = Together(board)
         self._announce = announce
         self.stopping = False
         self._idle = asyncio.Event()
@@ -140,10 +143,12 @@ class App:
         if exchange.method not in ("GET", "HEAD"):
             raise _not_allowed(exchange, "GET, HEAD")
         if path == "/healthz":
-            await info.health(exchange, self.router, self._callers)
+            await info.health(exchange, self.router, self._callers, self._together)
         elif path == "/readyz":
             terse = self._callers is not None and exchange.caller is None
-            await info.ready(exchange, self.router, stopping=self.stopping, terse=terse)
+            await info.ready(
+                exchange, self.router, self._together, stopping=self.stopping, terse=terse
+            )
         elif path == "/metrics":
             await self._expose(exchange)
         elif path == "/openapi.json":
@@ -173,19 +178,18 @@ class App:
 
     async def _work(self, exchange: Exchange, work: Callable[[Exchange], Awaitable[None]]) -> None:
         most = self.settings.max_concurrent
-        if self.active >= most:
+        if not self._together.enter(most):
             raise refuse(
                 429,
                 f"{most} requests are being answered, and that is the most; ask again",
                 "too_many_requests",
                 retry_after_s=1.0,
             )
-        self.active += 1
         try:
             await work(exchange)
         finally:
-            self.active -= 1
-            if self.stopping and not self.active:
+            self._together.leave()
+            if self.stopping and not self._together.active:
                 self._idle.set()
 
     def _know(self, exchange: Exchange, callers: Callers) -> None:
@@ -204,9 +208,13 @@ class App:
         """`GET /metrics`. Raises: Refusal, 403, for a key that may only ask."""
         if exchange.caller is not None:
             exchange.caller.observes()
+        said = self._together.whole(await self._exposed(device=True))
+        await exchange.whole(200, said.encode(), kind=(b"content-type", CONTENT_TYPE))
+
+    async def _exposed(self, *, device: bool = False) -> str:
         counted = await asyncio.to_thread(self._after.then, lambda: [*self._metrics.lines()])
-        body = await exposed(counted, self.router, self._callers, self.active)
-        await exchange.whole(200, body, kind=(b"content-type", CONTENT_TYPE))
+        active = self._together.active
+        return await exposed(counted, self.router, self._callers, active, device=device)
 
     def reload(self) -> None:
         """Read policies, their folders, targets' keys and callers' keys again, and open logs anew.
@@ -230,14 +238,15 @@ class App:
         self.router.senses.begin_detector(home.wanted(self.router.watched.policy))
         await send({"type": "lifespan.startup.complete"})
         self._announce()
-        await receive()
+        async with self._together.shown(self._exposed):
+            await receive()
         self.stopping = True
         try:
             async with asyncio.timeout(_AT_END_S):
-                if self.active:
+                if self._together.active:
                     await self._idle.wait()
         except TimeoutError:
-            log.error("%d requests did not end", self.active)
+            log.error("%d requests did not end", self._together.active)
         await self.aclose()
         await send({"type": "lifespan.shutdown.complete"})
 

@@ -1,0 +1,105 @@
+"""A worker among others: how many requests all of them answer, and the metrics of all.
+
+Comes in: this worker's own numbers. Goes out: those of the whole server. Without a board there is
+nobody else, and they are the same.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+from . import summed
+from .board import Board
+from .exposition import lines
+
+EVERY_S = 1.0
+"""Between two times that a worker lays out its metrics; a worker that is killed takes with it
+what it counted since."""
+
+
+class Together:
+    """What this process shares, if it is a worker; else nothing.
+
+    Attributes:
+        active: Requests that this process is answering.
+    """
+
+    def __init__(self, board: Board | None = None) -> None:
+        """Alone without a `board`."""
+        self.active = 0
+        self._board = board
+
+    def enter(self, most: int) -> bool:
+        """Begin one more request, unless all workers have `most` of them already."""
+        self.active += 1
+        busy = self.active if self._board is None else self._board.busy(self.active)
+        if busy <= most:
+            return True
+        self.leave()
+        return False
+
+    def leave(self) -> None:
+        """One has ended."""
+        self.active -= 1
+        if self._board is not None:
+            self._board.tell(self.active)
+
+    def who(self) -> dict[str, Any]:
+        """Which worker this is, for `/healthz`. Empty: the only one."""
+        if self._board is None:
+            return {}
+        return {
+            "worker": {
+                "number": self._board.number,
+                "of": self._board.workers,
+                "process": os.getpid(),
+            }
+        }
+
+    def missing(self) -> list[str]:
+        """Which workers do not answer, for `/readyz`."""
+        if self._board is None:
+            return []
+        return [f"worker {number}: it is not up" for number in self._board.missing()]
+
+    def whole(self, own: str) -> str:
+        """This worker's metrics with all others'."""
+        board = self._board
+        if board is None:
+            return own
+        texts = board.texts()
+        others = [text for number, text in enumerate(texts) if number != board.number]
+        up = lines(
+            "firsthop_workers", "gauge", "Workers that answer.",
+            (), [((), board.workers - len(board.missing()))],
+        )  # fmt: skip
+        ends = lines(
+            "firsthop_worker_ends_total", "counter", "Workers that ended untold and were replaced.",
+            (), [((), board.ends)],
+        )  # fmt: skip
+        return summed.total([own, *others]) + "".join(f"{line}\n" for line in (*up, *ends))
+
+    @contextlib.asynccontextmanager
+    async def shown(self, own: Callable[[], Awaitable[str]]) -> AsyncIterator[None]:
+        """Meanwhile the others are shown this worker's metrics, as they are every second."""
+        if self._board is None:
+            yield
+            return
+        showing = asyncio.create_task(self._show(self._board, own))
+        try:
+            yield
+        finally:
+            showing.cancel()
+
+    async def _show(self, board: Board, own: Callable[[], Awaitable[str]]) -> None:
+        before = ""
+        while True:
+            said = await own()
+            if said != before:
+                board.publish(said)
+                before = said
+            await asyncio.sleep(EVERY_S)
