@@ -71,6 +71,7 @@ class Together:
         board = self._board
         if board is None:
             return own
+        board.publish(own)  # so that no counter goes back when another worker is asked next
         texts = board.texts()
         others = [text for number, text in enumerate(texts) if number != board.number]
         up = lines(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import time
@@ -22,6 +23,7 @@ from router.sidecar import board as boards
 from router.sidecar.board import Board, Row
 from router.sidecar.rate import Bucket, Rate
 from router.sidecar.shared import Shared, SharedBucket, SharedLoops, SharedPurse, bury
+from router.sidecar.together import Together
 from router.types import Message, ToolCall
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="one process answers there")
@@ -250,6 +252,30 @@ def test_rows_say_who_is_up_and_what_is_under_way(board: Board) -> None:
     board.clear(0)
     assert second.busy(2) == 2
     assert board.missing() == [0, 2]
+
+
+def test_what_a_worker_tells_is_of_all_and_who_is_up_beside_it(board: Board) -> None:
+    first, second = Together(seen_by(board, 0)), Together(seen_by(board, 1))
+    seen_by(board, 0).up()
+    seen_by(board, 1).up()
+    head = "# HELP x_total X.\n# TYPE x_total counter\n"
+    assert first.whole(f"{head}x_total 2\n").startswith(f"{head}x_total 2\n")
+    said = second.whole(f"{head}x_total 3\n")
+
+    assert f"{head}x_total 5\n" in said
+    assert re.findall("^firsthop_.*", said, re.MULTILINE) == [
+        "firsthop_workers 2",
+        "firsthop_worker_ends_total 0",
+    ]
+    assert second.missing() == ["worker 2: it is not up"]
+
+
+def test_no_more_requests_are_let_in_than_all_workers_may_have(board: Board) -> None:
+    first, second = Together(seen_by(board, 0)), Together(seen_by(board, 1))
+    assert [one.enter(2) for one in (first, second, first, second)] == [True, True, False, False]
+    second.leave()
+    assert [one.enter(2) for one in (first, second)] == [True, False]
+    assert (first.active, second.active) == (2, 0)
 
 
 def test_a_text_that_is_too_large_leaves_nothing(board: Board) -> None:
