@@ -77,13 +77,7 @@ class Supervisor:
 
         Raises: ConfigError, where there can't be so many.
         """
-        if sys.platform == "win32":
-            raise ConfigError(
-                "one process answers on Windows; it has no sockets that several can inherit",
-                field="--workers",
-            )
-        if not 1 <= count <= MOST_WORKERS:
-            raise ConfigError(f"there can be 1 to {MOST_WORKERS}", field="--workers")
+        _check(count)
         try:
             self._board = Board.make(count)
         except OSError as exc:
@@ -291,6 +285,16 @@ class Supervisor:
         for process in left:
             process.kill()
         return bool(left)
+
+
+def _check(count: int) -> None:
+    if sys.platform == "win32":
+        raise ConfigError(
+            "one process answers on Windows: a socket can't be inherited by several there",
+            field="--workers",
+        )
+    if not 1 <= count <= MOST_WORKERS:
+        raise ConfigError(f"there can be 1 to {MOST_WORKERS}", field="--workers")
 
 
 def _how(code: int) -> str:
