@@ -18,7 +18,7 @@ import struct
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import NamedTuple
 
 from ..errors import ConfigError
@@ -77,6 +77,30 @@ class Row(NamedTuple):
     active: int
 
 
+class _Held:
+    """The one lock: among this process's threads, then among processes."""
+
+    __slots__ = ("_fd", "_threads")
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._threads = threading.Lock()
+
+    def __enter__(self) -> None:
+        self._threads.acquire()
+        try:
+            _lock(self._fd, hold=True)
+        except BaseException:
+            self._threads.release()
+            raise
+
+    def __exit__(self, *raised: object) -> None:
+        try:
+            _lock(self._fd, hold=False)
+        finally:
+            self._threads.release()
+
+
 class Board:
     """The file, and what lies where in it.
 
@@ -92,7 +116,7 @@ class Board:
         self.fd = fd
         self.workers = workers
         self.number = number
-        self._thread_lock = threading.Lock()
+        self._held = _Held(fd)
         self.rates_at = _HEAD.size + workers * _ROW.size
         self.purses_at = self.rates_at + KEYS * RATE_BYTES
         self.loops_at = self.purses_at + KEYS * self.purse_bytes
@@ -115,18 +139,13 @@ class Board:
 
     @property
     def purse_bytes(self) -> int:
-        """A name, two days and their amounts, a day without a price, and what each has open."""
-        return _NAME_BYTES + 2 * (8 + AMOUNT_BYTES) + 8 + self.workers * AMOUNT_BYTES
+        """A name, two days and their amounts, a day without a price, and what is open: the sum, and
+        each worker's."""
+        return _NAME_BYTES + 3 * (8 + AMOUNT_BYTES) + self.workers * AMOUNT_BYTES
 
-    @contextlib.contextmanager
-    def held(self) -> Iterator[None]:
-        """Nobody else changes what is shared meanwhile. Not twice by one thread."""
-        with self._thread_lock:
-            _lock(self.fd, hold=True)
-            try:
-                yield
-            finally:
-                _lock(self.fd, hold=False)
+    def held(self) -> _Held:
+        """For a `with`: nobody else changes what is shared meanwhile. Not twice by one thread."""
+        return self._held
 
     def read(self, size: int, at: int) -> bytes:
         """Bytes of a table."""

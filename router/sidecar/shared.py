@@ -7,11 +7,10 @@ calls may have been served and charged.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import struct
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import ROUND_CEILING, Decimal
@@ -24,7 +23,8 @@ from .board import AMOUNT_BYTES, KEYS, LOOP_BYTES, LOOPS, RATE_BYTES, Board
 from .rate import Bucket, Rate
 
 _LEFT = struct.Struct("dd")
-_DAY = struct.Struct("q")
+_SUMS = struct.Struct(f"q{AMOUNT_BYTES}sq{AMOUNT_BYTES}sq{AMOUNT_BYTES}s")
+_USED = struct.Struct("q")
 _PARTS = 10**18
 _MOST_USD = Decimal(10**15)
 """Of one amount: so that sums of them have room in a record."""
@@ -100,38 +100,40 @@ class SharedBucket(Bucket):
                 self._board.write(_LEFT.pack(self._left, self._at), self._place)
 
 
-@dataclass(slots=True)
 class _Sums:
-    """A purse's record.
+    """A purse's record, but for what each worker has open: that is in `open` all together.
 
     Attributes:
-        settled: By day, as its ordinal.
+        day: The last one that was settled on, as its ordinal, and `spent` on it; so `before`.
         unpriced: The last day with a call whose price nobody knows.
-        open: By worker.
     """
 
-    settled: dict[int, int]
-    unpriced: int
-    open: list[int]
+    __slots__ = ("before", "day", "open", "spent", "spent_before", "unpriced")
 
-    @classmethod
-    def of(cls, raw: bytes) -> _Sums:
-        size = _DAY.size + AMOUNT_BYTES
-        days = (raw[:size], raw[size : 2 * size])
-        settled = {_DAY.unpack_from(one)[0]: _number(one[_DAY.size :]) for one in days}
-        rest = raw[2 * size + _DAY.size :]
-        parts = range(0, len(rest), AMOUNT_BYTES)
-        unpriced = _DAY.unpack_from(raw, 2 * size)[0]
-        return cls(settled, unpriced, [_number(rest[i : i + AMOUNT_BYTES]) for i in parts])
+    def __init__(self, raw: bytes) -> None:
+        self.day, spent, self.before, spent_before, self.unpriced, opened = _SUMS.unpack(raw)
+        self.spent, self.spent_before = _number(spent), _number(spent_before)
+        self.open = _number(opened)
 
     def raw(self) -> bytes:
-        days = sorted(self.settled.items())[-2:]
-        days += [(0, 0)] * (2 - len(days))
-        found = b"".join(_DAY.pack(day) + _bytes(spent) for day, spent in days)
-        return found + _DAY.pack(self.unpriced) + b"".join(map(_bytes, self.open))
+        spent, before = _bytes(self.spent), _bytes(self.spent_before)
+        return _SUMS.pack(self.day, spent, self.before, before, self.unpriced, _bytes(self.open))
+
+    def of(self, day: int) -> int:
+        """What counts on a day: what was settled on it, and all that is open."""
+        settled = {self.before: self.spent_before, self.day: self.spent}.get(day, 0)
+        return settled + self.open
 
     def book(self, day: int, parts: int) -> None:
-        self.settled[day] = self.settled.get(day, 0) + parts
+        if day == self.before:
+            self.spent_before += parts
+        elif day == self.day:
+            self.spent += parts
+        elif day > self.day:
+            self.before, self.spent_before = self.day, self.spent
+            self.day, self.spent = day, parts
+        elif day > self.before:
+            self.before, self.spent_before = day, parts
 
 
 class SharedPurse(Purse):
@@ -141,20 +143,25 @@ class SharedPurse(Purse):
         """Raises: ConfigError, when there are too many."""
         super().__init__(clock)
         assert board.number is not None
-        self._board, self._number = board, board.number
+        self._board = board
         place = board.record(_name(name), board.purses_at, board.purse_bytes, "keys with a budget")
-        self._place, self._bytes = place + _NAME_BYTES, board.purse_bytes - _NAME_BYTES
+        self._place = place + _NAME_BYTES
+        self._own_place = self._place + _SUMS.size + board.number * AMOUNT_BYTES
+        self._own = _number(board.read(AMOUNT_BYTES, self._own_place))
 
     def reserve(self, usd: Decimal) -> Reservation:
         """See `Purse`."""
         amount(usd)
-        with self._sums() as sums:
-            return self._reserve(sums, usd)
+        with self._board.held():
+            return self._reserve(self._read(), usd)
 
     def set_aside(self, usd: Decimal, day_usd: Decimal) -> tuple[Reservation, Decimal]:
         """See `Purse`. No two workers can be promised the same dollars."""
-        with self._sums() as sums:
-            left = max(Decimal(0), EXACT.subtract(day_usd, self._spent(sums)))
+        amount(usd)
+        today = self._today().toordinal()
+        with self._board.held():
+            sums = self._read()
+            left = max(Decimal(0), EXACT.subtract(day_usd, _usd(sums.of(today))))
             return self._reserve(sums, min(usd, left)), left
 
     def settle(self, reservation: Reservation, usd: Decimal | None) -> None:
@@ -165,58 +172,59 @@ class SharedPurse(Purse):
             return
         del self._open[reservation]
         today = self._today().toordinal()
-        with self._sums() as sums:
-            sums.open[self._number] -= _parts(reservation.usd)
+        with self._board.held():
+            sums = self._read()
             if usd is None:
                 sums.unpriced = today
             else:
                 sums.book(today, _parts(usd))
+            self._write(sums, -_parts(reservation.usd))
 
     @property
     def complete(self) -> bool:
         """See `Purse`."""
-        return self._read().unpriced != self._today().toordinal()
+        with self._board.held():
+            return self._read().unpriced != self._today().toordinal()
 
     def spent_usd(self) -> Decimal:
         """See `Purse`."""
-        return self._spent(self._read())
+        with self._board.held():
+            return _usd(self._read().of(self._today().toordinal()))
 
     def _reserve(self, sums: _Sums, usd: Decimal) -> Reservation:
         reservation = Reservation(usd)
         self._open[reservation] = None
-        sums.open[self._number] += _parts(usd)
+        self._write(sums, _parts(usd))
         return reservation
 
-    def _spent(self, sums: _Sums) -> Decimal:
-        today = self._today().toordinal()
-        return _usd(sums.settled.get(today, 0) + sum(sums.open))
-
     def _read(self) -> _Sums:
-        with self._board.held():
-            return _Sums.of(self._board.read(self._bytes, self._place))
+        return _Sums(self._board.read(_SUMS.size, self._place))
 
-    @contextlib.contextmanager
-    def _sums(self) -> Iterator[_Sums]:
-        with self._board.held():
-            sums = _Sums.of(self._board.read(self._bytes, self._place))
-            yield sums
-            self._board.write(sums.raw(), self._place)
+    def _write(self, sums: _Sums, opened: int) -> None:
+        """Write them, with so much more that this worker has open."""
+        if opened:
+            sums.open += opened
+            self._own += opened
+            self._board.write(_bytes(self._own), self._own_place)
+        self._board.write(sums.raw(), self._place)
 
 
 def bury(board: Board, number: int) -> None:
     """For the supervisor: what a worker had set aside when it ended counts as spent today."""
     today = date.today().toordinal()  # the machine's local day, as the purse has it
     size = board.purse_bytes
+    own = _NAME_BYTES + _SUMS.size + number * AMOUNT_BYTES
     with board.held():
         table = board.read(KEYS * size, board.purses_at)
         for at in range(0, len(table), size):
-            if not any(table[at : at + _NAME_BYTES]):
+            opened = _number(table[at + own : at + own + AMOUNT_BYTES])
+            if not opened:
                 continue
-            sums = _Sums.of(table[at + _NAME_BYTES : at + size])
-            if sums.open[number]:
-                sums.book(today, sums.open[number])
-                sums.open[number] = 0
-                board.write(sums.raw(), board.purses_at + at + _NAME_BYTES)
+            sums = _Sums(table[at + _NAME_BYTES : at + _NAME_BYTES + _SUMS.size])
+            sums.book(today, opened)
+            sums.open -= opened
+            board.write(bytes(AMOUNT_BYTES), board.purses_at + at + own)
+            board.write(sums.raw(), board.purses_at + at + _NAME_BYTES)
 
 
 @dataclass(slots=True)
@@ -240,7 +248,7 @@ class SharedLoops:
             shelf, at = self._shelf(digest)
             same = [i for i, one in enumerate(shelf) if one[:_NAME_BYTES] == digest[:_NAME_BYTES]]
             place = same[0] if same else min(range(_SHELF), key=lambda i: _used(shelf[i]))
-            record = digest[:_NAME_BYTES] + _mark(target) + _DAY.pack(self.now_ns())
+            record = digest[:_NAME_BYTES] + _mark(target) + _USED.pack(self.now_ns())
             self.board.write(record, at + place * LOOP_BYTES)
 
     def get(self, digest: bytes) -> str | None:
@@ -249,9 +257,9 @@ class SharedLoops:
             shelf, at = self._shelf(digest)
             for place, one in enumerate(shelf):
                 if one[:_NAME_BYTES] == digest[:_NAME_BYTES]:
-                    used = _DAY.pack(self.now_ns())
-                    self.board.write(used, at + place * LOOP_BYTES + LOOP_BYTES - _DAY.size)
-                    return self._by_mark.get(one[_NAME_BYTES : -_DAY.size])
+                    used = _USED.pack(self.now_ns())
+                    self.board.write(used, at + place * LOOP_BYTES + LOOP_BYTES - _USED.size)
+                    return self._by_mark.get(one[_NAME_BYTES : -_USED.size])
         return None
 
     def _shelf(self, digest: bytes) -> tuple[list[bytes], int]:
@@ -262,7 +270,7 @@ class SharedLoops:
 
 
 def _used(record: bytes) -> int:
-    return int(_DAY.unpack(record[-_DAY.size :])[0])
+    return int(_USED.unpack(record[-_USED.size :])[0])
 
 
 def _mark(target: str) -> bytes:
@@ -274,6 +282,8 @@ def _name(words: str) -> bytes:
 
 
 def _parts(usd: Decimal) -> int:
+    if not usd:
+        return 0
     bounded = min(usd, _MOST_USD)
     return int(EXACT.multiply(bounded, Decimal(_PARTS)).to_integral_value(ROUND_CEILING))
 
