@@ -109,6 +109,9 @@ class _Sums:
     """
 
     __slots__ = ("before", "day", "open", "spent", "spent_before", "unpriced")
+    day: int
+    before: int
+    unpriced: int
 
     def __init__(self, raw: bytes) -> None:
         self.day, spent, self.before, spent_before, self.unpriced, opened = _SUMS.unpack(raw)
