@@ -50,6 +50,8 @@ class _Worker:
     Attributes:
         process: None: nobody; `due` says when somebody is to.
         control: To it. None: it has let go, at `let_go`, or there is nobody.
+        answers: Whether it has said so.
+        behind: It was not told to read again, as it did not answer yet, and has to be.
         due: On the monotonic clock, as all times here. None: it is not known yet, or there is one.
         short: Lives in a row that were short.
     """
@@ -57,6 +59,8 @@ class _Worker:
     number: int
     process: subprocess.Popen[bytes] | None = None
     control: socket.socket | None = None
+    answers: bool = False
+    behind: bool = False
     begun: float = 0.0
     let_go: float = 0.0
     due: float | None = None
@@ -162,7 +166,12 @@ class Supervisor:
             self._waiting.unregister(peer)
             peer.close()
             worker.control, worker.let_go = None, time.monotonic()
-        elif not self._began:
+            return
+        worker.answers = True
+        if worker.behind and worker.process is not None and sys.platform != "win32":
+            worker.behind = False
+            worker.process.send_signal(signal.SIGHUP)
+        if not self._began:
             self._began = True
             self._announce(msgspec.json.decode(said, type=Ready).policy)
             for other in self._workers[1:]:
@@ -171,7 +180,7 @@ class Supervisor:
     def _heed(self, number: int) -> None:
         if sys.platform != "win32" and number == signal.SIGHUP:
             if on_terminal() or not self._had_terminal:
-                self._tell_all(signal.SIGHUP)
+                self._reload()
                 return
         elif number == signal.SIGINT and self._stops_by is not None:
             self._tell_all(signal.SIGINT)  # the second time: at once
@@ -186,6 +195,13 @@ class Supervisor:
         for worker in self._workers:
             worker.due = None
         self._tell_all(signal.SIGTERM)
+
+    def _reload(self) -> None:
+        """Let all read again; one that is starting later, as the signal would end it now."""
+        for worker in self._workers:
+            worker.behind = not worker.answers
+            if worker.process is not None and worker.answers and sys.platform != "win32":
+                worker.process.send_signal(signal.SIGHUP)
 
     def _tell_all(self, number: int) -> None:
         for worker in self._workers:
@@ -221,7 +237,7 @@ class Supervisor:
             board=inherited[2],
         )
         command = [sys.executable, "-P", "-m", "firsthop.sidecar.worker"]
-        worker.due, worker.begun = None, time.monotonic()
+        worker.due, worker.behind, worker.begun = None, False, time.monotonic()
         try:
             worker.process = subprocess.Popen(
                 [*command, msgspec.json.encode(orders).decode()],
@@ -243,7 +259,7 @@ class Supervisor:
         self._waiting.register(ours, selectors.EVENT_READ, worker)
 
     def _ended(self, worker: _Worker, process: subprocess.Popen[bytes]) -> None:
-        worker.process = None
+        worker.process, worker.answers = None, False
         if worker.control is not None:
             self._waiting.unregister(worker.control)
             worker.control.close()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
@@ -15,6 +16,8 @@ from typing import Any
 from . import summed
 from .board import Board
 from .exposition import lines
+
+log = logging.getLogger("firsthop.sidecar")
 
 EVERY_S = 1.0
 """Between two times that a worker lays out its metrics; a worker that is killed takes with it
@@ -99,8 +102,11 @@ class Together:
     async def _show(self, board: Board, own: Callable[[], Awaitable[str]]) -> None:
         before = ""
         while True:
-            said = await own()
-            if said != before:
-                board.publish(said)
-                before = said
+            try:
+                said = await own()
+                if said != before:
+                    board.publish(said)
+                    before = said
+            except Exception:  # the task's door: what is told next must not suffer for it
+                log.exception("this worker's metrics could not be told to the others")
             await asyncio.sleep(EVERY_S)

@@ -385,6 +385,7 @@ def test_they_share_one_process_of_the_device_and_what_it_has_read(
 
 def test_threads_of_clients_meet_no_error_while_workers_come(tmp_path: Path) -> None:
     with serving(tmp_path, "--workers", "3") as server:
+        server.process.send_signal(signal.SIGHUP)  # which would end one that is starting
         found: list[int] = []
 
         def client() -> None:
@@ -397,3 +398,5 @@ def test_threads_of_clients_meet_no_error_while_workers_come(tmp_path: Path) -> 
         for one in clients:
             one.join()
         assert found == [200] * 60
+        until(lambda: metrics(server)["firsthop_workers"] == 3)
+        assert metrics(server)["firsthop_worker_ends_total"] == 0
