@@ -189,11 +189,6 @@ class Board:
         row = _ROW.pack(os.getpid(), active)
         _write(self.fd, row, _HEAD.size + self.number * _ROW.size)
 
-    def busy(self, active: int) -> int:
-        """Say so. Returns: how many all of them are answering."""
-        self.tell(active)
-        return sum(row.active for row in self.rows())
-
     def rows(self) -> list[Row]:
         """All workers, by number."""
         found = _read(self.fd, self.workers * _ROW.size, _HEAD.size)

@@ -36,18 +36,28 @@ class Together:
         self.active = 0
         self._board = board
 
-    def enter(self, most: int) -> bool:
-        """Begin one more request, unless all workers have `most` of them already."""
-        self.active += 1
-        busy = self.active if self._board is None else self._board.busy(self.active)
-        if busy <= most:
+    def busy(self) -> int:
+        """How many requests all workers are answering."""
+        board = self._board
+        return self.active if board is None else sum(row.active for row in board.rows())
+
+    def enter(self, most: int, count: int = 1) -> bool:
+        """Begin so many more requests, or none if all workers would have more than `most` then.
+
+        It is said first and looked at then, so that two workers can't both take the last place.
+        """
+        self._add(count)
+        if self.busy() <= most:
             return True
-        self.leave()
+        self.leave(count)
         return False
 
-    def leave(self) -> None:
-        """One has ended."""
-        self.active -= 1
+    def leave(self, count: int = 1) -> None:
+        """So many have ended."""
+        self._add(-count)
+
+    def _add(self, count: int) -> None:
+        self.active += count
         if self._board is not None:
             self._board.tell(self.active)
 

@@ -245,13 +245,13 @@ def test_rows_say_who_is_up_and_what_is_under_way(board: Board) -> None:
     assert board.missing() == [0, 1, 2]
     first.up()
     second.up()
-    assert first.busy(3) == 3
-    assert second.busy(2) == 5
+    first.tell(3)
+    second.tell(2)
+    assert [row.active for row in board.rows()] == [3, 2, 0]
     assert (board.missing(), board.rows()[2]) == ([2], Row(0, 0))
 
     board.clear(0)
-    assert second.busy(2) == 2
-    assert board.missing() == [0, 2]
+    assert (board.missing(), board.rows()[0]) == ([0, 2], Row(0, 0))
 
 
 def test_what_a_worker_tells_is_of_all_and_who_is_up_beside_it(board: Board) -> None:
@@ -275,7 +275,10 @@ def test_no_more_requests_are_let_in_than_all_workers_may_have(board: Board) -> 
     assert [one.enter(2) for one in (first, second, first, second)] == [True, True, False, False]
     second.leave()
     assert [one.enter(2) for one in (first, second)] == [True, False]
-    assert (first.active, second.active) == (2, 0)
+    assert (first.active, second.active, second.busy()) == (2, 0, 2)
+    assert not second.enter(4, 3)
+    assert second.enter(5, 3)
+    assert first.busy() == 5
 
 
 def test_a_text_that_is_too_large_leaves_nothing(board: Board) -> None:
