@@ -1,6 +1,6 @@
 """What one request through the sidecar costs in processor time, in all of its processes' threads.
 
-    python benchmarks/sidecar.py [--requests 2000] [--at-once 8] [--json FILE]
+    python benchmarks/sidecar.py [--requests 2000] [--at-once 8] [--workers 1] [--json FILE]
 
 `firsthop serve` runs with a policy, limits, prices and a ledger before a cloud that answers at once
 (`hop_server.py`), over the lean transport. Three figures: a request that the door turns away (the
@@ -105,15 +105,23 @@ async def load(port: int, path: str, raw: bytes, end: bytes, args: argparse.Name
     await asyncio.gather(*(client.done for _, client in made))
 
 
+def parts(process: subprocess.Popen[str]) -> list[psutil.Process]:
+    """The server's processes: itself, then its workers if it has some."""
+    own = psutil.Process(process.pid)
+    return [own, *own.children()]
+
+
 def cpu_s(process: subprocess.Popen[str]) -> float:
-    spent = psutil.Process(process.pid).cpu_times()
-    return float(spent.user + spent.system)
+    spent = [part.cpu_times() for part in parts(process)]
+    return float(sum(one.user + one.system for one in spent))
 
 
-def server(folder: Path, url: str) -> tuple[subprocess.Popen[str], int]:
+def server(folder: Path, url: str, workers: int) -> tuple[subprocess.Popen[str], int]:
     (folder / "one.yaml").write_text(POLICY)
     (folder / "c.yaml").write_text(CONFIG.format(url=url))
     command = [sys.executable, "-m", "router", "serve", "-c", str(folder / "c.yaml"), "--port", "0"]
+    if workers > 1:
+        command += ["--workers", str(workers)]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
     return process, int(process.stderr.readline().partition("127.0.0.1:")[2].partition("/")[0])
@@ -139,21 +147,26 @@ def measured(
     upstream, url = cloud(chunks, apart_ms)
     with tempfile.TemporaryDirectory() as name:
         began = time.perf_counter()
-        sidecar, port = server(Path(name), url)
+        sidecar, port = server(Path(name), url, args.workers)
         try:
             for kind, (path, raw, end) in kinds.items():
                 once = argparse.Namespace(requests=1, at_once=1)
                 asyncio.run(load(port, path, raw, end, once))
                 found.setdefault("first_answer_s", time.perf_counter() - began)
                 asyncio.run(load(port, path, raw, end, args))
-                before = cpu_s(sidecar)
+                before, began_load = cpu_s(sidecar), time.perf_counter()
                 asyncio.run(load(port, path, raw, end, args))
+                found[f"{kind}_s"] = time.perf_counter() - began_load
                 time.sleep(0.6)  # the ledger's thread works a little later
                 found[kind] = (cpu_s(sidecar) - before) / (
                     args.requests // args.at_once * args.at_once
                 )
-            found["memory_mb"] = psutil.Process(sidecar.pid).memory_info().rss / 1e6
+            resident = [part.memory_info().rss / 1e6 for part in parts(sidecar)]
+            found["memory_mb"] = max(resident)
+            found["memory_of_all_mb"] = sum(resident)
         finally:
+            sidecar.terminate()
+            sidecar.wait()
             for process in (sidecar, upstream):
                 process.kill()
                 process.wait()
@@ -164,6 +177,7 @@ def main() -> None:
     made = parser(__doc__)
     made.add_argument("--requests", type=int, default=2000)
     made.add_argument("--at-once", type=int, default=8)
+    made.add_argument("--workers", type=int, default=1)
     args = made.parse_args()
     said = conditions("uvicorn", "httptools", "msgspec")
     chat, done = "/v1/chat/completions", b"data: [DONE]\n\n\r\n0\r\n\r\n"
@@ -172,6 +186,7 @@ def main() -> None:
         "turned_away": ("/v1/embeddings", body(stream=False), b"}"),
     }
     few = measured(FEW, 0, whole, args)
+    per_s = args.requests / few["whole_s"]
     streamed = {"streamed": (chat, body(stream=True), done)}
     args.requests = args.at_once * 5  # they take a second each
     short = measured(FEW, APART_MS, streamed, args)
@@ -182,6 +197,8 @@ def main() -> None:
         "event_us": (long["streamed"] - short["streamed"]) / (MANY - FEW) * 1e6,
         "first_answer_s": few["first_answer_s"],
         "memory_mb": few["memory_mb"],
+        "memory_of_all_mb": few["memory_of_all_mb"],
+        "whole_per_s": per_s,
     }
     for name, value in figures.items():
         print(f"{name:16} {value:.3f}")

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import logging
+import socket
 from contextlib import ExitStack
 from enum import StrEnum
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..clock import SystemClock
-from ..errors import ConfigError
 from .options import ConfigOption, PolicyOption, pairs
 
 if TYPE_CHECKING:
-    from ..sidecar.after import Observer
-    from ..sidecar.callers import Callers
+    from ..sidecar.orders import Plan
 
 DEFAULT_PORT = 8787
 
@@ -77,70 +73,79 @@ def serve(
     log_format: Annotated[
         LogFormat, typer.Option(help="How this process's own log is written.")
     ] = LogFormat.TEXT,
+    workers: Annotated[
+        int, typer.Option(help="Processes that answer; more than one not on Windows.", min=1)
+    ] = 1,
     otel: Annotated[
         bool, typer.Option("--otel", help="Send traces over OTLP, as OTEL_... variables say.")
     ] = False,
 ) -> None:
     """Answer OpenAI's chat completions over HTTP: on this machine, or to who shows a key."""
-    from ..compose import Router
-    from ..sidecar.logs import AccessLog
-    from ..sidecar.server import listen, on_loopback, serve, unix_socket
-    from ..sidecar.settings import LOOPBACK, Settings
+    from ..sidecar import loglines
+    from ..sidecar.listening import listen, on_loopback, unix_socket
+    from ..sidecar.orders import Plan
+    from ..sidecar.settings import LOOPBACK
 
-    _begin_log(log_format)
+    json = log_format is LogFormat.JSON
+    loglines.begin(json=json)
     near = uds is not None or on_loopback(host)
-    callers = _callers(keys, near=near)
+    asked = _keys(keys, near=near)
     names = frozenset(name.lower() for name in allow_host or ())
     # Where a key is asked for on any address, a probe or a balancer may call it by any name.
     anything = uds is not None or (not near and not names)
-    settings = Settings(
-        hosts=None if anything else LOOPBACK | names,
-        targets=targets,
-        aliases=pairs(alias or [], option="--alias"),
-        max_body_bytes=max_body_mb * 1024 * 1024,
-        max_concurrent=max_concurrent,
-        beat_s=heartbeat,
-        grace_s=float(grace),
-    )
     with ExitStack() as stack:
-        opened = listen(host, port, keys=callers is not None) if uds is None else unix_socket(uds)
+        opened = listen(host, port, keys=asked is not None) if uds is None else unix_socket(uds)
         listening = stack.enter_context(opened)
-        router = Router.of(config, policy)
-        observers: list[Observer] = [] if access_log is None else [AccessLog(access_log)]
-        if otel:
-            observers.append(_traces())
-        where = f"http://{_shown(listening.getsockname())}/v1" if uds is None else str(uds)
-        said = f"firsthop answers at {where}; policy {router.watched.policy.name}"
-        announce = partial(typer.echo, said, err=True)
-        serve(router, settings, [listening], announce, callers, observers)
+        plan = Plan(
+            config=config,
+            policy=policy,
+            where=f"http://{_shown(listening.getsockname())}/v1" if uds is None else str(uds),
+            keys=None if asked is None else str(asked),
+            hosts=None if anything else sorted(LOOPBACK | names),
+            targets=targets,
+            aliases=pairs(alias or [], option="--alias"),
+            max_body_bytes=max_body_mb * 1024 * 1024,
+            max_concurrent=max_concurrent,
+            beat_s=heartbeat,
+            grace_s=float(grace),
+            access_log=access_log,
+            json_log=json,
+            otel=otel,
+        )
+        if workers > 1:
+            _supervise(plan, workers, listening)
+        else:
+            _answer(plan, listening)
 
 
-def _begin_log(written: LogFormat) -> None:
-    from ..sidecar.logs import JsonLines, TextLines
+def _answer(plan: Plan, listening: socket.socket) -> None:
+    from ..sidecar.plan import run
 
-    logging.basicConfig(level=logging.WARNING)
-    for handler in logging.getLogger().handlers:
-        handler.setFormatter(JsonLines() if written is LogFormat.JSON else TextLines())
+    run(plan, listening, lambda policy: _say(plan, policy))
 
 
-def _callers(given: Path | None, *, near: bool) -> Callers | None:
-    """Whose keys are asked for. None: nobody's; away from this machine the socket then refuses."""
+def _supervise(plan: Plan, workers: int, listening: socket.socket) -> None:
+    from ..sidecar.supervisor import Supervisor
+
+    said = f"; {workers} workers"
+    code = Supervisor(plan, workers, listening, lambda policy: _say(plan, policy + said)).run()
+    if code:
+        raise typer.Exit(code)
+
+
+def _say(plan: Plan, policy: str) -> None:
+    typer.echo(f"firsthop answers at {plan.where}; policy {policy}", err=True)
+
+
+def _keys(given: Path | None, *, near: bool) -> Path | None:
+    """The file of keys that are asked for. None: none; away from this machine the socket then
+    refuses."""
+    if given is not None or near:
+        return given
     from ..sidecar import keyfile
-    from ..sidecar.callers import Callers
 
-    path = given
-    if path is None and not near and keyfile.default_path().exists():
-        path = keyfile.default_path()
-    return None if path is None else Callers(path, SystemClock())
-
-
-def _traces() -> Observer:
-    try:
-        from ..sidecar import otel
-    except ImportError as exc:
-        hint = "pip install 'firsthop[otel]'"
-        raise ConfigError("`--otel` needs OpenTelemetry", hint=hint) from exc
-    return otel.build()
+    found = keyfile.default_path()
+    return found if found.exists() else None
 
 
 def _shown(name: tuple[str, int]) -> str:

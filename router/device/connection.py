@@ -15,7 +15,7 @@ import secrets
 import socket
 from collections import deque
 from collections.abc import Callable
-from typing import cast
+from typing import ClassVar, cast
 
 from ..errors import HopError, NotSent, Refused, Unavailable
 from . import wire
@@ -87,6 +87,8 @@ class Connection(asyncio.Protocol):
         app: What it tells the worker of this process; see `wire.Hello`.
     """
 
+    spoken_for: ClassVar[str] = ""
+
     def __init__(self, peer: socket.socket, on_lost: Callable[[], None]) -> None:
         self.loop = asyncio.get_running_loop()
         self.greeting: asyncio.Future[wire.Ready | wire.Failed | None] = self.loop.create_future()
@@ -99,7 +101,7 @@ class Connection(asyncio.Protocol):
         self.outlook_at = 0.0
         self.seen: asyncio.Future[None] | None = None
         self._process = os.getpid()
-        self.app = _app(self._process)
+        self.app = self.spoken_for or _app(self._process)
         self._peer = peer
         self._on_lost = on_lost
         self._inbox = wire.Inbox()
@@ -266,6 +268,17 @@ async def meet(
     if greeting is not None:
         _distrust(place, card)
     return None
+
+
+def speak_for(app: str) -> None:
+    """Let this process be one part of an app whose other parts say the same.
+
+    What the device keeps of a tenant's prompts is then found by all of them.
+
+    Args:
+        app: What only they know. For connections from now on.
+    """
+    Connection.spoken_for = app
 
 
 @functools.cache

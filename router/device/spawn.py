@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import site
 import subprocess
 import sys
 import threading
@@ -19,13 +18,11 @@ import msgspec
 
 from ..errors import Unavailable
 from .engine import EngineOptions
+from .fresh import environment
 from .place import Place
 from .serving import Limits
 from .speed_file import file_for
 from .worker import Orders
-
-_HOME = Path(__file__).resolve().parents[2]
-"""The folder that holds `firsthop.py` and the package."""
 
 _LARGE_PAGES = "glibc.malloc.hugetlb"
 """The setting by which Linux's C library asks for large pages. Weights in small ones are read
@@ -154,21 +151,13 @@ def _popen(command: list[str], log: int, folder: str, nice: int) -> subprocess.P
 
 
 def _environment() -> dict[str, str]:
-    """Ours, with paths that hold wherever the worker stands, the runtime's telemetry off, and
-    large pages asked for where nobody has chosen already."""
-    paths = [os.path.abspath(p) for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
-    # What lies in site-packages is found anyway; put first, it could hide the standard library.
-    installed = [*site.getsitepackages(), site.getusersitepackages()]
-    if str(_HOME) not in map(os.path.realpath, installed):
-        paths.insert(0, str(_HOME))
-    environment = {**os.environ, "ORT_DISABLE_TELEMETRY": "1"}
-    environment.pop("PYTHONPATH", None)
-    chosen = environment.get("GLIBC_TUNABLES", "")
+    """Ours, with the runtime's telemetry off, and large pages asked for where nobody has chosen
+    already."""
+    found = {**environment(), "ORT_DISABLE_TELEMETRY": "1"}
+    chosen = found.get("GLIBC_TUNABLES", "")
     if sys.platform == "linux" and _LARGE_PAGES not in chosen:
-        environment["GLIBC_TUNABLES"] = f"{chosen}:{_LARGE_PAGES}=1".lstrip(":")
-    if paths:
-        environment["PYTHONPATH"] = os.pathsep.join(paths)
-    return environment
+        found["GLIBC_TUNABLES"] = f"{chosen}:{_LARGE_PAGES}=1".lstrip(":")
+    return found
 
 
 def _signal_name(number: int) -> str:

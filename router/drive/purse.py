@@ -44,9 +44,20 @@ class Purse:
         Raises:
             ValueError: not an amount of at least zero.
         """
-        reservation = Reservation(_amount(usd))
+        reservation = Reservation(amount(usd))
         self._open[reservation] = None
         return reservation
+
+    def set_aside(self, usd: Decimal, day_usd: Decimal) -> tuple[Reservation, Decimal]:
+        """Reserve dollars, but no more than are left of a day's.
+
+        Returns: the reservation, and what was left before it; at least zero.
+
+        Raises:
+            ValueError: not an amount of at least zero.
+        """
+        left = max(Decimal(0), EXACT.subtract(day_usd, self.spent_usd()))
+        return self.reserve(min(amount(usd), left)), left
 
     def settle(self, reservation: Reservation, usd: Decimal | None) -> None:
         """Give back what was set aside and book what it cost. A second time changes nothing.
@@ -58,7 +69,7 @@ class Purse:
             ValueError: not an amount of at least zero; the reservation stays open.
         """
         if usd is not None:
-            _amount(usd)
+            amount(usd)
         if reservation not in self._open:
             return
         del self._open[reservation]
@@ -89,7 +100,8 @@ class Purse:
         return self._day
 
 
-def _amount(usd: Decimal) -> Decimal:
+def amount(usd: Decimal) -> Decimal:
+    """The same. Raises: ValueError, for what is no amount of dollars of at least zero."""
     if not (usd.is_finite() and usd >= 0):
         raise ValueError(f"{usd} is not an amount of dollars")
     return usd

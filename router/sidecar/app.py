@@ -12,6 +12,7 @@ from ..errors import ConfigError, RouterError
 from . import anthropic, docs, info
 from .after import After, Observer, Turned
 from .asked import STOPPING, Answering, field_of, headers_of
+from .board import Board
 from .callers import Callers, unknown_key
 from .embeddings import Embedding
 from .exchange import ClientLeft, Exchange, Message, Receive, Send
@@ -22,6 +23,7 @@ from .names import Names
 from .places import Places
 from .receiving import Receiving
 from .settings import Settings
+from .together import Together
 from .wire import chat, messages, responses, text
 from .wire.answers import CHAT, TEXT
 from .wire.chat import Asked
@@ -59,6 +61,7 @@ class App:
         announce: Callable[[], None] = lambda: None,
         callers: Callers | None = None,
         observers: Sequence[Observer] = (),
+        board: Board | None = None,
     ) -> None:
         """Nothing is loaded or connected.
 
@@ -66,14 +69,16 @@ class App:
             announce: Called when requests are answered from now on.
             callers: Who may ask. None: anybody who gets here.
             observers: Told of every request that is over, beside the metrics.
+            board: What this worker shares with others. None: there are none.
 
         Raises: ConfigError, when an alias is for nothing.
         """
         self.router = router
         self.settings = settings or Settings()
+        self._together = Together(board)
         self._announce = announce
         self.stopping = False
-        self._places = Places(self.settings.max_concurrent)
+        self._places = Places(self.settings.max_concurrent, self._together)
         self._receiving = Receiving(self.settings)
         self._names = Names(router, self.settings)
         self._callers = callers
@@ -143,10 +148,12 @@ class App:
         if exchange.caller is not None and path not in _OPEN:
             exchange.caller.count()
         if path == "/healthz":
-            await info.health(exchange, self.router, self._callers)
+            await info.health(exchange, self.router, self._callers, self._together)
         elif path == "/readyz":
             terse = self._callers is not None and exchange.caller is None
-            await info.ready(exchange, self.router, stopping=self.stopping, terse=terse)
+            await info.ready(
+                exchange, self.router, self._together, stopping=self.stopping, terse=terse
+            )
         elif path == "/metrics":
             await self._expose(exchange)
         elif path == "/openapi.json":
@@ -201,9 +208,13 @@ class App:
         """`GET /metrics`. Raises: Refusal, 403, for a key that may only ask."""
         if exchange.caller is not None:
             exchange.caller.observes()
+        said = self._together.whole(await self._exposed(device=True))
+        await exchange.whole(200, said.encode(), kind=(b"content-type", CONTENT_TYPE))
+
+    async def _exposed(self, *, device: bool = False) -> str:
         counted = await asyncio.to_thread(self._after.then, lambda: [*self._metrics.lines()])
-        body = await exposed(counted, self.router, self._callers, self._places.taken)
-        await exchange.whole(200, body, kind=(b"content-type", CONTENT_TYPE))
+        active = self._together.active
+        return await exposed(counted, self.router, self._callers, active, device=device)
 
     def reload(self) -> None:
         """Read policies, their folders, targets' keys and callers' keys again, and open logs anew.
@@ -227,7 +238,8 @@ class App:
         self.router.senses.begin_detector(home.wanted(self.router.watched.policy))
         await send({"type": "lifespan.startup.complete"})
         self._announce()
-        await receive()
+        async with self._together.shown(self._exposed):
+            await receive()
         self.stopping = True
         try:
             async with asyncio.timeout(_AT_END_S):

@@ -3,7 +3,8 @@
 Comes in: a request's headers, then the request itself. Goes out: the `Caller`, then the request as
 his key lets it be: of his tenant, with his label or a more private one, within his dollars. The
 file is looked at once a second; a key that was added or revoked holds from then on, and one that
-stays keeps its bucket and its purse. Dollars and rates are of this process alone.
+stays keeps its bucket and its purse. Where dollars and rates are counted, `Tallies` says: in this
+process, or for all workers of a server.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from .abreast import part
 from .keyfile import Entry
 from .names import AUTO, Choice, Names
 from .rate import Bucket, rate_of
+from .shared import Own, Tallies
 from .wire.failure import Refusal, refuse
 
 log = logging.getLogger("firsthop.sidecar")
@@ -50,17 +52,18 @@ class Caller:
 
     __slots__ = ("_bucket", "_open", "entry", "purse")
 
-    def __init__(self, entry: Entry, clock: Clock, open_: Open, before: Caller | None) -> None:
+    def __init__(self, entry: Entry, tallies: Tallies, open_: Open, before: Caller | None) -> None:
         """`before`: the same key as it was until now; what it has used goes on."""
         rate = None if entry.rate is None else rate_of(entry.rate)
         self.entry = entry
-        self.purse: Purse = Purse(clock) if before is None else before.purse
+        self.purse: Purse = tallies.purse(entry.digest) if before is None else before.purse
         self._open = open_
         kept = None if before is None else before._bucket
         if rate is None:
             self._bucket: Bucket | None = None
         else:
-            self._bucket = kept if kept and kept.rate == rate else Bucket(rate, clock)
+            same = kept is not None and kept.rate == rate
+            self._bucket = kept if same else tallies.bucket(entry.digest, rate)
 
     def let(self) -> None:
         """Count a request for work. Raises: Refusal, 429; or 403, when the key only observes."""
@@ -155,12 +158,13 @@ class Caller:
             label = max(label or policy.default_label, entry.label_floor, key=LABELS.index)
         limit = policy.limits.tightened(None, request.cost_usd).cost_usd
         cost, aside = request.cost_usd, limit or Decimal(0)
-        if entry.day_usd is not None:
+        if entry.day_usd is None:
+            reservation = self.purse.reserve(aside)
+        else:
             # With nothing left, what costs nothing is still answered: the device.
-            left = max(Decimal(0), EXACT.subtract(entry.day_usd, self.purse.spent_usd()))
+            reservation, left = self.purse.set_aside(aside, entry.day_usd)
             cost = part(left, of) if limit is None else min(limit, left)
-            aside = min(aside, left)
-        self._open[decision_id] = (self.purse, self.purse.reserve(aside))
+        self._open[decision_id] = (self.purse, reservation)
         tags = {**request.tags, KEY_TAG: entry.name}
         return replace(request, tenant=tenant, label=label, cost_usd=cost, tags=tags)
 
@@ -173,9 +177,16 @@ class Callers:
         problem: Why the file as it is now is not in force. None: it is, as far as was looked.
     """
 
-    def __init__(self, path: Path, clock: Clock) -> None:
-        """Read the file. Raises: ConfigError, when it is wrong or has no key."""
+    def __init__(self, path: Path, clock: Clock, tallies: Tallies | None = None) -> None:
+        """Read the file.
+
+        Args:
+            tallies: Where what keys have used is counted. None: in this process.
+
+        Raises: ConfigError, when it is wrong or has no key.
+        """
         self.path = path
+        self._tallies: Tallies = Own(clock) if tallies is None else tallies
         self.problem: str | None = None
         self._clock = clock
         self._open: Open = {}
@@ -221,14 +232,14 @@ class Callers:
             self._seen = _marks(self.path)
             try:
                 found = keyfile.read(self.path)
+                before = self._in_force[1]
+                known = {
+                    entry.digest: Caller(entry, self._tallies, self._open, before.get(entry.digest))
+                    for entry in found.keys
+                }
             except ConfigError as exc:
                 self.problem = str(exc)
                 raise
-            before = self._in_force[1]
-            known = {
-                entry.digest: Caller(entry, self._clock, self._open, before.get(entry.digest))
-                for entry in found.keys
-            }
             self._in_force = (bytes.fromhex(found.salt), known)
             self.problem = None
 

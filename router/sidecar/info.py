@@ -16,6 +16,7 @@ from ..errors import LedgerError
 from .callers import KEY_TAG, Caller, Callers, chosen, usable
 from .exchange import Exchange
 from .names import Names
+from .together import Together
 from .wire.failure import refuse
 
 if TYPE_CHECKING:
@@ -70,7 +71,9 @@ def _detail(router: Router, name: str) -> RequestDetail | None:
             return None
 
 
-async def health(exchange: Exchange, router: Router, callers: Callers | None) -> None:
+async def health(
+    exchange: Exchange, router: Router, callers: Callers | None, together: Together
+) -> None:
     """`GET /healthz`: the process lives; 200 as long as it answers. Where keys are asked for, who
     brings none is told no more than that."""
     policy = router.watched.policy
@@ -79,15 +82,19 @@ async def health(exchange: Exchange, router: Router, callers: Callers | None) ->
         said["version"] = __version__
         said["policy"] = f"{policy.name}@{policy.revision}"
         said["policy_problem"] = router.watched.problem
+        said |= together.who()
     if callers is not None and exchange.caller is not None:
         said["keys_problem"] = callers.problem
     await _send(exchange, 200, said)
 
 
-async def ready(exchange: Exchange, router: Router, *, stopping: bool, terse: bool) -> None:
+async def ready(
+    exchange: Exchange, router: Router, together: Together, *, stopping: bool, terse: bool
+) -> None:
     """`GET /readyz`: whether a request would have somebody to answer it; 503 names what is not so.
 
-    A model that has not been loaded is no reason: the first request loads it.
+    A model that has not been loaded is no reason: the first request loads it. Nor is another
+    worker that is not up, but it is named.
 
     Args:
         terse: Say whether, and not why.
@@ -99,6 +106,7 @@ async def ready(exchange: Exchange, router: Router, *, stopping: bool, terse: bo
     if router.ledger.unwritten and router.ledger.failures:
         not_ready.append("ledger: the disk does not take its lines")
         usable = False
+    not_ready += together.missing()
     if stopping:
         not_ready.append("server: it is stopping")
         usable = False

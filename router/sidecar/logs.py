@@ -1,17 +1,13 @@
-"""Logs for machines: one JSON object a line, with decision ids and without a word of anybody's.
+"""The access log: one JSON object a request, with decision ids and without a word of anybody's.
 
-Two of them. What the process says of itself goes to standard error (`JsonLines`). Requests go to
-the access log (`AccessLog`), which is written off their path; what they asked, what was answered,
-tags and paths are in neither. An exception is told by its type and where it was raised: its
-message may quote a caller.
+It is written off the path of requests. What they asked, what was answered, tags and paths are not
+in it. What the process says of itself is another log: see `loglines`.
 """
 
 from __future__ import annotations
 
-import datetime
 import logging
 import sys
-import traceback
 from collections.abc import Sequence
 from io import FileIO
 from pathlib import Path
@@ -23,47 +19,12 @@ from ..errors import ConfigError
 from ..hops import Outcome
 from .after import Over, Turned
 from .callers import KEY_TAG
+from .loglines import at
 
 log = logging.getLogger("firsthop.sidecar")
 STDOUT = "-"
 
 _encode = msgspec.json.Encoder(decimal_format="string").encode
-
-
-class JsonLines(logging.Formatter):
-    """A log record as one line of JSON."""
-
-    def format(self, record: logging.LogRecord) -> str:
-        said: dict[str, Any] = {
-            "time": _at(record.created),
-            "level": record.levelname.lower(),
-            "logger": record.name,
-            "message": record.getMessage().encode(errors="replace").decode(),
-        }
-        error = record.exc_info[1] if record.exc_info else None
-        if error is not None:
-            said["error"] = type(error).__name__
-            said["raised"] = _raised(error)
-        return _encode(said).decode()
-
-
-class TextLines(logging.Formatter):
-    """A log record for people, by the usual format; of an exception, too, not its words."""
-
-    def __init__(self) -> None:
-        super().__init__("%(levelname)s %(name)s: %(message)s")
-
-    def formatException(self, ei: Any) -> str:  # noqa: N802 # logging calls it so
-        """Its type and where it was raised."""
-        error: BaseException = ei[1]
-        return "\n".join([*(f"  at {place}" for place in _raised(error)), type(error).__name__])
-
-
-def _raised(error: BaseException) -> list[str]:
-    return [
-        f"{frame.filename}:{frame.lineno} {frame.name}"
-        for frame in traceback.extract_tb(error.__traceback__)
-    ]
 
 
 class AccessLog:
@@ -90,12 +51,14 @@ class AccessLog:
 
     def saw(self, seen: Sequence[Over | Turned]) -> None:
         """See `Observer`. A disk that is full costs lines, and never a request."""
-        found = b"".join(
+        lines = [
             _encode(_turned(one) if isinstance(one, Turned) else _over(one)) + b"\n" for one in seen
-        )
+        ]
         try:
-            while found:
-                found = found[self._file.write(found) :]
+            for whole in lines if self._path is None else [b"".join(lines)]:
+                left = whole
+                while left:
+                    left = left[self._file.write(left) :]
         except OSError as exc:
             if not self._failed:
                 log.error("the access log can't be written: %s", exc.strerror or exc)
@@ -120,7 +83,11 @@ class AccessLog:
         self._file.close()
 
     def _open(self) -> FileIO:
-        """Without a buffer: what a full disk did not take must not come back at the next line."""
+        """Without a buffer: what a full disk did not take must not come back at the next line.
+
+        Several processes may write to it. What is added to a file stays whole, and to a pipe what
+        is short; so a pipe gets one line at a time.
+        """
         if self._path is None:
             return FileIO(sys.stdout.fileno(), "wb", closefd=False)
         return FileIO(self._path, "ab")
@@ -131,7 +98,7 @@ def _over(one: Over) -> dict[str, Any]:
     outcome: Outcome = closed.outcome
     hop = None if outcome.answered_by is None else outcome.hops[outcome.answered_by]
     return {
-        "time": _at(outcome.started_at + outcome.total_s),
+        "time": at(outcome.started_at + outcome.total_s),
         "event": "request",
         "decision_id": outcome.decision_id,
         "policy": f"{outcome.policy}@{outcome.policy_revision}",
@@ -152,14 +119,9 @@ def _over(one: Over) -> dict[str, Any]:
 
 def _turned(one: Turned) -> dict[str, Any]:
     return {
-        "time": _at(one.at),
+        "time": at(one.at),
         "event": "turned_away",
         "status": one.status,
         "code": one.code,
         "key": one.key,
     }
-
-
-def _at(seconds: float) -> str:
-    when = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
-    return when.isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -147,15 +147,18 @@ class Metrics:
 
 
 async def exposed(
-    counted: list[str], router: Router, callers: Callers | None, active: int
-) -> bytes:
+    counted: list[str], router: Router, callers: Callers | None, active: int, *, device: bool
+) -> str:
     """All there is to say now, in Prometheus' text format.
 
     Args:
         counted: `Metrics.lines`, taken while nothing was being counted.
+        device: Whether the device's worker is asked how it is.
     """
-    said = [*counted, *_now(router, callers, active), *await _device(router)]
-    return ("\n".join(said) + "\n").encode()
+    said = [*counted, *_now(router, callers, active)]
+    if device:
+        said += await _device(router)
+    return "\n".join(said) + "\n"
 
 
 def _now(router: Router, callers: Callers | None, active: int) -> Iterator[str]:

@@ -9,7 +9,8 @@ import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from .wire.failure import refuse
+from .together import Together
+from .wire.failure import Refusal, refuse
 
 
 class Places:
@@ -17,34 +18,42 @@ class Places:
 
     Attributes:
         most: How many there are.
-        taken: How many are taken.
     """
 
-    __slots__ = ("_empty", "most", "taken")
+    __slots__ = ("_empty", "_together", "most")
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, together: Together) -> None:
+        """`most` of all workers together."""
         self.most = most
-        self.taken = 0
+        self._together = together
         self._empty: asyncio.Event | None = None
 
+    @property
+    def taken(self) -> int:
+        """How many are taken, of this process."""
+        return self._together.active
+
     def free(self, count: int = 1) -> None:
-        """Raises: Refusal, 429, when not so many are free."""
-        if self.taken + count > self.most:
-            raise refuse(
-                429,
-                f"{self.taken} requests are being answered, and {self.most} is the most; ask again",
-                "too_many_requests",
-                retry_after_s=1.0,
-            )
+        """Raises: Refusal, 429, when all workers together have not so many free."""
+        if self._together.busy() + count > self.most:
+            raise self._full()
 
     def take(self, count: int = 1) -> None:
-        """Take so many. Raises: Refusal, as `free` does."""
-        self.free(count)
-        self.taken += count
+        """Take so many. Raises: Refusal, 429, when all workers together have not so many free."""
+        if not self._together.enter(self.most, count):
+            raise self._full()
+
+    def _full(self) -> Refusal:
+        return refuse(
+            429,
+            f"{self.most} requests are being answered, and that is the most; ask again",
+            "too_many_requests",
+            retry_after_s=1.0,
+        )
 
     def leave(self, count: int = 1) -> None:
         """Give so many back."""
-        self.taken -= count
+        self._together.leave(count)
         if self._empty is not None and not self.taken:
             self._empty.set()
 

@@ -223,7 +223,8 @@ def test_memory_stays_flat_under_shapes_that_never_end(sidecar: Sidecar) -> None
 IMPATIENT = """
 import sys
 from router.compose import Router
-from router.sidecar.server import listen, serve
+from router.sidecar.listening import listen
+from router.sidecar.server import serve
 from router.sidecar.settings import Settings
 found = listen("127.0.0.1", 0)
 print(f"127.0.0.1:{found.getsockname()[1]}/", file=sys.stderr, flush=True)

@@ -23,7 +23,7 @@ from typer.testing import CliRunner
 from router.cli.app import app
 from router.errors import ConfigError
 from router.sidecar import keyfile
-from router.sidecar.server import listen
+from router.sidecar.listening import listen
 
 PRICES = """\
 prices:

@@ -91,15 +91,15 @@ async def ended_under_load(door: Any, server: Sidecar, seed: int) -> list[Asked]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGTERM")
-@pytest.mark.parametrize("grace", ["5", "0"])
+@pytest.mark.parametrize(("grace", "workers"), [("5", "1"), ("0", "1"), ("5", "2"), ("0", "2")])
 def test_an_end_under_load_leaves_no_request_without_an_answer_or_an_error(
-    tmp_path: Path, door: Any, grace: str
+    tmp_path: Path, door: Any, grace: str, workers: str
 ) -> None:
     ends: Counter[str] = Counter()
     for turn in range(20 if SOAK else 2):
         folder = tmp_path / str(turn)
         folder.mkdir()
-        with serving(folder, "--grace", grace, config=SCRIPT) as server:
+        with serving(folder, "--grace", grace, "--workers", workers, config=SCRIPT) as server:
             found = asyncio.run(ended_under_load(door, server, turn))
             assert server.process.wait(15) == 0
             rows = server.last(10_000)

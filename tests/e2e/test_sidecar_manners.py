@@ -198,7 +198,8 @@ def test_heads_and_bodies_that_never_come_are_given_up(tmp_path: Path) -> None:
     script = (
         "import sys\n"
         "from router.compose import Router\n"
-        "from router.sidecar.server import listen, serve\n"
+        "from router.sidecar.listening import listen\n"
+        "from router.sidecar.server import serve\n"
         "from router.sidecar.settings import Settings\n"
         "found = listen('127.0.0.1', 0)\n"
         "print(f'127.0.0.1:{found.getsockname()[1]}/', file=sys.stderr, flush=True)\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .parts import (
+    COUNT,
     DOOR,
     FLAG,
     TEXT,
@@ -21,7 +22,8 @@ SCHEMAS: dict[str, Json] = {
         {"request": {"type": "object"}, "hops": many({"type": "object"})},
     ),
     "Health": thing(
-        {"status": {"const": "ok"}, "version": TEXT, "policy": TEXT, "policy_problem": maybe(TEXT)}
+        {"status": {"const": "ok"}, "version": TEXT, "policy": TEXT, "policy_problem": maybe(TEXT)},
+        {"worker": thing({"number": COUNT, "of": COUNT, "process": COUNT})},
     ),
     "Ready": thing(
         {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from .signal import Signal
 
 _DAY = (
-    "this process's bookings since local midnight, calls under way at their worst case; unknown "
-    "once a call's price was"
+    "this process's (of a server: all workers') bookings since local midnight, calls under way at "
+    "their worst case; unknown once a call's price was"
 )
 _MOVING = "moving mean over this process's calls, over the tier's quickest target that is not open"
 

@@ -19,7 +19,8 @@ from support.ends import escalated
 
 from router.errors import ConfigError
 from router.sidecar.after import Over, Turned
-from router.sidecar.logs import AccessLog, JsonLines, TextLines
+from router.sidecar.loglines import JsonLines, TextLines
+from router.sidecar.logs import AccessLog
 from router.sidecar.otel import Traces
 
 

@@ -1,0 +1,82 @@
+"""What a server is to be, as the command line says it, and a process that is it.
+
+Comes in: a `Plan`, which one process or several workers are started with, and a socket. Goes out:
+answers, until a signal ends it.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from pathlib import Path
+
+from ..clock import SystemClock
+from ..compose import Router
+from ..drive.toolloops import ToolLoops
+from ..errors import ConfigError
+from .after import Observer
+from .board import Board
+from .callers import Callers
+from .logs import AccessLog
+from .orders import Plan
+from .server import serve
+from .settings import Settings
+from .shared import Shared, SharedLoops, SharedPurse
+
+
+def run(
+    plan: Plan,
+    listening: socket.socket,
+    announce: Callable[[str], None],
+    board: Board | None = None,
+) -> None:
+    """Answer what comes over a socket; see `server.serve`.
+
+    Args:
+        announce: Is told the policy's name when requests are answered.
+        board: What this worker shares with the others. None: there are none.
+
+    Raises: ConfigError, LedgerError.
+    """
+    clock = SystemClock()
+    callers = None
+    if plan.keys is not None:
+        tallies = None if board is None else Shared(clock, board)
+        callers = Callers(Path(plan.keys), clock, tallies)
+    router = Router.of(plan.config, plan.policy, clock)
+    if board is not None:
+        router.senses.purse = SharedPurse(clock, board, "policies")
+        router.senses.loops = ToolLoops(kept=SharedLoops(board, router.targets))
+    observers: list[Observer] = []
+    if plan.access_log is not None:
+        observers.append(AccessLog(plan.access_log))
+    if plan.otel:
+        observers.append(_traces())
+
+    def ready() -> None:
+        if board is not None:
+            board.up()
+        announce(router.watched.policy.name)
+
+    serve(router, _settings(plan), [listening], ready, callers, observers, board)
+
+
+def _settings(plan: Plan) -> Settings:
+    return Settings(
+        hosts=None if plan.hosts is None else frozenset(plan.hosts),
+        targets=plan.targets,
+        aliases=plan.aliases,
+        max_body_bytes=plan.max_body_bytes,
+        max_concurrent=plan.max_concurrent,
+        beat_s=plan.beat_s,
+        grace_s=plan.grace_s,
+    )
+
+
+def _traces() -> Observer:
+    try:
+        from . import otel
+    except ImportError as exc:
+        hint = "pip install 'firsthop[otel]'"
+        raise ConfigError("`--otel` needs OpenTelemetry", hint=hint) from exc
+    return otel.build()
