@@ -119,12 +119,18 @@ class HopRun:
             self.committed = True
         return chunk
 
+    def pass_over(self) -> None:
+        """Don't give out what is held."""
+        if self._through is not None:
+            self._given = len(self._through.held)
+
     async def aclose(self) -> None:
         """Stop it, if it has not ended. Has to be called, whatever happened."""
         one = self._through
         if one is not None:
             self.out_of_time = one.out_of_time
-            await one.close()
+            if not one.over:
+                await one.close()
 
     async def _opened(self, release: Callable[[Reading], bool]) -> OneCall:
         """The first call that gets through: until it is released, or to its end."""
