@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import partial
-from types import AsyncGeneratorType
 from typing import TYPE_CHECKING, NoReturn
 
 from ..clock import Clock, Deadline
@@ -124,7 +123,7 @@ class OneCall:
     Attributes:
         held: Chunks that `open` read.
         released: What it says goes on to the caller from now on, what is held first.
-        over: It has ended well, and nothing behind it is left to be stopped.
+        whole: It has ended well.
         out_of_time: The request's deadline ended it, not the target's own time limit.
     """
 
@@ -167,9 +166,7 @@ class OneCall:
         self.source: AsyncIterator[Chunk] | None = None
         self.limit: Limit | None = None
         self.held: list[Chunk] = []
-        self.released = False
-        self.ended = self.over = False
-        self.out_of_time = False
+        self.released = self.ended = self.whole = self.out_of_time = False
         self._entered = entered
         self.reading = Reading(sent=clock.now())
 
@@ -232,8 +229,7 @@ class OneCall:
             raise
         now = self.clock.now()
         if chunk is None:
-            if type(self.source) is AsyncGeneratorType:
-                self.over = True  # one that has ended has nothing to close
+            self.whole = True
             self.live.way.ended(None, self.reading.transit, began=self.reading.sent, now=now)
             self._end(None)
             self.leave()

@@ -16,8 +16,8 @@ _SHIFTS = tuple(range(30, -1, -10))
 
 _drawn: list[str] = []
 """Random ends that no id has yet: asking the kernel costs as much as all else an id takes."""
-_begun: tuple[int, str] = (-1, "")
-"""What all ids of the same 1,024 ms begin with."""
+_begun = [(-1, "")]
+"""What all ids of the same 1,024 ms begin with: one pair, so that threads see both or neither."""
 
 
 def new_id(wall_s: float) -> str:
@@ -25,13 +25,12 @@ def new_id(wall_s: float) -> str:
 
     Source: the ULID layout, https://github.com/ulid/spec.
     """
-    global _begun
     ms = int(wall_s * 1000)
-    slow, begun = _begun  # in one step, as another thread may change it
+    slow, begun = _begun[0]
     if ms >> 10 != slow:
         slow = ms >> 10
         begun = "".join([_PAIRS[(slow >> shift) & 1023] for shift in _SHIFTS])
-        _begun = slow, begun
+        _begun[0] = slow, begun
     try:
         end = _drawn.pop()  # one step of the interpreter, so no two threads get the same
     except IndexError:

@@ -185,21 +185,23 @@ class Journal:
     def write_kept(self) -> bool:
         """Write what waits. Returns: whether it could be written."""
         with self._lock:
+            if not self._kept:
+                return True
+            last = self._kept.pop()
             try:
-                if self._kept:
-                    self._write(b"")
+                self._write(*last)
             except OSError:
+                self._kept.append(last)
                 return False
         return True
 
-    def _write(self, data: bytes, line: Line | None = None) -> None:
+    def _write(self, data: bytes, line: Line | None) -> None:
         """What waits and the line, in one `write`; another only when the system took not all."""
         if self._fd < 0:
             raise OSError(errno.EBADF, "the journal is closed")
-        fresh, meant = self._fresh, [line] if data else []
+        fresh = self._fresh
         if self._kept:
-            data = b"".join((*(waiting for waiting, _ in self._kept), data))
-            meant = [waiting for _, waiting in self._kept] + meant
+            data = b"".join([*(waiting for waiting, _ in self._kept), data])
         mend = 1 if self._torn else 0
         if mend:
             data = b"\n" + data
@@ -222,8 +224,9 @@ class Journal:
             raise
         finally:
             self.size += done
-        for one in meant:
-            fresh.add(one)
+        for _, waiting in self._kept:
+            fresh.add(waiting)
+        fresh.add(line)
         if mend:
             fresh.forget()
         self._kept.clear()
