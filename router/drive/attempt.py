@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from types import AsyncGeneratorType
 
 import tenacity
 
@@ -26,6 +27,7 @@ from .way import LONGEST_WAIT_S
 __all__ = ["Allowance", "Booking", "HopRun", "Live", "Meter"]
 
 SHORTEST_WAIT_S = 0.5
+NO_ANSWER = Completion(text="")
 
 
 class HopRun:
@@ -33,9 +35,7 @@ class HopRun:
 
     Attributes:
         attempts: Every call so far, as booked.
-        answer: What the call that got through gave; meaningful once `next` gave None.
         released: Whether what it says goes on to the caller before its end.
-        committed: Whether any of it has been handed on to the caller.
         out_of_time: Whether the request's deadline ended it.
         last_error: Why the last call failed. None: none has.
     """
@@ -71,13 +71,12 @@ class HopRun:
         self.counted = counted
         self.barred = barred
         self.attempts: list[Attempt] = []
-        self.answer = Completion(text="")
         self.released = False
-        self.committed = False
         self.out_of_time = False
         self._current: OneCall | None = None
         self._through: OneCall | None = None
         self._given = 0
+        self._answer: Completion | None = None
         self.last_error: HopError | None = None
         self._last_wait_s = SHORTEST_WAIT_S
 
@@ -92,7 +91,27 @@ class HopRun:
             with suppress(LedgerError):
                 self._begun(0.0, entered=False).give_up()
 
-    async def next(self, release: Callable[[Reading], bool]) -> Chunk | None:
+    @property
+    def answer(self) -> Completion:
+        """What the call that got through gave; empty until `next` gave None."""
+        one = self._through
+        if one is None or not one.whole:
+            return NO_ANSWER
+        if self._answer is None:
+            self._answer = one.reading.completion()
+        return self._answer
+
+    @property
+    def committed(self) -> bool:
+        """Whether any of it has been handed on to the caller."""
+        one = self._through
+        if one is None or not self.released:
+            return False
+        if self._given == len(one.held):
+            return bool(one.reading.tool_calls) or any(one.reading.text)
+        return any(chunk.text or chunk.tool_calls for chunk in one.held[: self._given])
+
+    def next(self, release: Callable[[Reading], bool]) -> Awaitable[Chunk | None]:
         """Call until a call gets through, then what it gives, a chunk each time. None: its end.
 
         Args:
@@ -105,26 +124,33 @@ class HopRun:
             HopError: the last call failed, and another wouldn't help or doesn't fit.
         """
         one = self._through
+        if one is not None and self._given == len(one.held):
+            return one.read()  # with no step of ours in between, as it is one for each chunk
+        return self._next(release)
+
+    async def _next(self, release: Callable[[Reading], bool]) -> Chunk | None:
+        one = self._through
         if one is None:
             one = self._through = await self._opened(release)
             self.released = one.released
         if self._given < len(one.held):
-            chunk: Chunk | None = one.held[self._given]
             self._given += 1
-        else:
-            chunk = await one.read()
-        if chunk is None:
-            self.answer = one.reading.completion()
-        elif self.released and (chunk.text or chunk.tool_calls):
-            self.committed = True
-        return chunk
+            return one.held[self._given - 1]
+        return await one.read()
+
+    def pass_over(self) -> None:
+        """Don't give out what is held."""
+        if self._through is not None:
+            self._given = len(self._through.held)
 
     async def aclose(self) -> None:
         """Stop it, if it has not ended. Has to be called, whatever happened."""
         one = self._through
         if one is not None:
             self.out_of_time = one.out_of_time
-            await one.close()
+            # A generator that has ended has nothing to close.
+            if not (one.whole and type(one.source) is AsyncGeneratorType):
+                await one.close()
 
     async def _opened(self, release: Callable[[Reading], bool]) -> OneCall:
         """The first call that gets through: until it is released, or to its end."""

@@ -123,6 +123,7 @@ class OneCall:
     Attributes:
         held: Chunks that `open` read.
         released: What it says goes on to the caller from now on, what is held first.
+        whole: It has ended well.
         out_of_time: The request's deadline ended it, not the target's own time limit.
     """
 
@@ -165,9 +166,7 @@ class OneCall:
         self.source: AsyncIterator[Chunk] | None = None
         self.limit: Limit | None = None
         self.held: list[Chunk] = []
-        self.released = False
-        self.ended = False
-        self.out_of_time = False
+        self.released = self.ended = self.whole = self.out_of_time = False
         self._entered = entered
         self.reading = Reading(sent=clock.now())
 
@@ -230,6 +229,7 @@ class OneCall:
             raise
         now = self.clock.now()
         if chunk is None:
+            self.whole = True
             self.live.way.ended(None, self.reading.transit, began=self.reading.sent, now=now)
             self._end(None)
             self.leave()

@@ -78,14 +78,14 @@ class Going:
             while (call := self.next_call(steps)) is not None:
                 hop = await self.hop(call)
                 while (chunk := await hop.next()) is not None:
-                    yield self.committed(chunk)
+                    yield self.so_far.shown(chunk, self.home.clock.now())
                 self.seen = hop.seen() if isinstance(hop, UnderWay) else hop.seen(call)
             assert self.verdict is not None
             answered = self.verdict.answered_by
             self.note_sample(answered)
             draft = Completion(text="") if answered is None else self.so_far.hops[answered].draft
             if answered is not None and not self.so_far.text and says_something(draft):
-                yield self.committed(as_chunk(draft))
+                yield self.so_far.shown(as_chunk(draft), self.home.clock.now())
         except (asyncio.CancelledError, GeneratorExit):
             self.caller_left = True
             raise
@@ -181,9 +181,6 @@ class Going:
             day_left_usd=context.day_left(),
             trace=context.trace,
         )
-
-    def committed(self, chunk: Chunk) -> Chunk:
-        return self.so_far.shown(chunk, self.home.clock.now())
 
     def close(self) -> None:
         """Book the request, however it ended. Called once, also when the caller went away."""

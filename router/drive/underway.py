@@ -167,14 +167,18 @@ class UnderWay:
         left = "stopped by an error of our own"
         try:
             try:
-                chunk = await self._given()
+                while (piece := await run.next(self._release)) is not None:
+                    if not run.released:
+                        run.pass_over()
+                    elif piece.text or piece.tool_calls or piece.logprobs:
+                        chunk = piece
+                        return chunk
             finally:
                 if chunk is None:
                     await run.aclose()
-            if chunk is not None:
-                return chunk
             ended = context.home.clock.now()
-            await context.home.senses.ready(context.request)
+            if not context.home.senses.is_ready(context.request):
+                await context.home.senses.ready(context.request)
             self._measured = measured(context, self.call.target, run.answer)
             status, left = "deferred", "not kept"
             if run.answer.finish == "content_filter":
@@ -192,12 +196,6 @@ class UnderWay:
             if chunk is None:
                 took = (context.home.clock.now() if ended is None else ended) - self._started
                 self._keep(status, left, took)
-        return None
-
-    async def _given(self) -> Chunk | None:
-        while (chunk := await self.run.next(self._release)) is not None:
-            if self.run.released and (chunk.text or chunk.tool_calls or chunk.logprobs):
-                return chunk
         return None
 
     async def aclose(self) -> None:

@@ -16,14 +16,20 @@ import os
 import sys
 import threading
 from collections import deque
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from .lines import Line
 from .lock import OwnerLock
 
 Sync = Literal["normal", "full"]
 
 _FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | getattr(os, "O_BINARY", 0)
+
+
+MOST_FRESH = 4096
+"""Lines that are remembered; more are read back from the file."""
 
 
 def run_of(path: Path) -> str:
@@ -47,6 +53,35 @@ def runs(folder: Path) -> list[str]:
     return sorted(found | {path.stem for path in folder.glob("*.lock")})
 
 
+@dataclass(slots=True)
+class Fresh:
+    """What was written to a file lately, as it was before it became bytes.
+
+    Attributes:
+        start: Where in the file it begins.
+        end: Where it ends.
+        whole: `lines` are all that is between the two.
+    """
+
+    path: Path
+    start: int = 0
+    end: int = 0
+    lines: list[Line] = field(default_factory=list)
+    whole: bool = True
+
+    def add(self, line: Line | None) -> None:
+        """The next that was written. None: nobody says what it is."""
+        if line is None or len(self.lines) == MOST_FRESH:
+            self.forget()
+        elif self.whole:
+            self.lines.append(line)
+
+    def forget(self) -> None:
+        """Something is there that has to be read back."""
+        self.lines.clear()
+        self.whole = False
+
+
 class Journal:
     """The file this process appends to. Every method may be called from any thread.
 
@@ -66,7 +101,8 @@ class Journal:
         self._number = 0
         self._fd = -1
         self._torn = False
-        self._kept: deque[bytes] = deque()
+        self._kept: deque[tuple[bytes, Line | None]] = deque()
+        self._fresh: Fresh
         self._lock = threading.Lock()
         self._open_next()
 
@@ -99,54 +135,73 @@ class Journal:
         self._number += 1
         self.size = 0
         self._torn = False
+        self._fresh = Fresh(path)
 
     @property
     def kept(self) -> int:
         """Result lines that wait in memory: for the next line, or for the disk to take them."""
         return len(self._kept)
 
-    def append(self, line: bytes) -> None:
+    def append(self, data: bytes, line: Line | None = None) -> None:
         """Write a line, after those that wait.
+
+        Args:
+            line: What `data` says, to be remembered for `take_fresh`.
 
         Raises: OSError; the line is then not in the journal and not kept.
         """
         with self._lock:
-            self._write(line)
+            self._write(data, line)
 
-    def append_or_keep(self, line: bytes, *, more_follows: bool = False) -> OSError | None:
+    def append_or_keep(
+        self, data: bytes, line: Line | None = None, *, more_follows: bool = False
+    ) -> OSError | None:
         """Write a line; when that fails keep it in memory, to be written before the next one.
 
         Args:
+            line: As of `append`.
             more_follows: Keep it at once: the next line takes it along, or `write_kept` does.
 
         Returns: What went wrong. None: it is written, or kept as was asked.
         """
         with self._lock:
             if more_follows and self._fd >= 0:
-                self._kept.append(line)
+                self._kept.append((data, line))
                 return None
             try:
-                self._write(line)
+                self._write(data, line)
             except OSError as exc:
-                self._kept.append(line)
+                self._kept.append((data, line))
                 return exc
         return None
+
+    def take_fresh(self) -> Fresh:
+        """What was written since this was last asked, or since the file was begun."""
+        with self._lock:
+            fresh, self._fresh = self._fresh, Fresh(self._fresh.path, self.size)
+            fresh.end = self.size
+            return fresh
 
     def write_kept(self) -> bool:
         """Write what waits. Returns: whether it could be written."""
         with self._lock:
+            if not self._kept:
+                return True
+            last = self._kept.pop()
             try:
-                if self._kept:
-                    self._write(b"")
+                self._write(*last)
             except OSError:
+                self._kept.append(last)
                 return False
         return True
 
-    def _write(self, line: bytes) -> None:
+    def _write(self, data: bytes, line: Line | None) -> None:
         """What waits and the line, in one `write`; another only when the system took not all."""
         if self._fd < 0:
             raise OSError(errno.EBADF, "the journal is closed")
-        data = b"".join((*self._kept, line)) if self._kept else line
+        fresh = self._fresh
+        if self._kept:
+            data = b"".join([*(waiting for waiting, _ in self._kept), data])
         mend = 1 if self._torn else 0
         if mend:
             data = b"\n" + data
@@ -160,6 +215,7 @@ class Journal:
                 os.fsync(self._fd)
         except OSError:
             self.failures += 1
+            fresh.forget()
             # The next line starts on a line of its own, so a half one spoils nothing but itself.
             if done == len(data):  # all there, though perhaps not on the disk: goes out once more
                 self._torn = False
@@ -168,13 +224,18 @@ class Journal:
             raise
         finally:
             self.size += done
+        for _, waiting in self._kept:
+            fresh.add(waiting)
+        fresh.add(line)
+        if mend:
+            fresh.forget()
         self._kept.clear()
         self._torn = False
 
     def _forget(self, done: int) -> int:
         """Drop the waiting lines that `done` bytes hold. Returns: how many bytes are over."""
-        while self._kept and done >= len(self._kept[0]):
-            done -= len(self._kept.popleft())
+        while self._kept and done >= len(self._kept[0][0]):
+            done -= len(self._kept.popleft()[0])
         return done
 
     def rotate(self) -> None:

@@ -26,7 +26,7 @@ from ..errors import ConfigError, LedgerError
 from ..hops import Attempt
 from .entry import Began, Closed
 from .journal import Sync
-from .lines import begin_line, close_line, end_line, label_line
+from .lines import Judged, Line, begun, ended, over
 from .schema import BUSY_S
 from .writer import Options, Writer, trouble
 
@@ -95,7 +95,7 @@ class Ledger:
 
         Raises: LedgerError, when it can't be booked. It must then not be sent.
         """
-        self._append(begin_line(began), "the attempt is not sent, because it could not be booked")
+        self._append(begun(began), "the attempt is not sent, because it could not be booked")
 
     def end(
         self, decision_id: str, hop: int, attempt: Attempt, *, more_follows: bool = False
@@ -108,12 +108,12 @@ class Ledger:
                 alone, and a kill loses it. Whatever line is booked next takes it along, whoever
                 books it; should none come, the thread writes it within `batch_s`.
         """
-        line = end_line(decision_id, hop, attempt, keep_text=self.keep_text)
+        line = ended(decision_id, hop, attempt, keep_text=self.keep_text)
         self._append_or_keep(line, more_follows)
 
     def close_request(self, request: Closed) -> None:
         """Book how a request ended. A disk that is full delays the line, and loses no answer."""
-        self._append_or_keep(close_line(request, keep_text=self.keep_text))
+        self._append_or_keep(over(request, keep_text=self.keep_text))
 
     def feedback(
         self,
@@ -150,9 +150,9 @@ class Ledger:
                 "`firsthop ledger` lists them",
                 folder=self.folder,
             )
-        line = label_line(
-            decision_id,
+        line = Judged(
             label_id=os.urandom(8).hex(),
+            decision_id=decision_id,
             at=self._options.clock.wall(),
             good=good,
             score=score,
@@ -216,13 +216,13 @@ class Ledger:
     def _current(self) -> Writer:
         return self._writer or self._start()
 
-    def _append(self, line: bytes, otherwise: str) -> None:
+    def _append(self, line: Line, otherwise: str) -> None:
         try:
             self._current().append(line)
         except OSError as exc:
             raise trouble(self.folder, otherwise, exc) from exc
 
-    def _append_or_keep(self, line: bytes, more_follows: bool = False) -> None:
+    def _append_or_keep(self, line: Line, more_follows: bool = False) -> None:
         try:
             reason = self._current().append_or_keep(line, more_follows=more_follows)
         except LedgerError as exc:

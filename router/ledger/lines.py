@@ -1,9 +1,10 @@
 """The journal's lines: one JSON array `[kind, payload]` each, written here and read back here.
 
-Goes in: the values of `entry`. Comes out: bytes with one newline, at the end. Back again: small
-structs for the tables. Money travels as a decimal string, unknown as `null`. Reading is forgiving
-about what is missing (a line may have been left by an older version) and strict about what is
-there: a line that does not fit is None to the reader, never half a row.
+Goes in: the values of `entry`. Comes out: small structs for the tables, and each of them as bytes
+with one newline, at the end. Back again: the same structs. Money travels as a decimal string, what
+is unknown or empty is left out. Reading is forgiving about what is missing (a line may have been
+left by an older version) and strict about what is there: a line that does not fit is None to the
+reader, never half a row.
 
 A change here that an older reader would misread needs a new schema version (`schema.py`): every
 reader checks that before it takes in a line.
@@ -24,26 +25,28 @@ from ..types import Message, Usage
 from .entry import NO_MASK, Began, Closed, Mask, without_text
 
 Count = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+_OBJECT, _LIST, _NULL = msgspec.Raw(b"{}"), msgspec.Raw(b"[]"), msgspec.Raw(b"null")
+"""What is empty. A field that holds one of these very values is left out of its line."""
 
 
-class Begin(msgspec.Struct, gc=False, frozen=True, kw_only=True):
+class Begin(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
     """An attempt's intent."""
 
     decision_id: str
     hop: Count
     attempt_id: str
     number: Count
+    target: str
     started_at: float | None = None
     policy: str | None = None
     policy_revision: str | None = None
-    target: str
     tier: str | None = None
     provider: str | None = None
     model: str | None = None
     cause: str | None = None
     because: str | None = None
     label: str | None = None
-    tags: msgspec.Raw = msgspec.Raw(b"{}")
+    tags: msgspec.Raw = _OBJECT
 
 
 class Tokens(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
@@ -90,44 +93,44 @@ class End(msgspec.Struct, gc=False, frozen=True):
     attempt: Ended
 
 
-class HopLeft(msgspec.Struct, gc=False, frozen=True, kw_only=True):
+class HopLeft(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
     """A hop of a request that is over. Its attempts have lines of their own."""
 
     index: Count
     target: str
+    status: str
     tier: str | None = None
     provider: str | None = None
     model: str | None = None
     cause: str | None = None
-    because: str | None = None
-    status: str
-    left: str | None = None
     total_s: float | None = None
     cost_usd: Decimal | None = None
-    signals: msgspec.Raw = msgspec.Raw(b"{}")
+    because: str | None = None
+    left: str | None = None
+    signals: msgspec.Raw = _OBJECT
 
 
-class Close(msgspec.Struct, gc=False, frozen=True, kw_only=True):
+class Close(msgspec.Struct, gc=False, frozen=True, omit_defaults=True):
     """A request that is over. Messages and answer are there only where text is kept."""
 
     decision_id: str
+    status: str
     started_at: float | None = None
     policy: str | None = None
     policy_revision: str | None = None
-    status: str
     answered_by: Count | None = None
-    hops: list[HopLeft] = []
-    flags: msgspec.Raw = msgspec.Raw(b"[]")
     ttfb_s: float | None = None
     escalation_delay_s: float | None = None
     total_s: float | None = None
     certified: bool | None = None
     cost_usd: Decimal | None = None
-    trace: msgspec.Raw = msgspec.Raw(b"[]")
-    signals: msgspec.Raw = msgspec.Raw(b"{}")
     label: str | None = None
-    tags: msgspec.Raw = msgspec.Raw(b"{}")
-    messages: msgspec.Raw = msgspec.Raw(b"null")
+    hops: list[HopLeft] = []
+    tags: msgspec.Raw = _OBJECT
+    flags: msgspec.Raw = _LIST
+    trace: msgspec.Raw = _LIST
+    signals: msgspec.Raw = _OBJECT
+    messages: msgspec.Raw = _NULL
     answer: str | None = None
 
 
@@ -175,18 +178,35 @@ def _plain(value: Any) -> Any:
 _ENCODER = msgspec.json.Encoder(enc_hook=_plain)
 
 
-def _line(kind: str, payload: object) -> bytes:
+def line_of(line: Line) -> bytes:
+    """As it stands in the journal."""
+    kind = _KINDS[type(line)]
     try:
-        return _ENCODER.encode((kind, payload)) + b"\n"
+        return _ENCODER.encode((kind, line)) + b"\n"
     except UnicodeEncodeError:
-        # Half of a surrogate pair in the caller's words: neither JSON in UTF-8 nor SQLite holds it.
-        builtins = msgspec.to_builtins((kind, payload), enc_hook=_plain)
-        return _ENCODER.encode(_encodable(builtins)) + b"\n"
+        return _ENCODER.encode((kind, _encodable(line))) + b"\n"
+
+
+_KINDS = {Begin: "begin", End: "end", Close: "close", Judged: "label"}
+
+
+def _json(value: Any, empty: msgspec.Raw) -> msgspec.Raw:
+    """A part of a line as JSON. Only values that no other has go in as such; see `line_of`."""
+    if not value:
+        return empty
+    try:
+        return msgspec.Raw(_ENCODER.encode(value))
+    except UnicodeEncodeError:
+        builtins = msgspec.to_builtins(value, enc_hook=_plain)
+        return msgspec.Raw(_ENCODER.encode(_encodable(builtins)))
 
 
 def _encodable(value: Any) -> Any:
+    """The same without halves of surrogate pairs: neither JSON in UTF-8 nor SQLite holds them."""
     if isinstance(value, str):
         return value.encode("utf-8", "replace").decode("utf-8")
+    if isinstance(value, msgspec.Struct):
+        return _encodable(msgspec.structs.asdict(value))
     if isinstance(value, dict):
         return {_encodable(key): _encodable(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
@@ -194,16 +214,20 @@ def _encodable(value: Any) -> Any:
     return value
 
 
-def begin_line(began: Began) -> bytes:
+def begun(began: Began) -> Begin:
     """The intent of an attempt."""
-    return _line("begin", began)
+    told = (*_OF_BEGAN(began), _json(began.tags, _OBJECT))
+    return Begin(*told)
 
 
-def end_line(decision_id: str, hop: int, attempt: Attempt, *, keep_text: bool) -> bytes:
+_OF_BEGAN = attrgetter(*Begin.__struct_fields__[:-1])  # all but what becomes JSON
+
+
+def ended(decision_id: str, hop: int, attempt: Attempt, *, keep_text: bool) -> End:
     """The result of an attempt."""
     kept = attempt if keep_text else without_text(attempt)
     told = (*_PLAIN(kept), _tokens(kept.usage), _tokens(kept.estimate))
-    return _line("end", End(decision_id, hop, Ended(*told)))
+    return End(decision_id, hop, Ended(*told))
 
 
 _PLAIN = attrgetter(*Ended.__struct_fields__[:-2])  # all but the two that are of `Tokens`
@@ -214,73 +238,32 @@ def _tokens(usage: Usage) -> Tokens:
     return Tokens(*_COUNTS(usage))
 
 
-def close_line(request: Closed, *, keep_text: bool) -> bytes:
+def over(request: Closed, *, keep_text: bool) -> Close:
     """The end of a request."""
     outcome = request.outcome
     mask = NO_MASK if keep_text else Mask.of(outcome.hops)
-    payload = {
-        "decision_id": outcome.decision_id,
-        "started_at": outcome.started_at,
-        "policy": outcome.policy,
-        "policy_revision": outcome.policy_revision,
-        "status": outcome.status,
-        "answered_by": outcome.answered_by,
-        "hops": [_hop(hop, mask) for hop in outcome.hops],
-        "flags": outcome.flags,
-        "ttfb_s": outcome.ttfb_s,
-        "escalation_delay_s": outcome.escalation_delay_s,
-        "total_s": outcome.total_s,
-        "cost_usd": outcome.cost_usd,
-        "certified": outcome.certified,
-        "trace": mask.value(outcome.trace.as_json()),
-        "signals": mask.value(outcome.signals),
-        "label": request.label,
-        "tags": request.tags,
-    }
-    if keep_text:
-        payload["messages"] = request.messages
-        payload["answer"] = request.answer
-    return _line("close", payload)
+    told = (
+        *_OF_OUTCOME(outcome),
+        request.label,
+        [_hop(hop, mask) for hop in outcome.hops],
+        _json(request.tags, _OBJECT),
+        _json(outcome.flags, _LIST),
+        _json(mask.value(outcome.trace.as_json()), _LIST),
+        _json(mask.value(outcome.signals), _OBJECT),
+        _json(request.messages, _NULL) if keep_text else _NULL,
+        request.answer if keep_text else None,
+    )
+    return Close(*told)
 
 
-def _hop(hop: Hop, mask: Mask) -> dict[str, Any]:
-    return {
-        "index": hop.index,
-        "target": hop.target,
-        "tier": hop.tier,
-        "provider": hop.provider,
-        "model": hop.model,
-        "cause": hop.cause,
-        "because": mask.words(hop.because),
-        "status": hop.status,
-        "left": mask.words(hop.left),
-        "total_s": hop.total_s,
-        "cost_usd": hop.cost_usd,
-        "signals": hop.signals,
-    }
+_OF_OUTCOME = attrgetter(*Close.__struct_fields__[:11])  # up to the label
+_OF_HOP = attrgetter(*HopLeft.__struct_fields__[:9])  # up to its words
 
 
-def label_line(
-    decision_id: str,
-    *,
-    label_id: str,
-    at: float,
-    good: bool | None,
-    score: float | None,
-    note: str | None,
-    source: str,
-) -> bytes:
-    """Somebody's word on a request."""
-    payload = {
-        "label_id": label_id,
-        "decision_id": decision_id,
-        "at": at,
-        "good": good,
-        "score": score,
-        "note": note,
-        "source": source,
-    }
-    return _line("label", payload)
+def _hop(hop: Hop, mask: Mask) -> HopLeft:
+    words = (mask.words(hop.because), mask.words(hop.left))
+    told = (*_OF_HOP(hop), *words, _json(hop.signals, _OBJECT))
+    return HopLeft(*told)
 
 
 def read_line(raw: bytes) -> Line | None:

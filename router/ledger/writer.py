@@ -17,6 +17,7 @@ from ..clock import Clock
 from ..errors import LedgerError
 from .intake import Intake
 from .journal import Journal, Sync, files_of
+from .lines import Line, line_of
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +51,7 @@ class Writer:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._thread_lock = threading.Lock()
+        self._retires = False  # whether there are older files of ours that are not taken in yet
 
     @classmethod
     def start(cls, folder: Path, options: Options) -> Writer:
@@ -73,17 +75,17 @@ class Writer:
             raise
         return cls(journal, intake, options)
 
-    def append(self, line: bytes) -> None:
+    def append(self, line: Line) -> None:
         """Write a line. Raises: OSError; the line is then not booked."""
-        self.journal.append(line)
+        self.journal.append(line_of(line), line)
         self._nudge()
 
-    def append_or_keep(self, line: bytes, *, more_follows: bool) -> OSError | None:
+    def append_or_keep(self, line: Line, *, more_follows: bool) -> OSError | None:
         """Write a line, or keep it in memory until that is possible; returns why, then.
 
         One that more follows waits for the next line, or for the thread to come round.
         """
-        reason = self.journal.append_or_keep(line, more_follows=more_follows)
+        reason = self.journal.append_or_keep(line_of(line), line, more_follows=more_follows)
         self._nudge()
         return reason
 
@@ -180,11 +182,17 @@ class Writer:
     def _take_in(self) -> bool:
         """Returns: whether all that waited could be written, and so was taken in."""
         written = self.journal.write_kept()
-        self._intake.take_living(self.journal.run)
+        fresh = self.journal.take_fresh()
+        if self._retires or not self._intake.take_fresh(fresh):
+            # No further than that, so that what is written meanwhile is the next to be fresh.
+            self._intake.take_living(self.journal.run, {fresh.path: fresh.end})
         if self.journal.size > self._options.rotate_bytes:
             self.journal.rotate()
-        for old in files_of(self._intake.journals, self.journal.run)[:-1]:
-            self._intake.retire(old)
+            self._retires = True
+        if self._retires:
+            for old in files_of(self._intake.journals, self.journal.run)[:-1]:
+                self._intake.retire(old)
+            self._retires = False
         return written
 
 

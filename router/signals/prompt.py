@@ -38,7 +38,10 @@ def prompt_bound(
     """
     found = PER_PROMPT
     for message in messages:
-        found += PER_MESSAGE + _bytes(message.content)
+        text = message.content
+        found += PER_MESSAGE + (
+            len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
+        )
         if message.tool_call_id:
             found += len(message.tool_call_id) * 6
         for call in message.tool_calls:
@@ -128,10 +131,6 @@ _OF_TEXT: Mapping[str, Callable[[str], Value]] = {
     "prompt.task": task_of,
 }
 _COMPLEXITY = frozenset(f"complexity.{part}" for part in ("score", *Complexity._fields))
-
-
-def _bytes(text: str) -> int:
-    return len(text) if text.isascii() else len(text.encode("utf-8", "surrogatepass"))
 
 
 def _call_bytes(call: ToolCall) -> int:

@@ -9,12 +9,20 @@ from typing import Any
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.booking import attempt, began, closed, hop
+from support.booking import (
+    attempt,
+    began,
+    begin_line,
+    close_line,
+    closed,
+    end_line,
+    hop,
+    label_line,
+)
 from support.effort import times
 
 from router.clock import ManualClock
 from router.ledger.intake import Intake
-from router.ledger.lines import begin_line, close_line, end_line, label_line
 
 RUN = "4242-0123abcd"
 ONE_GO = 1 << 20

@@ -9,6 +9,7 @@ from typing import Any
 
 from router.hops import Attempt, Hop, HopStatus, Outcome, SignalValue, Status, total_cost
 from router.ledger import Began, Closed
+from router.ledger.lines import Judged, begun, ended, line_of, over
 from router.types import Message, Usage
 
 START = 1_780_000_000.0
@@ -119,3 +120,19 @@ def closed(
         messages=messages,
         answer=answer,
     )
+
+
+def begin_line(began: Began) -> bytes:
+    return line_of(begun(began))
+
+
+def end_line(decision_id: str, hop: int, attempt: Attempt, *, keep_text: bool) -> bytes:
+    return line_of(ended(decision_id, hop, attempt, keep_text=keep_text))
+
+
+def close_line(request: Closed, *, keep_text: bool) -> bytes:
+    return line_of(over(request, keep_text=keep_text))
+
+
+def label_line(decision_id: str, **values: Any) -> bytes:
+    return line_of(Judged(decision_id=decision_id, **values))

@@ -4,12 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.booking import attempt, began
+from support.booking import attempt, began, begin_line, end_line
 
 from router.clock import ManualClock
 from router.ledger.intake import Intake
 from router.ledger.journal import lock_path
-from router.ledger.lines import begin_line, end_line
 from router.ledger.lock import OwnerLock
 
 RUN = "4242-0123abcd"

@@ -10,12 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.booking import attempt, began, closed, hop
+from support.booking import attempt, began, begin_line, closed, hop
 
 from router.clock import ManualClock
 from router.errors import ConfigError, LedgerError
 from router.ledger import Ledger, Report
-from router.ledger.lines import begin_line
 from router.ledger.schema import STEPS, connect
 from router.types import Message
 

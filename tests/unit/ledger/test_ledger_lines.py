@@ -6,7 +6,17 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-from support.booking import StepTrace, attempt, began, closed, hop
+from support.booking import (
+    StepTrace,
+    attempt,
+    began,
+    begin_line,
+    close_line,
+    closed,
+    end_line,
+    hop,
+    label_line,
+)
 
 from router.hops import Attempt
 from router.ledger.entry import MASK
@@ -18,10 +28,6 @@ from router.ledger.lines import (
     Judged,
     Tokens,
     as_text,
-    begin_line,
-    close_line,
-    end_line,
-    label_line,
     messages_of,
     read_line,
 )

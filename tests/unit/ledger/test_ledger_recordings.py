@@ -7,12 +7,12 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
-from support.booking import START, StepTrace, attempt, began, closed, hop
+from support.booking import START, StepTrace, attempt, began, close_line, closed, hop
 
 from router.errors import LedgerError
 from router.ledger import Ledger, Report, recorded
 from router.ledger.entry import MASK
-from router.ledger.lines import Close, close_line, read_line
+from router.ledger.lines import Close, read_line
 from router.ledger.schema import STEPS, connect
 from router.recorded import Recorded, RecordedHop, signal_value
 from router.signals.catalogue import AtMost
