@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import math
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from .answers import canonical
+from .answers import canonical, final_answer, same, stated
 
 AGREED = (
     "votes.agree", "votes.rival", "votes.lead", "votes.entropy", "votes.different",
@@ -16,6 +18,8 @@ SAMPLED = (
     "samples.top", "samples.lead", "samples.entropy", "samples.different", "samples.first_is_top",
     "samples.length_spread", "samples.silent",
 )  # fmt: skip
+
+_FENCED = re.compile(r"```[^\n]*\n(.*?)```", re.DOTALL)
 
 
 def vote_features(
@@ -86,3 +90,29 @@ def sample_features(samples: Sequence[str | None]) -> dict[str, float]:
 def entropy(counts: Sequence[int], total: int) -> float:
     """Entropy in nats of counts over a total, which may be larger than their sum."""
     return -sum(count / total * math.log(count / total) for count in counts if count)
+
+
+def agrees(one: str, other: str) -> bool:
+    """Whether two whole answers to one question say the same.
+
+    Their marked answers are compared where both have one; else what they are, where both are JSON;
+    else the code in them, without its layout; else their final answers, or all of the text.
+    """
+    if stated(one) and stated(other):
+        return same(stated(one)[-1], stated(other)[-1])
+    parsed = _json(one), _json(other)
+    if None not in parsed:
+        return bool(parsed[0] == parsed[1])
+    code = _FENCED.findall(one), _FENCED.findall(other)
+    if all(code):
+        return "".join("".join(code[0]).split()) == "".join("".join(code[1]).split())
+    return same(final_answer(one) or one.strip(), final_answer(other) or other.strip())
+
+
+def _json(text: str) -> object:
+    """An object or a list, parsed. None: it is neither."""
+    try:
+        found = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict | list) else None
