@@ -133,6 +133,11 @@ class Hop:
         """The attempt that ended the hop."""
         return self.attempts[-1]
 
+    @property
+    def aside(self) -> bool:
+        """Whether it was taken for opinions of another hop's draft, not for an answer."""
+        return self.cause == "opinion"
+
 
 class Trace(Protocol):
     """What the policy said and why. Rendered only when somebody asks."""

@@ -1,4 +1,4 @@
-"""Opinions of a draft are asked, all at once, and booked: each target is a hop, each call an attempt."""
+"""Opinions of a draft, asked for together, and booked: a target is a hop, each call an attempt."""
 
 from __future__ import annotations
 

@@ -29,7 +29,7 @@ from .rungs import cap, dearest, worst_case_of
 from .underway import UnderWay
 
 ROOM = 16
-"""Tokens that a sample may have beyond half as many again as the draft; a second model twice that."""
+"""Tokens a sample may have beyond half as many again as the draft; a second model, twice that."""
 _QUESTION_TOKENS = 40
 """About what the self-check has to read beside the draft."""
 
@@ -51,6 +51,7 @@ async def heard(context: Context, hop: UnderWay | Lanes, call: Call, seen: Seen)
     wanted = open_opinions(context.policy, call.tier, seen.signals) & rule.gives
     if not wanted:
         return seen
+    context.trace.extend(seen.early)  # what was said of its beginning stands before
     found: dict[str, Value] = dict.fromkeys(sorted(wanted))
     parts: list[Part] = []
     if seen.rivaled:
@@ -65,6 +66,7 @@ async def heard(context: Context, hop: UnderWay | Lanes, call: Call, seen: Seen)
     return replace(
         seen,
         signals={**seen.signals, **found},
+        early=(),
         aside=len(parts),
         elapsed_s=context.elapsed_s(),
         spent_usd=context.so_far.spent,
@@ -126,7 +128,7 @@ class _Plan:
             for number in range(1, many + 1):
                 asks.append((SAMPLES, sample(self._ask, number, rule.temperature, most)))
             words += [f"{many} {'sample' if many == 1 else 'samples'}"] if many else []
-        if P_TRUE in wanted and self._may_check():
+        if P_TRUE in wanted and self._answer.text.strip() and self._may_check():
             unread = self._written + _QUESTION_TOKENS
             if await self._fitting(live, 1, unread, 1, "self-checks"):
                 asks.append((P_TRUE, self_check(self._ask, self._answer.text)))
@@ -173,6 +175,9 @@ class _Plan:
         left_s = self.until.left_s(self._context.home.clock.now())
         if left_s is None:
             return many
+        if left_s == 0:
+            self._note(f"0 of {many} {what} are asked for: no time is left")
+            return 0
         one_s = await self._expected_s(live, unread, tokens, left_s)
         if one_s is None:
             self._note(f"{live.target.name}: its speed is not known, so the time lets it pass")

@@ -1,4 +1,4 @@
-"""What is asked about a draft, and what the answers make of it: shares that agree, P(True). Pure."""
+"""What is asked about a draft, and what of it agrees: samples, second answers, P(True). Pure."""
 
 from __future__ import annotations
 

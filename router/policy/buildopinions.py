@@ -1,4 +1,4 @@
-"""The `opinions` part of a parsed policy becomes rules; what is wrong in it is named with its place."""
+"""The `opinions` part of a parsed policy becomes rules; what is wrong in it has its place."""
 
 from __future__ import annotations
 

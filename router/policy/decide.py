@@ -127,11 +127,10 @@ def after(policy: Policy, tier: str, signals: Signals) -> After:
 def open_opinions(policy: Policy, tier: str, signals: Signals) -> frozenset[str]:
     """Opinions without which it is open whether a draft of `tier` is kept.
 
-    Empty: it is kept without any, or is not kept whatever they say.
-
-    Args:
-        signals: Of the request and the draft, without the opinions that nobody has asked for.
+    Empty: it is kept without any, or is not kept whatever they say. Those among `signals` count as
+    not known yet.
     """
+    signals = {name: value for name, value in signals.items() if name not in OPINIONS}
     found: set[str] = set()
     for requirement in policy.accept:
         if tier not in requirement.on:

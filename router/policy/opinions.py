@@ -1,4 +1,4 @@
-"""What is asked of a draft beside the draft itself: more samples, a second model, a self-check. Pure.
+"""What may be asked about a draft: more samples, a second model, a self-check. Pure.
 
 Comes in: a rule, a bar and what is known. Goes out: which of those could still decide the bar, so
 that nothing is bought for a draft whose fate is settled.
@@ -19,9 +19,9 @@ OPINIONS = frozenset((AGREEMENT, SAMPLES, SECOND, P_TRUE))
 """Signals that are unknown unless further work of the device is bought."""
 
 LEAST_PARAMETERS = 3_000_000_000
-"""Below so many parameters a model asked whether its own answer is right does no better than a coin,
-so it is not asked. Source: Kadavath et al., "Language Models (Mostly) Know What They Know", 2022, and
-our own models: at 135 M it is worse than chance."""
+"""Below so many parameters a model is not asked whether its own answer is right: how well it knows
+grows with its size, and SmolLM2-135M does worse than chance. Source: Kadavath et al., "Language
+Models (Mostly) Know What They Know", 2022."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +56,11 @@ class Opinions:
 def can_be(predicate: Predicate, truth: bool, signals: Signals) -> bool:
     """Whether some opinions would make the predicate true, or false; never misses one that would.
 
-    Each comparison of an opinion that is not known yet counts as free, so two that exclude each
-    other may be taken for possible: then something is bought for nothing, and that is all.
+    Each comparison of an opinion counts as free, so two that exclude each other may be taken for
+    possible: then something is bought for nothing, and that is all.
     """
     if isinstance(predicate, Test):
-        if predicate.signal in OPINIONS and predicate.signal not in signals:
+        if predicate.signal in OPINIONS:
             return True
         return predicate.truth(signals) is truth
     if isinstance(predicate, Not):

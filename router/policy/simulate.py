@@ -15,10 +15,10 @@ from ..cascade import Call, Rung, Seen, Verdict, walk
 from ..hops import Status, total_cost
 from ..money import EXACT
 from ..signals.catalogue import Value, find_signal
-from .decide import Before, before, doubt, early, given_up
+from .decide import Before, before, doubt, early, given_up, open_opinions
 from .predicates import Signals
 from .rules import Bar, Policy
-from .trace import Check, Entry
+from .trace import Check, Entry, Note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +127,7 @@ def simulate(policy: Policy, given: Given) -> Played:
     try:
         call = next(steps)
         while (seen := play.ended(call)) is not None:
+            entries.extend(_opinions(policy, call, seen))
             call = steps.send(seen)
         steps.close()
     except StopIteration as stop:
@@ -294,6 +295,15 @@ def _beginning(policy: Policy, given: Given, call: Call, reply: Reply) -> tuple[
         if check.truth is True:
             break
     return tuple(found)
+
+
+def _opinions(policy: Policy, call: Call, seen: Seen) -> list[Note]:
+    """What would be asked about a draft; what comes of it stands among its signals."""
+    told = seen.returnable and not (seen.committed or seen.rivaled)
+    if call.opinions is None or seen.signals is None or not told:
+        return []
+    wanted = sorted(open_opinions(policy, call.tier, seen.signals) & call.opinions.gives)
+    return [Note(f"opinions: asked for {', '.join(wanted)}")] if wanted else []
 
 
 def _so_far(given: Given, reply: Reply, needed: int) -> dict[str, Value] | None:

@@ -193,7 +193,7 @@ def _status(cause: HopError) -> tuple[int, str]:
 
 def route_of(outcome: Outcome) -> list[str]:
     """The targets that were tried, in order."""
-    return [hop.target for hop in outcome.hops]
+    return [hop.target for hop in outcome.hops if not hop.aside]
 
 
 def money(outcome: Outcome) -> str | None:

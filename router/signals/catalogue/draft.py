@@ -12,8 +12,8 @@ _CALIBRATION = (
 )
 
 _OPINION = (
-    "; only where the policy's `opinions` ask for it and it could decide whether the draft is kept; "
-    "unknown where none came in time. It is further work of the device"
+    "; asked for where the policy's `opinions` say so and it could decide whether the draft is "
+    "kept; unknown where none came in time. Further work of the device"
 )
 
 OPINION_US = 700_000
@@ -221,8 +221,8 @@ DRAFT = (
         may_be_unknown=True,
         whole_draft=True,
         cost_us=OPINION_US,
-        source="the final answers of samples and of a second model against the draft's, compared by "
-        f"their kind{_OPINION}",
+        source="the final answers of samples and of a second model against the draft's, each "
+        f"compared by its kind{_OPINION}",
         summary="Share of other answers to the question that say the same as the draft.",
     ),
     Signal(
@@ -256,8 +256,8 @@ DRAFT = (
         may_be_unknown=True,
         whole_draft=True,
         cost_us=P_TRUE_US,
-        source='the probability the draft\'s own model gives to "yes" when it is asked, in English, '
-        "whether its draft is right; below 3 billion parameters it is not asked unless the policy "
+        source='the probability of "yes" when the draft\'s own model is asked, in English, whether '
+        "the draft is right; below 3 billion parameters it is not asked unless the policy "
         f"says `always`{_OPINION}",
         summary="How likely the model itself calls its draft right.",
     ),
