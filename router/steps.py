@@ -126,6 +126,11 @@ class Seen:
     aborted: bool = False
     aside: int = 0
 
+    @property
+    def askable(self) -> bool:
+        """Whether opinions may be asked about it: a draft that says something, and nobody saw."""
+        return self.returnable and not (self.committed or self.by_rival)
+
     def given_up_because(self) -> str:
         """The bar that the draft was below, in words."""
         said = [c.effect for c in self.early if c.kind == "abort" and c.truth is True]

@@ -103,7 +103,7 @@ def agrees(one: str, other: str) -> bool:
     Compared are their marked answers, where both have one; else what they are, where both are JSON;
     else the code in them, without its layout; else their final answers, or all of the text. Of two
     that are short it is enough that they have the same figures, or that one is a few words of the
-    other: "Tokyo" and "It is Tokyo." agree. So do "Tokyo" and "It is not Tokyo.": no grammar is read.
+    other: "Tokyo" and "It is Tokyo." agree, and so would "It is not Tokyo.": no grammar is read.
     """
     if stated(one) and stated(other):
         return same(stated(one)[-1], stated(other)[-1])

@@ -44,9 +44,7 @@ async def heard(context: Context, hop: UnderWay | Lanes, call: Call, seen: Seen)
         LedgerError: a call could not be booked, so it was not made.
     """
     rule, draft = call.opinions, hop if isinstance(hop, UnderWay) else hop.ended
-    if rule is None or draft is None or seen.signals is None:
-        return seen
-    if seen.by_rival or seen.committed or not seen.returnable:
+    if rule is None or draft is None or seen.signals is None or not seen.askable:
         return seen
     wanted = open_opinions(context.policy, call.tier, seen.signals) & rule.gives
     if not wanted:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from ..signals.catalogue import Value
 from .predicates import All, AnyOf, Not, Predicate, Signals, Test
 
 AGREEMENT = "draft.agreement"
@@ -51,6 +52,15 @@ class Opinions:
         found |= {SAMPLES} if self.samples else set()
         found |= {SECOND} if self.second else set()
         return frozenset(found | ({P_TRUE} if self.p_true else set()))
+
+
+def asked_only(signals: Signals, rule: Opinions | None) -> dict[str, Value]:
+    """The signals of a draft, its opinions unknown but for those that `rule` asks for.
+
+    Args:
+        rule: None: nothing is asked for.
+    """
+    return {**signals, **dict.fromkeys(OPINIONS if rule is None else OPINIONS - rule.gives)}
 
 
 def can_be(predicate: Predicate, truth: bool, signals: Signals) -> bool:

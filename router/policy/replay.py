@@ -20,6 +20,7 @@ from ..ladder import Rung
 from ..recorded import Recorded, RecordedHop
 from ..signals.catalogue import Value
 from .decide import Before, before, open_opinions, pace
+from .opinions import asked_only
 from .predicates import Predicate, Signals, between, tests_in
 from .rebase import rebased
 from .rules import CALIBRATED, Policy, Requirement, Starter
@@ -254,7 +255,7 @@ class _Walked:
         if not hop.answered:
             blocked = hop.error_kind == "filtered"
             return Seen(failure=hop.error_kind, filtered=blocked, elapsed_s=self.elapsed_s)
-        signals = {**self.signals, **hop.signals}
+        signals = {**self.signals, **asked_only(hop.signals, call.opinions)}
         if not call.commits:
             missing = _open_after(self.policy, call.tier, signals)
             if call.early is not None and (missing is None or missing):
