@@ -14,6 +14,8 @@ from ..types import Ask, Completion, Message, ToolCall
 
 TOP = 20
 """Likeliest first tokens of the self-check that are looked through for a yes and a no."""
+_READ = 20_000
+"""Characters of an answer's end that are compared: some milliseconds, however long it is."""
 _QUESTION = (
     "Is the answer before this message right? Judge it by what was asked. Reply with one word, "
     "yes or no."
@@ -68,12 +70,12 @@ def self_check(ask: Ask, draft: str) -> Ask:
 
 def signals_of(draft: Completion, said: Sequence[Said], wanted: Iterable[str]) -> dict[str, Value]:
     """The wanted signals, over the opinions that came. None, for unknown, where none did."""
-    agree = [(one.signal, _agrees(draft, one.answer)) for one in said if one.signal != P_TRUE]
-    samples = [yes for signal, yes in agree if signal == SAMPLES]
-    second = [yes for signal, yes in agree if signal == SECOND]
+    votes = [(one.signal, agree(draft, one.answer)) for one in said if one.signal != P_TRUE]
+    samples = [yes for signal, yes in votes if signal == SAMPLES]
+    second = [yes for signal, yes in votes if signal == SECOND]
     checks = [one.answer for one in said if one.signal == P_TRUE]
     found: dict[str, Value] = {
-        AGREEMENT: _share([yes for _, yes in agree]),
+        AGREEMENT: _share([yes for _, yes in votes]),
         SAMPLES: _share(samples),
         SECOND: second[0] if second else None,
         P_TRUE: _p_true(checks[0]) if checks else None,
@@ -85,14 +87,16 @@ def _share(votes: Sequence[bool]) -> float | None:
     return sum(votes) / len(votes) if votes else None
 
 
-def _agrees(draft: Completion, other: Completion) -> bool:
-    """Whether another answer says the same. One that was cut, where the draft was not, gives none:
-    it came, so it counts, and does not agree."""
+def agree(draft: Completion, other: Completion) -> bool:
+    """Whether another answer says the same as a draft.
+
+    One that was cut, where the draft was not, gives no answer: it came, and does not agree.
+    """
     if other.finish == "length" != draft.finish or other.finish == "content_filter":
         return False
     if draft.tool_calls or other.tool_calls:
         return _calls(draft.tool_calls) == _calls(other.tool_calls)
-    return bool(other.text.strip()) and agrees(draft.text, other.text)
+    return bool(other.text.strip()) and agrees(draft.text[-_READ:], other.text[-_READ:])
 
 
 def _calls(calls: Sequence[ToolCall]) -> list[tuple[str, object]]:

@@ -30,7 +30,12 @@ def odd_opinions(policy: Policy, served: Served | None) -> Iterator[tuple[str, P
     """
     last = policy.tiers[-1]
     for i, requirement in enumerate(policy.accept):
-        asked = {t.signal for bar in requirement.bars() for t in tests_in(bar.require)} & OPINIONS
+        asked_all = {t.signal for bar in requirement.bars() for t in tests_in(bar.require)}
+        if "draft.same_as_before" in asked_all and policy.tiers[0] in requirement.on - {last}:
+            first = policy.tiers[0]
+            said = f"draft.same_as_before stays unknown for {first}: no draft comes before its own"
+            yield said, ("accept", i, "require")
+        asked = asked_all & OPINIONS
         for tier in in_order(policy, requirement.on - {last}):
             rule = policy.opinions_on(tier)
             for name in sorted(asked - (rule.gives if rule is not None else frozenset())):

@@ -213,6 +213,17 @@ DRAFT = (
         summary="Whether every tool it calls exists and its arguments fit.",
     ),
     Signal(
+        name="draft.same_as_before",
+        type="flag",
+        known="draft",
+        may_be_unknown=True,
+        whole_draft=True,
+        cost_us=200,
+        source="its answer against the last whole draft of another tier, compared by kind as "
+        "opinions are; unknown where there was none",
+        summary="Whether it says the same as the draft that was not kept before it.",
+    ),
+    Signal(
         name="draft.agreement",
         type="number",
         low=0,

@@ -446,3 +446,10 @@ def test_a_wish_the_second_model_cant_serve_is_not_put_to_it() -> None:
     found.run(policy(OneTest("draft.second_agrees", "is", True), second=True), ask(json=True))
 
     assert found.calls()["device2"] == 0
+
+
+def test_what_was_asked_at_once_is_no_retry_in_the_trace() -> None:
+    lines = notes(street(FORTY_TWO, says("42")).run(policy(AGREED)))
+
+    assert "3 at once" in lines
+    assert "retr" not in lines

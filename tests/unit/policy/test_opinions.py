@@ -95,6 +95,7 @@ P_TRUE = "accept:\n  - {id: a, on: [device], require: {draft.p_true: {gte: 0.7}}
         (THREE, None, "no requirement on device asks for an opinion, so none is ever bought"),
         (AGREE + "opinions:\n  - {on: [device], samples: 1, p_true: true}\n", None, "asks for dra"),
         (THREE.replace("device", "cloud"), None, "cloud is the last tier"),
+        (AGREE.replace("agreement: {gte: 0.6", "same_as_before: {is: true"), None, "comes before"),
         (AGREE + "opinions:\n  - {on: [device], second: true}\n", ONE_LARGE, "no second to ask"),
         (P_TRUE + "opinions:\n  - {on: [device], p_true: true}\n", ONE_SMALL, "is off for d"),
     ],

@@ -34,7 +34,10 @@ OF_STATS = frozenset(
     )
 )
 OF_DRAFT = (
-    frozenset(name for name in CATALOGUE if name.startswith("draft.")) - OF_CONFIDENCE - OPINIONS
+    frozenset(name for name in CATALOGUE if name.startswith("draft."))
+    - OF_CONFIDENCE
+    - OPINIONS
+    - {"draft.same_as_before"}
 )
 logprobs = st.lists(st.floats(-1000, 0), min_size=1, max_size=50)
 

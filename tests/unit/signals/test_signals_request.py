@@ -48,7 +48,10 @@ OF_REQUEST = frozenset(
     and name != "prompt.escalation_chance"
 )
 OF_DRAFT = (
-    frozenset(name for name in CATALOGUE if name.startswith("draft.")) - OF_CONFIDENCE - OPINIONS
+    frozenset(name for name in CATALOGUE if name.startswith("draft."))
+    - OF_CONFIDENCE
+    - OPINIONS
+    - {"draft.same_as_before"}
 )
 
 
