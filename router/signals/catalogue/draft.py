@@ -16,10 +16,11 @@ _OPINION = (
     "kept; unknown where none came in time. Further work of the device"
 )
 
-OPINION_US = 700_000
-P_TRUE_US = 60_000
-"""Measured, with SmolLM2-135M; see docs/confidence.md. A larger model takes as many times longer as
-it does for a draft."""
+OPINION_US = 1_200_000
+SECOND_US = 500_000
+P_TRUE_US = 200_000
+"""What three samples, one more answer and a self-check took SmolLM2-135M; see docs/confidence.md. A
+larger model takes as many times longer as it does for a draft."""
 
 DRAFT = (
     Signal(
@@ -254,7 +255,7 @@ DRAFT = (
         known="draft",
         may_be_unknown=True,
         whole_draft=True,
-        cost_us=OPINION_US,
+        cost_us=SECOND_US,
         source=f"the answer of another target of the tier{_OPINION}",
         summary="Whether a second model answers the same.",
     ),
