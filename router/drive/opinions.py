@@ -18,7 +18,6 @@ from ..ondevice import OnDevice
 from ..policy.decide import open_opinions
 from ..policy.opinions import LEAST_PARAMETERS, P_TRUE, SAMPLES, SECOND, Opinions
 from ..policy.trace import Note
-from ..signals.catalogue import Value
 from ..types import Ask
 from .context import Context
 from .hearing import Hearing, Part
@@ -50,16 +49,14 @@ async def heard(context: Context, hop: UnderWay | Lanes, call: Call, seen: Seen)
     if not wanted:
         return seen
     context.trace.extend(seen.early)  # what was said of its beginning stands before
-    found: dict[str, Value] = dict.fromkeys(sorted(wanted))
-    parts: list[Part] = []
-    if seen.rivaled:
+    if seen.rivaled:  # whose dollars are part of what was seen
         context.trace.append(Note("no opinion is asked for while another hop is under way"))
-    else:
-        plan = _Plan(context, rule, call, draft)
-        parts = await plan.parts(wanted)
-    if parts:
-        said = await Hearing(context, call.hop + 1, plan.until).of(parts)
-        found |= signals_of(draft.run.answer, said, wanted)
+        draft.learn(dict.fromkeys(sorted(wanted)))
+        return replace(seen, early=())
+    plan = _Plan(context, rule, call, draft)
+    parts = await plan.parts(wanted)
+    said = await Hearing(context, call.hop + 1, plan.until).of(parts)
+    found = signals_of(draft.run.answer, said, wanted)
     draft.learn(found)
     return replace(
         seen,
@@ -89,6 +86,7 @@ class _Plan:
         counted = self._answer.usage.output_tokens or len(self._answer.tokens)
         self._written = counted or cap(draft.live, context.request)
         own, whole = Deadline.after(rule.max_s, context.home.clock.now()), context.deadline
+        self._planned_s = 0.0
         nearer = own.at is not None and (whole.at is None or own.at < whole.at)
         self.until = own if nearer else whole
 
@@ -164,7 +162,7 @@ class _Plan:
     async def _fitting(
         self, live: Live, many: int, unread: int | None, tokens: int, what: str
     ) -> int:
-        """How many calls are sure to fit the time that is left: as if one ran after another.
+        """How many calls are sure to fit the time: as if each ran after all that came before.
 
         Args:
             unread: Tokens of the prompt that have to be read. None: as many as usual.
@@ -173,6 +171,7 @@ class _Plan:
         left_s = self.until.left_s(self._context.home.clock.now())
         if left_s is None:
             return many
+        left_s = max(0.0, left_s - self._planned_s)
         if left_s == 0:
             self._note(f"0 of {many} {what} are asked for: no time is left")
             return 0
@@ -181,6 +180,7 @@ class _Plan:
             self._note(f"{live.target.name}: its speed is not known, so the time lets it pass")
             return many
         fit = many if one_s * many <= left_s else int(left_s / one_s)
+        self._planned_s += fit * one_s
         if fit < many:
             each = f"one takes about {one_s:.2f} s, {left_s:.2f} s are left"
             self._note(f"{fit} of {many} {what} are asked for: {each}")

@@ -14,6 +14,7 @@ from support.virtual import LoopClock, run_virtual
 
 from router.device.predict import Forecast
 from router.errors import Incapable, LedgerError, Unavailable
+from router.hops import Attempt
 from router.policy.opinions import Opinions
 from router.policy.predicates import AnyOf, Predicate
 from router.policy.predicates import Test as OneTest
@@ -53,6 +54,13 @@ def street(*plays: Play, second: Play | None = None, meter: Fixed | None = None)
 
 def notes(ended: Ended) -> str:
     return "\n".join(ended.answer.trace.lines(ended.answer.hops))
+
+
+def attempt(total_s: float) -> Attempt:
+    """A call that ended well."""
+    return Attempt(
+        attempt_id="a", number=1, started_at=0.0, total_s=total_s, ttft_s=0.1, finish="stop"
+    )
 
 
 def spoken(*likely: tuple[str, float]) -> Play:
@@ -250,6 +258,15 @@ def test_those_that_would_not_fit_the_time_are_not_begun_and_the_trace_says_so(
     assert (ended.text == "It is 42") is (asked > 0)
 
 
+def test_the_time_of_one_kind_is_no_more_there_for_the_next() -> None:
+    found = foretelling(street(FORTY_TWO, says("42"), second=says("42")), 1.5)
+    found.home.senses.speeds.saw("device2", attempt(total_s=1.5))
+    ended = found.run(policy(AGREED, samples=2, second=True, max_s=4.0))
+
+    assert found.calls() == {"device": 3, "device2": 0, "cloud": 0}
+    assert "0 of 1 answers of device2 are asked for: one takes about 1.50 s, 1.00 s" in notes(ended)
+
+
 def test_a_speed_that_is_not_known_lets_them_pass_and_is_noted() -> None:
     found = foretelling(street(FORTY_TWO, says("42")), None)
     ended = found.run(policy(AGREED, samples=3, max_s=4.0))
@@ -371,6 +388,7 @@ def test_beside_a_race_none_is_bought() -> None:
     assert ended.text == "The cloud knows"
     assert [hop.cause for hop in ended.answer.hops] == ["start", "race"]
     assert "no opinion is asked for while another hop is under way" in notes(ended)
+    assert ended.answer.hops[0].signals["draft.agreement"] is None
 
 
 def test_with_a_race_that_did_not_begin_they_are_bought() -> None:
