@@ -108,7 +108,8 @@ def _alone(token: TokenLogprob) -> dict[str, Any]:
 def explain(outcome: Outcome) -> str:
     """An outcome as text for people; see `Answer.explain`."""
     head = f"policy {outcome.policy}@{outcome.policy_revision}   decision {outcome.decision_id}"
-    hops = f"{len(outcome.hops)} hop{'' if len(outcome.hops) == 1 else 's'}"
+    count = sum(not hop.aside for hop in outcome.hops)
+    hops = f"{count} hop{'' if count == 1 else 's'}"
     if outcome.answered_by is None:
         end = f" {outcome.status.replace('_', ' ')} after {hops}"
     else:

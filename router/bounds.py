@@ -19,13 +19,24 @@ class Bounds:
 
     Attributes:
         hops: Targets tried so far.
+        aside: Hops taken for opinions of drafts. They have an index, and count for no limit.
         stopped_by: The limit that last kept a target from being asked. None: none has.
     """
 
     limits: Limits
     trace: list[Entry]
     hops: int = 0
+    aside: int = 0
     stopped_by: str | None = None
+
+    @property
+    def index(self) -> int:
+        """Of the next hop."""
+        return self.hops + self.aside
+
+    def end_with(self, more: int) -> bool:
+        """Whether so many more hops are all that may be taken."""
+        return self.limits.hops is not None and self.hops + more >= self.limits.hops
 
     def leave_room(self, rung: Rung, cause: Cause, seen: Seen) -> bool:
         """Whether there is room for a call of this target; if not, why not is noted.

@@ -199,18 +199,18 @@ class _Walker:
             return None
         loose = self.cause not in ("asked", "loop")
         rival = self.rivals.beside(rung, commits=commits, seen=self.seen) if loose else None
-        index = self.bounds.hops
-        early = None if commits else self.policy.early_on(rung.tier)
-        most = self.bounds.limits.hops
+        policy, index, tier = self.policy, self.bounds.index, rung.tier
+        early = None if commits else policy.early_on(tier)
         # What is given up is not given back, so somebody has to be left to ask.
-        spent = index + (1 if rival is None else 2)
-        alone = commits or (most is not None and spent >= most)
-        draft = self.drafted if self.policy.attach_draft else None
-        abort = None if alone else self.policy.abort_on(rung.tier)
-        name, cause, because = rung.name, self.cause, self.because
-        call = Call(name, rung.tier, cause, because, commits, early, draft, index, rival, abort)
+        alone = commits or self.bounds.end_with(1 if rival is None else 2)
+        draft = self.drafted if policy.attach_draft else None
+        abort = None if alone else policy.abort_on(tier)
+        asks = policy.opinions_on(tier) if policy.opinions and not commits else None
+        why = self.cause, self.because
+        call = Call(rung.name, tier, *why, commits, early, draft, index, rival, abort, asks)
         self.taken(call)
         self.seen = yield call
+        self.bounds.aside += self.seen.aside
         self.entries.extend(self.seen.early)
         if not self.seen.rivaled:
             return self.ended(call, shown=commits)

@@ -15,16 +15,17 @@ from .money import EXACT
 from .quick import quick
 from .types import Finish, Usage
 
-Cause = Literal["start", "fallback", "escalation", "asked", "loop", "race", "hedge"]
+Cause = Literal["start", "fallback", "escalation", "asked", "loop", "race", "hedge", "opinion"]
 """Why a hop was taken: the policy began there; another target of the tier, or the next tier,
 after a *failure*; the next tier because of *quality*; the caller named the target; it made the
 tool call whose result this request brings; a stronger tier beside a draft that takes long; another
-target of the tier beside one that is late."""
+target of the tier beside one that is late; a draft before it is looked at with other eyes."""
 
-HopStatus = Literal["answered", "deferred", "failed", "cancelled"]
+HopStatus = Literal["answered", "deferred", "failed", "cancelled", "heard"]
 """How a hop was left: its answer was returned; its draft was not kept, or given up before its end
 (its last attempt says "aborted"); it gave none; it was
-stopped, because the caller went away or another hop beside it was first."""
+stopped, because the caller went away or another hop beside it was first; it told its opinion of
+another hop's draft, and what it said is no answer."""
 
 Status = Literal["answered", "forbidden", "limit_reached", "no_answer", "cancelled"]
 
@@ -131,6 +132,11 @@ class Hop:
     def last(self) -> Attempt:
         """The attempt that ended the hop."""
         return self.attempts[-1]
+
+    @property
+    def aside(self) -> bool:
+        """Whether it was taken for opinions of another hop's draft, not for an answer."""
+        return self.cause == "opinion"
 
 
 class Trace(Protocol):

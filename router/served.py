@@ -12,6 +12,7 @@ from .catalogue.prices import Prices
 from .catalogue.target import address
 from .config import Config, shipped
 from .policy.lint import Served
+from .policy.opinions import LEAST_PARAMETERS
 from .policy.rules import OF_CONFIDENCE
 from .providers.base import Target
 
@@ -58,7 +59,18 @@ def served(config: Config) -> Served:
         tiers={tier: tuple(t.name for t in of_tier) for tier, of_tier in targets.items()},
         lacking={tier: names for tier, names in lacking.items() if names},
         calibrated=config.confidence is not None,
+        small=frozenset(b.target.name for b in config.targets if _is_small(b.target)),
     )
+
+
+def _is_small(target: Target) -> bool:
+    """Whether its model is not known to have the parameters it takes to judge its own draft."""
+    if target.provider != "device":
+        return True  # it is asked on this device only, and others don't say
+    from .providers.device import parameters_of
+
+    known = parameters_of(target.model)
+    return known is None or known < LEAST_PARAMETERS
 
 
 def _lacking(target: Target) -> frozenset[str]:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Literal
 
 from .hops import Cause, Status
+from .policy.opinions import Opinions
 from .policy.predicates import Signals
 from .policy.rules import Abort, Doubt, Early
 from .policy.trace import Check, Entry
@@ -54,6 +55,7 @@ class Call:
         hop: Index of this hop.
         rival: Who is asked beside it. What ends first is seen first; the other stays under way.
         abort: When a draft is given up before its end. None: it is written to its end.
+        opinions: What may be asked about its whole draft. None: nothing.
         resumed: The hop is under way already, and now the only one: see how it ends.
     """
 
@@ -67,6 +69,7 @@ class Call:
     hop: int = 0
     rival: Rival | None = None
     abort: Abort | None = None
+    opinions: Opinions | None = None
     resumed: bool = False
 
     def of_rival(self) -> Call:
@@ -105,6 +108,7 @@ class Seen:
         day_left_usd: Dollars left of the day, over all requests. None: the day has no limit.
         rivaled: The call had a rival and it was asked.
         by_rival: It is the rival that ended, and all else here is about it.
+        aside: Hops that were taken for opinions of the draft; their indexes follow the draft's.
     """
 
     signals: Signals | None = None
@@ -120,6 +124,12 @@ class Seen:
     rivaled: bool = False
     by_rival: bool = False
     aborted: bool = False
+    aside: int = 0
+
+    @property
+    def askable(self) -> bool:
+        """Whether opinions may be asked about it: a draft that says something, and nobody saw."""
+        return self.returnable and not (self.committed or self.by_rival)
 
     def given_up_because(self) -> str:
         """The bar that the draft was below, in words."""

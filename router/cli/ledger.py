@@ -201,6 +201,9 @@ def _show_totals(found: Totals) -> None:
         drafts = counted(t.aborted, "draft")
         in_vain = f"{t.wasted_tokens} tokens and {seconds(t.wasted_s)} in vain"
         typer.echo(f"{drafts} of {t.target} given up before the end: {in_vain}")
+    for t in found.targets:
+        if t.opinions:
+            typer.echo(f"{t.target} was asked for its opinion of {counted(t.opinions, 'draft')}")
     typer.echo()
     table(
         None,

@@ -11,7 +11,7 @@ import typer
 from ..document import nearest
 from ..errors import ConfigError
 from ..signals.catalogue import CATALOGUE, FAMILIES, Signal, find_signal
-from ..signals.render import card, values
+from ..signals.render import card, cost, values
 from .options import JsonOption
 from .screen import table
 
@@ -53,6 +53,6 @@ def _line(signal: Signal) -> tuple[str, ...]:
         signal.name,
         can_be if len(can_be) <= 40 else f"one of {len(signal.words)} words",
         "yes" if signal.may_be_unknown else "no",
-        f"{signal.cost_us:g}",
+        cost(signal),
         signal.summary,
     )

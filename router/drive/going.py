@@ -22,6 +22,7 @@ from .happened import Happened, as_chunk, recorded, says_something
 from .home import Home
 from .ids import new_id
 from .lanes import Lanes
+from .opinions import heard
 from .rungs import rungs_of
 from .underway import UnderWay
 
@@ -80,6 +81,8 @@ class Going:
                 while (chunk := await hop.next()) is not None:
                     yield self.so_far.shown(chunk, self.home.clock.now())
                 self.seen = hop.seen() if isinstance(hop, UnderWay) else hop.seen(call)
+                if call.opinions is not None:
+                    self.seen = await heard(self.context, hop, call, self.seen)
             assert self.verdict is not None
             answered = self.verdict.answered_by
             self.note_sample(answered)

@@ -9,10 +9,13 @@ from ..policy.rules import OF_CONFIDENCE
 from ..signals import draft_signals
 from ..signals.catalogue import Value
 from ..types import Completion, Request
+from .happened import says_something
+from .questions import agree
 
 if TYPE_CHECKING:
     from .context import Context
 
+SAME_AS_BEFORE = "draft.same_as_before"
 SOURCES = frozenset(("prompt.language", "prompt.task"))
 """Signals of the request that a confidence is worked out from."""
 
@@ -55,4 +58,15 @@ def measured(context: Context, target: str, draft: Completion) -> dict[str, Valu
         known = {**context.signals, **found}
         told = {} if confidence is None else confidence.of_draft(target, request, draft, known)
         found |= {name: told.get(name) for name in sorted(asked)}
+    if SAME_AS_BEFORE in context.wanted:
+        found[SAME_AS_BEFORE] = _same_as_before(context, target, draft)
     return found
+
+
+def _same_as_before(context: Context, target: str, draft: Completion) -> bool | None:
+    """Whether it says the same as the last whole draft of another tier. None: there was none."""
+    tier = context.home.targets[target].target.tier
+    for _, left in sorted(context.so_far.hops.items(), reverse=True):
+        if left.call.tier != tier and says_something(left.draft):
+            return agree(left.draft, draft)
+    return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from decimal import Decimal
 from functools import partial
 
@@ -274,6 +274,10 @@ class UnderWay:
             times = (self._started - context.arrived, took_s)
             context.so_far.add(self.call, run, status, left, self._measured, times)
         senses.purse.settle(self._reserved, run.allowance.booked(run.attempts))
+
+    def learn(self, found: Mapping[str, Value]) -> None:
+        """Add to what was measured of its draft, after it has ended."""
+        self._measured.update(found)  # of the hop that is kept, too: it is the same mapping
 
     def give_up(self) -> None:
         """Book it as stopped if that was not done: its target doesn't let go, or had no turn."""

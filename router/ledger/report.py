@@ -165,7 +165,8 @@ class RequestDetail:
 _REQUESTS = """
 SELECT r.*, (
     SELECT json_group_array(target) FROM
-        (SELECT target FROM hops h WHERE h.decision_id = r.decision_id ORDER BY hop)
+        (SELECT target FROM hops h WHERE h.decision_id = r.decision_id
+            AND COALESCE(h.cause, '') <> 'opinion' ORDER BY hop)
 ) AS path
 FROM requests r
 """

@@ -49,7 +49,9 @@ class TargetTotals:
     """One target, in one tier.
 
     Attributes:
-        hops: All of them; the six counts that follow add up to it.
+        hops: All that were to answer; the six counts that follow add up to it.
+        opinions: Hops beside those, for opinions of drafts. Their calls, tokens, dollars and times
+            to a token count below like all others'; `total_s` is without them.
         attempts: Calls on the wire.
         input_tokens: Sum of what is known; likewise `output_tokens`.
         tokens_unknown: Attempts that are over and whose tokens, in or out, are not known.
@@ -73,6 +75,7 @@ class TargetTotals:
     cancelled: int
     interrupted: int
     running: int
+    opinions: int
     attempts: int
     input_tokens: int
     output_tokens: int
@@ -128,7 +131,7 @@ class Totals:
 
 
 _HOPS = """
-SELECT h.target, COALESCE(h.tier, :unknown), h.status, h.total_s
+SELECT h.target, COALESCE(h.tier, :unknown), h.status, h.total_s, h.cause
 FROM hops h JOIN requests r USING (decision_id)
 WHERE r.started_at >= :since
 """
@@ -201,7 +204,11 @@ def totals(db: sqlite3.Connection, since: float) -> Totals:
 def _by_target(db: sqlite3.Connection, values: Mapping[str, Any]) -> tuple[TargetTotals, ...]:
     statuses: dict[Key, list[str]] = defaultdict(list)
     total_s: dict[Key, list[float]] = defaultdict(list)
-    for target, tier, status, seconds in db.execute(_HOPS, values):
+    opinions: dict[Key, int] = defaultdict(int)
+    for target, tier, status, seconds, cause in db.execute(_HOPS, values):
+        if cause == "opinion":
+            opinions[target, tier] += 1
+            continue
         statuses[target, tier].append(status)
         if seconds is not None:
             total_s[target, tier].append(seconds)
@@ -216,10 +223,11 @@ def _by_target(db: sqlite3.Connection, values: Mapping[str, Any]) -> tuple[Targe
         _target(
             key,
             statuses[key],
+            opinions[key],
             sums.get(key, (0,) * 11),
             (Spread.of(ttft_s[key]), Spread.of(tpot_s[key]), Spread.of(total_s[key])),
         )
-        for key in {*statuses, *sums}
+        for key in {*statuses, *opinions, *sums}
     ]
     return tuple(sorted(found, key=lambda t: (-t.cost_usd, t.target, t.tier)))
 
@@ -227,6 +235,7 @@ def _by_target(db: sqlite3.Connection, values: Mapping[str, Any]) -> tuple[Targe
 def _target(
     key: Key,
     statuses: Sequence[str],
+    opinions: int,
     sums: tuple[Any, ...],
     spreads: tuple[Spread, Spread, Spread],
 ) -> TargetTotals:
@@ -243,6 +252,7 @@ def _target(
         cancelled=statuses.count("cancelled"),
         interrupted=statuses.count("interrupted"),
         running=statuses.count("running"),
+        opinions=opinions,
         attempts=attempts,
         input_tokens=input_tokens,
         output_tokens=output_tokens,

@@ -11,6 +11,7 @@ from ..errors import PolicyError
 from ..signals.catalogue import CATALOGUE, FAMILIES, Signal, find_signal
 from .buildabort import build_aborts
 from .buildaccept import build_accept
+from .buildopinions import build_opinions
 from .document import EarlyPart, PolicyDocument
 from .predicates import All, AnyOf, Not, Op, Predicate, Test, tests_in
 from .rules import (
@@ -70,6 +71,7 @@ class _Builder:
             accept=build_accept(self, shape),
             early=self.early(),
             abort=build_aborts(self, shape.abort),
+            opinions=build_opinions(self, shape.opinions),
             limits=self.limits(),
             escalate=shape.escalate,
             gain=self.gain(),

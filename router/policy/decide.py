@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from .predicates import Predicate, Signals, between, demands
+from .opinions import OPINIONS, can_be
+from .predicates import Predicate, Signals, between, demands, tests_in
 from .race import Raced, race
 from .rules import CERTIFIED, Bar, Policy, Requirement, Starter
 from .trace import Check
@@ -121,6 +122,28 @@ def after(policy: Policy, tier: str, signals: Signals) -> After:
         checks.append(Check("accept", requirement.id, truth, effect, bar, signals))
     because = f"{failed[0]} does not hold" if failed else ""
     return After(not failed, tuple(failed), because, tuple(checks), certified and not failed)
+
+
+def open_opinions(policy: Policy, tier: str, signals: Signals) -> frozenset[str]:
+    """Opinions without which it is open whether a draft of `tier` is kept.
+
+    Empty: it is kept without any, or is not kept whatever they say. Those among `signals` count as
+    not known yet.
+    """
+    signals = {name: value for name, value in signals.items() if name not in OPINIONS}
+    found: set[str] = set()
+    for requirement in policy.accept:
+        if tier not in requirement.on:
+            continue
+        held = requirement.held(signals)
+        bar = held.require
+        if held.near_budget is not None:
+            bar = _paced(policy, held, held.near_budget, signals)
+        if not can_be(bar, True, signals):
+            return frozenset()
+        if bar.truth(signals) is not True:
+            found.update(test.signal for test in tests_in(bar))
+    return OPINIONS.intersection(found)
 
 
 def early(policy: Policy, tier: str, signals: Signals) -> Check | None:

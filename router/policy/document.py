@@ -119,6 +119,26 @@ class AbortPart(_Part):
     bars: list[BarPart] = Field(min_length=1, description="By length, shortest first.")
 
 
+class OpinionsPart(_Part):
+    """What is asked about a whole draft, where that decides whether it is kept."""
+
+    on: list[StrictStr] = Field(min_length=1)
+    samples: StrictInt = Field(
+        default=0, ge=0, le=16, description="More answers of the draft's own target."
+    )
+    temperature: float = Field(
+        default=0.7, strict=True, gt=0, le=2, allow_inf_nan=False, description="Of the samples."
+    )
+    second: StrictBool = Field(
+        default=False, description="Whether another target of the tier answers too."
+    )
+    p_true: StrictBool | Literal["always"] = Field(
+        default=False,
+        description="Whether the model is asked if its draft is right; below 3B only by always.",
+    )
+    max_s: Seconds | None = Field(default=None, description="Most seconds for all of it.")
+
+
 class LimitsPart(_Part):
     """Bounds of a request, and of a day."""
 
@@ -204,6 +224,9 @@ class PolicyDocument(_Part):
     )
     early: list[EarlyPart] = Field(default=[], description="Drafts accepted before their end.")
     abort: list[AbortPart] = Field(default=[], description="Drafts given up before their end.")
+    opinions: list[OpinionsPart] = Field(
+        default=[], description="What the device is asked about its own whole drafts."
+    )
     limits: LimitsPart = LimitsPart()
     escalate: Escalate = Field(
         default="next", description="The next stronger tier, or the one worth its price most."

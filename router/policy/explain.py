@@ -171,5 +171,7 @@ def _hop_lines(hop: Hop) -> Sequence[str]:
         f" hop {hop.index + 1:<2} {hop.target:<24} {hop.cause:<10} ttft {seconds(last.ttft_s)}"
         f"  tpot {seconds(last.tpot_s)}  total {seconds(hop.total_s)}  {usd(hop.cost_usd)}"
     )
+    if hop.aside:
+        return [f"{line}  {len(hop.attempts)} at once"]
     retries = len(hop.attempts) - 1
     return [line + (f"  {retries} {'retry' if retries == 1 else 'retries'}" if retries else "")]

@@ -16,6 +16,7 @@ from ..signals.catalogue import Signal, find_signal
 from .explain import show
 from .implied import implied_by, never_false, never_true, opposite, spread
 from .lintabort import odd_aborts
+from .lintopinions import odd_opinions
 from .lintparts import Part, in_order, parts_of, placed_tests
 from .predicates import Test, tests_in
 from .rules import NOT_RUN, OF_CONFIDENCE, Early, Guard, Policy, Requirement, Route
@@ -34,12 +35,14 @@ class Served:
             signals of the request that can't be known here, such as the device's without one.
         unpriced: By tier, targets whose price nobody knows.
         calibrated: Whether the config names a calibration file.
+        small: Targets whose model is not known to be large enough to judge its own draft.
     """
 
     tiers: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     lacking: Mapping[str, frozenset[str]] = field(default_factory=dict)
     unpriced: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     calibrated: bool = False
+    small: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +107,8 @@ class _Linter:
         for i, early in enumerate(self.policy.early):
             yield from self.early(early, ("early", i))
         for message, place in odd_aborts(self.policy):
+            yield self.warn(message, place)
+        for message, place in odd_opinions(self.policy, self.served):
             yield self.warn(message, place)
         if self.policy.on_filtered == "draft" and len(self.policy.tiers) == 1:
             yield self.warn(

@@ -19,7 +19,8 @@ from ..hops import total_cost
 from ..ladder import Rung
 from ..recorded import Recorded, RecordedHop
 from ..signals.catalogue import Value
-from .decide import Before, before, pace
+from .decide import Before, before, open_opinions, pace
+from .opinions import asked_only
 from .predicates import Predicate, Signals, between, tests_in
 from .rebase import rebased
 from .rules import CALIBRATED, Policy, Requirement, Starter
@@ -149,6 +150,18 @@ def _open_held(
     return frozenset({"world.budget_used"}) if loose.truth(signals) is True else None
 
 
+def _opinions(request: Recorded) -> dict[str, list[RecordedHop]]:
+    """Hops that were taken for opinions, by the target whose draft they are about."""
+    found: dict[str, list[RecordedHop]] = {}
+    about = ""
+    for hop in request.hops:
+        if hop.cause == "opinion":
+            found.setdefault(about, []).append(hop)
+        else:
+            about = hop.target
+    return found
+
+
 class _Walked:
     """One walk over recorded hops."""
 
@@ -161,7 +174,8 @@ class _Walked:
     ) -> None:
         self.policy = policy
         self.signals = signals
-        self.hops = {hop.target: hop for hop in request.hops}
+        self.hops = {hop.target: hop for hop in request.hops if hop.cause != "opinion"}
+        self.aside = _opinions(request)
         self.served = policy.tiers if served is None else served
         self.first_hop = request.hops[0] if request.hops else None
         self.calls: list[Call] = []
@@ -212,10 +226,19 @@ class _Walked:
                 return self.unanswered(call)
             self.elapsed_s += hop.seconds
             self.costs.append(hop.cost_usd)
+            self.hear(call, hop)
             found = self.seen(call, hop)
             if isinstance(found, Replay):
                 return found
             seen = found
+
+    def hear(self, call: Call, hop: RecordedHop) -> None:
+        """The dollars and seconds of opinions that were bought then, and would be now."""
+        bought = self.aside.get(call.target, ())
+        signals = {**self.signals, **hop.signals}
+        if bought and call.opinions and open_opinions(self.policy, call.tier, signals):
+            self.elapsed_s += max(one.seconds or 0.0 for one in bought)
+            self.costs.extend(one.cost_usd for one in bought)
 
     def is_weighed(self, call: Call, first: Before, rungs: Mapping[str, object]) -> bool:
         """Whether this tier was chosen among several by what they cost."""
@@ -232,7 +255,7 @@ class _Walked:
         if not hop.answered:
             blocked = hop.error_kind == "filtered"
             return Seen(failure=hop.error_kind, filtered=blocked, elapsed_s=self.elapsed_s)
-        signals = {**self.signals, **hop.signals}
+        signals = {**self.signals, **asked_only(hop.signals, call.opinions)}
         if not call.commits:
             missing = _open_after(self.policy, call.tier, signals)
             if call.early is not None and (missing is None or missing):

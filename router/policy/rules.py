@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from ..types import Label
+from .opinions import Opinions
 from .predicates import Predicate, Signals, Test, tests_in
 
 Escalate = Literal["next", "best_gain"]
@@ -257,7 +258,7 @@ class Policy:
         revision: First 12 hex digits of the SHA-256 of its content.
         summary: What it is for, in a sentence.
         tiers: Weak to strong; the walk begins at the first unless a route says otherwise.
-        early: At most one for a tier; likewise `abort`.
+        early: At most one for a tier; likewise `abort` and `opinions`.
         escalate: The next stronger tier, or the one that `gain` finds best.
         gain: Always there with ``best_gain``.
         on_failure: When nobody stronger answered, and no limit is why: give back the best draft,
@@ -278,6 +279,7 @@ class Policy:
     accept: tuple[Requirement, ...] = ()
     early: tuple[Early, ...] = ()
     abort: tuple[Abort, ...] = ()
+    opinions: tuple[Opinions, ...] = ()
     limits: Limits = field(default_factory=Limits)
     escalate: Escalate = "next"
     gain: Gain | None = None
@@ -325,3 +327,7 @@ class Policy:
     def abort_on(self, tier: str) -> Abort | None:
         """When a draft of that tier is given up. None: each is written to its end."""
         return next((abort for abort in self.abort if tier in abort.on), None)
+
+    def opinions_on(self, tier: str) -> Opinions | None:
+        """What may be asked about that tier's drafts. None: nothing."""
+        return next((rule for rule in self.opinions if tier in rule.on), None)

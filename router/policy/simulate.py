@@ -1,7 +1,6 @@
 """A request played through without models: given signals and replies in, path and answer out. Pure.
 
-It drives the same `before` and `walk` that decide real requests, with one target for each tier,
-called like the tier.
+It drives the same `before` and `walk` as real requests do, with one target a tier, called like it.
 """
 
 from __future__ import annotations
@@ -15,10 +14,11 @@ from ..cascade import Call, Rung, Seen, Verdict, walk
 from ..hops import Status, total_cost
 from ..money import EXACT
 from ..signals.catalogue import Value, find_signal
-from .decide import Before, before, doubt, early, given_up
+from .decide import Before, before, doubt, early, given_up, open_opinions
+from .opinions import asked_only
 from .predicates import Signals
 from .rules import Bar, Policy
-from .trace import Check, Entry
+from .trace import Check, Entry, Note
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,6 +127,7 @@ def simulate(policy: Policy, given: Given) -> Played:
     try:
         call = next(steps)
         while (seen := play.ended(call)) is not None:
+            entries.extend(_opinions(policy, call, seen))
             call = steps.send(seen)
         steps.close()
     except StopIteration as stop:
@@ -261,7 +262,7 @@ def _seen(policy: Policy, given: Given, call: Call, reply: Reply, last: Seen) ->
     shown = call.commits or said == "early"
     failed = reply.fails is not None or said == "abort"
     return Seen(
-        signals=None if failed else {**given.signals, **reply.signals},
+        signals=None if failed else {**given.signals, **asked_only(reply.signals, call.opinions)},
         returnable=reply.returnable and not failed,
         presentable=reply.presentable,
         filtered=reply.fails == "filtered" or reply.signals.get("draft.finish") == "content_filter",
@@ -294,6 +295,14 @@ def _beginning(policy: Policy, given: Given, call: Call, reply: Reply) -> tuple[
         if check.truth is True:
             break
     return tuple(found)
+
+
+def _opinions(policy: Policy, call: Call, seen: Seen) -> list[Note]:
+    """What would be asked about a draft; what comes of it stands among its signals."""
+    if call.opinions is None or seen.signals is None or seen.rivaled or not seen.askable:
+        return []
+    wanted = sorted(open_opinions(policy, call.tier, seen.signals) & call.opinions.gives)
+    return [Note(f"opinions: asked for {', '.join(wanted)}")] if wanted else []
 
 
 def _so_far(given: Given, reply: Reply, needed: int) -> dict[str, Value] | None:

@@ -123,6 +123,11 @@ class Device:
         engine = None if self._info is None else self._info.engine
         return Identity(self._folder.model, self._folder.build or "unknown", engine)
 
+    def parameters(self) -> int | None:
+        """About how many parameters its model has, by its shape. None: not known."""
+        self.identity()
+        return None if self._folder is None else self._folder.parameters
+
     def up(self) -> bool:
         """Whether a worker is there, so that a call has not to wait for a start."""
         return self._workers.up()
@@ -250,6 +255,14 @@ def _state(layer: int | None, mean: bytes | None) -> LayerState | None:
 
 def _read(model: str) -> ModelFolder:
     return read_folder(Path(found(model)))
+
+
+def parameters_of(model: str) -> int | None:
+    """About how many parameters a model has, by its folder's shape. None: not known."""
+    try:
+        return _read(model).parameters
+    except Unavailable:
+        return None
 
 
 def _whole(target: Target, option: str, *, at_least: int, at_most: int | None = None) -> int | None:

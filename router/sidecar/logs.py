@@ -103,7 +103,7 @@ def _over(one: Over) -> dict[str, Any]:
         "decision_id": outcome.decision_id,
         "policy": f"{outcome.policy}@{outcome.policy_revision}",
         "status": outcome.status,
-        "route": [hop.target for hop in outcome.hops],
+        "route": [hop.target for hop in outcome.hops if not hop.aside],
         "answered_by": None if hop is None else hop.target,
         "errors": [a.error_kind for h in outcome.hops for a in h.attempts if a.error_kind],
         "flags": outcome.flags,

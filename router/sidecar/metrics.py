@@ -99,7 +99,7 @@ class Metrics:
 
     def _request(self, outcome: Outcome) -> None:
         policy = outcome.policy
-        route = ">".join(hop.target for hop in outcome.hops) or "none"
+        route = ">".join(hop.target for hop in outcome.hops if not hop.aside) or "none"
         self.requests.add((policy, route, outcome.status))
         self.request_s.add((policy,), outcome.total_s)
         if outcome.ttfb_s is not None:

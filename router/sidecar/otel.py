@@ -133,7 +133,7 @@ def _of_request(outcome: Outcome, label: str) -> Attributes:
         "firsthop.policy.name": outcome.policy,
         "firsthop.policy.revision": outcome.policy_revision,
         "firsthop.status": outcome.status,
-        "firsthop.route": [hop.target for hop in outcome.hops],
+        "firsthop.route": [hop.target for hop in outcome.hops if not hop.aside],
         "firsthop.label": label,
         "firsthop.flags": list(outcome.flags),
     }

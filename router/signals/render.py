@@ -65,7 +65,7 @@ def card(signal: Signal) -> list[tuple[str, str]]:
         ("known", _known(signal)),
         ("unknown", "possible" if signal.may_be_unknown else "never"),
         ("when absent", _plain(signal.absent) or "-"),
-        ("cost", f"about {signal.cost_us:g} µs"),
+        ("cost", f"about {cost(signal)} µs"),
         ("comes from", signal.source.replace("`", "")),
     ]
     return lines
@@ -95,10 +95,15 @@ def _row(signal: Signal) -> str:
         values(signal),
         "yes" if signal.may_be_unknown else "no",
         f"`{absent}`" if absent else "–",
-        f"{signal.cost_us:g}",
+        cost(signal),
         signal.source,
     )
     return f"| {' | '.join(cells)} |"
+
+
+def cost(signal: Signal) -> str:
+    """About what it takes to find out, microseconds, for people."""
+    return f"{signal.cost_us:,.0f}" if signal.cost_us >= 1e4 else f"{signal.cost_us:g}"
 
 
 def _known(signal: Signal) -> str:

@@ -193,7 +193,7 @@ def _status(cause: HopError) -> tuple[int, str]:
 
 def route_of(outcome: Outcome) -> list[str]:
     """The targets that were tried, in order."""
-    return [hop.target for hop in outcome.hops]
+    return [hop.target for hop in outcome.hops if not hop.aside]
 
 
 def money(outcome: Outcome) -> str | None:
@@ -210,7 +210,7 @@ def router_field(outcome: Outcome) -> dict[str, Any]:
         "policy": outcome.policy,
         "policy_revision": outcome.policy_revision,
         "route": route_of(outcome),
-        "hops": len(outcome.hops),
+        "hops": len(route_of(outcome)),
         "answered_by": None if hop is None else hop.target,
         "finish": None if hop is None else hop.last.finish,
         "confidence": None if hop is None else hop.signals.get("draft.confidence"),
@@ -228,7 +228,7 @@ def router_headers(outcome: Outcome) -> list[tuple[bytes, bytes]]:
         (b"x-firsthop-decision-id", outcome.decision_id.encode()),
         (b"x-firsthop-policy", policy.encode("ascii", "replace")),
         (b"x-firsthop-route", ">".join(route_of(outcome)).encode("ascii", "replace")),
-        (b"x-firsthop-hops", str(len(outcome.hops)).encode()),
+        (b"x-firsthop-hops", str(len(route_of(outcome))).encode()),
     ]
     if outcome.certified is not None:
         found.append((b"x-firsthop-certified", b"true" if outcome.certified else b"false"))

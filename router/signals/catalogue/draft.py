@@ -11,6 +11,17 @@ _CALIBRATION = (
     "is refused, and for a target it was not made for"
 )
 
+_OPINION = (
+    "; asked for where the policy's `opinions` say so and it could decide whether the draft is "
+    "kept; unknown where none came in time. Further work of the device"
+)
+
+OPINION_US = 1_200_000
+SECOND_US = 500_000
+P_TRUE_US = 200_000
+"""What three samples, one more answer and a self-check took SmolLM2-135M; see docs/confidence.md. A
+larger model takes as many times longer as it does for a draft."""
+
 DRAFT = (
     Signal(
         name="draft.mean_logprob",
@@ -216,5 +227,65 @@ DRAFT = (
         cost_us=400,
         source="the called tools' own schemas; true when no tool is called",
         summary="Whether every tool it calls exists and its arguments fit.",
+    ),
+    Signal(
+        name="draft.same_as_before",
+        type="flag",
+        known="draft",
+        may_be_unknown=True,
+        whole_draft=True,
+        cost_us=200,
+        source="its answer against the last whole draft of another tier, compared by kind as "
+        "opinions are; unknown where there was none",
+        summary="Whether it says the same as the draft that was not kept before it.",
+    ),
+    Signal(
+        name="draft.agreement",
+        type="number",
+        low=0,
+        high=1,
+        known="draft",
+        may_be_unknown=True,
+        whole_draft=True,
+        cost_us=OPINION_US,
+        source="the final answers of samples and of a second model against the draft's, each "
+        f"compared by its kind{_OPINION}",
+        summary="Share of other answers to the question that say the same as the draft.",
+    ),
+    Signal(
+        name="draft.samples_agree",
+        type="number",
+        low=0,
+        high=1,
+        known="draft",
+        may_be_unknown=True,
+        whole_draft=True,
+        cost_us=OPINION_US,
+        source=f"more answers of the draft's own model, at a temperature{_OPINION}",
+        summary="The same share over samples of the draft's own model.",
+    ),
+    Signal(
+        name="draft.second_agrees",
+        type="flag",
+        known="draft",
+        may_be_unknown=True,
+        whole_draft=True,
+        cost_us=SECOND_US,
+        source=f"the answer of another target of the tier{_OPINION}",
+        summary="Whether a second model answers the same.",
+    ),
+    Signal(
+        name="draft.p_true",
+        type="number",
+        low=0,
+        high=1,
+        known="draft",
+        may_be_unknown=True,
+        whole_draft=True,
+        cost_us=P_TRUE_US,
+        source='the probability of "yes" when the draft\'s own model is asked, in English, whether '
+        "the draft is right; below 3 billion parameters it is not asked unless the policy "
+        f"says `always`{_OPINION}",
+        summary="How likely the model itself calls its draft right.",
     ),
 )

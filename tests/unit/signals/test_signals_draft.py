@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.policy.opinions import OPINIONS
 from router.policy.rules import OF_CONFIDENCE
 from router.signals import CATALOGUE, draft_signals, presentable
 from router.signals.catalogue import Value
@@ -32,7 +33,12 @@ OF_STATS = frozenset(
         "finish",
     )
 )
-OF_DRAFT = frozenset(name for name in CATALOGUE if name.startswith("draft.")) - OF_CONFIDENCE
+OF_DRAFT = (
+    frozenset(name for name in CATALOGUE if name.startswith("draft."))
+    - OF_CONFIDENCE
+    - OPINIONS
+    - {"draft.same_as_before"}
+)
 logprobs = st.lists(st.floats(-1000, 0), min_size=1, max_size=50)
 
 ENGLISH = "The sea is blue because water takes up the red part of the light."

@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.policy.opinions import OPINIONS
 from router.policy.rules import OF_CONFIDENCE
 from router.signals import (
     CATALOGUE,
@@ -46,7 +47,12 @@ OF_REQUEST = frozenset(
     if name.partition(".")[0] in ("prompt", "request", "complexity")
     and name != "prompt.escalation_chance"
 )
-OF_DRAFT = frozenset(name for name in CATALOGUE if name.startswith("draft.")) - OF_CONFIDENCE
+OF_DRAFT = (
+    frozenset(name for name in CATALOGUE if name.startswith("draft."))
+    - OF_CONFIDENCE
+    - OPINIONS
+    - {"draft.same_as_before"}
+)
 
 
 def request(*texts: str, **fields: Any) -> Request:
