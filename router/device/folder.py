@@ -50,17 +50,17 @@ class ModelFolder:
 
 
 class _Decoder(msgspec.Struct):
-    hidden_size: int = 0
-    num_hidden_layers: int = 0
-    num_attention_heads: int = 0
-    num_key_value_heads: int = 0
-    head_size: int = 0
+    hidden_size: int | None = None
+    num_hidden_layers: int | None = None
+    num_attention_heads: int | None = None
+    num_key_value_heads: int | None = None
+    head_size: int | None = None
 
 
 class _Model(msgspec.Struct):
     type: str
     context_length: int
-    vocab_size: int = 0
+    vocab_size: int | None = None
     decoder: _Decoder | None = None
 
 
@@ -111,13 +111,14 @@ def _size(model: _Model) -> int | None:
     Qwen2.5-3B, whose part is twice as wide, at 1.9 of 3.1 B.
     """
     shape = model.decoder
-    if shape is None:
+    if shape is None or not (shape.hidden_size and shape.num_hidden_layers and model.vocab_size):
         return None
-    width, heads = shape.hidden_size, shape.num_attention_heads * shape.head_size
-    kept = shape.num_key_value_heads * shape.head_size
-    attention = 2 * width * (heads + kept)
-    found = shape.num_hidden_layers * (attention + 8 * width * width) + model.vocab_size * width
-    return found if attention and shape.num_hidden_layers else None
+    if not (shape.num_attention_heads and shape.num_key_value_heads and shape.head_size):
+        return None
+    width = shape.hidden_size
+    heads = (shape.num_attention_heads + shape.num_key_value_heads) * shape.head_size
+    layer = 2 * width * heads + 8 * width * width
+    return shape.num_hidden_layers * layer + model.vocab_size * width
 
 
 def cannot_load(folder: ModelFolder, exc: Exception) -> Unavailable:

@@ -146,13 +146,14 @@ class Intake:
         """
         if not fresh.whole:
             return False
+        if not fresh.lines:  # what an earlier round could not take in may lie in the file still
+            return self._offset(fresh.path) >= fresh.end
         try:
-            if fresh.lines:
-                with writing(self.db):
-                    check_version(self.db, self.folder)
-                    if self._offset(fresh.path) != fresh.start:
-                        return False
-                    self._apply(fresh.path, fresh.lines, fresh.end)
+            with writing(self.db):
+                check_version(self.db, self.folder)
+                if self._offset(fresh.path) != fresh.start:
+                    return False
+                self._apply(fresh.path, fresh.lines, fresh.end)
         except _NO_VALUE:
             return False
         return True

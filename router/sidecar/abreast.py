@@ -85,7 +85,14 @@ async def run(
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.wait(tasks)
+        again: asyncio.CancelledError | None = None
+        while not all(task.done() for task in tasks):
+            try:
+                await asyncio.wait(tasks)
+            except asyncio.CancelledError as exc:  # they are booked first
+                again = exc
         for task in tasks:
             if not task.cancelled():
                 task.exception()  # of two that failed, the second is told by the ledger alone
+        if again is not None:
+            raise again

@@ -18,7 +18,7 @@ from .embeddings import Embedding
 from .exchange import ClientLeft, Exchange, Message, Receive, Send
 from .exposition import CONTENT_TYPE
 from .gate import check
-from .metrics import Metrics, exposed
+from .metrics import Metrics, device_lines, exposed
 from .names import Names
 from .places import Places
 from .receiving import Receiving
@@ -137,6 +137,8 @@ class App:
                 exchange.caller.let()
             await self._work(exchange, work)
             return
+        if exchange.caller is not None and path not in _OPEN:
+            exchange.caller.count()
         if path.startswith("/v1/responses/"):
             raise responses.not_kept(path)
         kind, _, name = path.removeprefix("/v1/").partition("/")
@@ -145,8 +147,6 @@ class App:
             raise refuse(404, f"there is no {path} here", "unknown_url")
         if exchange.method not in ("GET", "HEAD"):
             raise _not_allowed(exchange, "GET, HEAD")
-        if exchange.caller is not None and path not in _OPEN:
-            exchange.caller.count()
         if path == "/healthz":
             await info.health(exchange, self.router, self._callers, self._together)
         elif path == "/readyz":
@@ -212,9 +212,10 @@ class App:
         await exchange.whole(200, said.encode(), kind=(b"content-type", CONTENT_TYPE))
 
     async def _exposed(self, *, device: bool = False) -> str:
+        # First, for it may take a second, and what is counted meanwhile is to be in it.
+        asked = await device_lines(self.router) if device else ()
         counted = await asyncio.to_thread(self._after.then, lambda: [*self._metrics.lines()])
-        active = self._together.active
-        return await exposed(counted, self.router, self._callers, active, device=device)
+        return exposed(counted, self.router, self._callers, self._together.active, asked)
 
     def reload(self) -> None:
         """Read policies, their folders, targets' keys and callers' keys again, and open logs anew.

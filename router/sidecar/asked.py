@@ -250,7 +250,8 @@ async def _cancelled(exchange: Exchange, watch: Watch, one: _One | Several) -> N
     """Nobody is there any more, or the server stops and says so."""
     task = asyncio.current_task()
     assert task is not None
-    task.uncancel()
+    while task.uncancel():  # the server's stop may have come after the client's leaving
+        pass
     if watch.gone:
         return
     if exchange.started:

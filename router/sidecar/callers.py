@@ -71,17 +71,22 @@ class Caller:
             raise _not_permitted(f"key {self.entry.name!r} observes, and may not ask")
         self.count()
 
-    def count(self, times: int = 1) -> None:
-        """Count so many requests against the rate. Raises: Refusal, 429."""
+    def count(self, times: int = 1, again: int = 0) -> None:
+        """Count so many requests against the rate. Raises: Refusal, 429.
+
+        Args:
+            again: How many more whoever is refused counts before, when it tries again.
+        """
         if self._bucket is None:
             return
         wait_s = self._bucket.take(times)
         if wait_s is not None:
+            rate = self._bucket.rate
             raise refuse(
                 429,
                 f"key {self.entry.name!r} may ask {self.entry.rate}; ask again",
                 "key_rate_reached",
-                retry_after_s=wait_s,
+                retry_after_s=wait_s + again * rate.period_s / rate.count,
             )
 
     def count_choices(self, number: int) -> None:
@@ -95,7 +100,7 @@ class Caller:
                 "unsupported_value",
                 param="n",
             )
-        self.count(number - 1)
+        self.count(number - 1, again=1)
 
     def observes(self) -> None:
         """Raises: Refusal, 403, unless the key is an observer's."""
@@ -132,20 +137,23 @@ class Caller:
     def held_each(
         self, requests: list[Request], choice: Choice, policy: Policy, ids: list[str]
     ) -> list[Request]:
-        """As `held`, for the choices of one request: the dollars that are left are for all of them.
+        """As `held`, for the choices of one request: each has an even part of what is left.
 
         Raises: Refusal, as `held` does.
         """
+        day = self.entry.day_usd
+        if day is not None:
+            left = max(Decimal(0), EXACT.subtract(day, self.purse.spent_usd()))
+            most = part(left, len(ids))
+            requests = [
+                replace(one, cost_usd=most if one.cost_usd is None else min(most, one.cost_usd))
+                for one in requests
+            ]
         pairs = zip(requests, ids, strict=True)
-        return [self.held(one, choice, policy, name, len(ids)) for one, name in pairs]
+        return [self.held(one, choice, policy, name) for one, name in pairs]
 
-    def held(
-        self, request: Request, choice: Choice, policy: Policy, decision_id: str, of: int = 1
-    ) -> Request:
+    def held(self, request: Request, choice: Choice, policy: Policy, decision_id: str) -> Request:
         """The request as this key lets it be; its dollars are set aside until `Callers.settle`.
-
-        Args:
-            of: How many run together that nothing else bounds.
 
         Raises: Refusal, when it names a target past what `model` chose, and the key is bound.
         """
@@ -163,7 +171,7 @@ class Caller:
         else:
             # With nothing left, what costs nothing is still answered: the device.
             reservation, left = self.purse.set_aside(aside, entry.day_usd)
-            cost = part(left, of) if limit is None else min(limit, left)
+            cost = left if limit is None else min(limit, left)
         self._open[decision_id] = (self.purse, reservation)
         tags = {**request.tags, KEY_TAG: entry.name}
         return replace(request, tenant=tenant, label=label, cost_usd=cost, tags=tags)
@@ -232,16 +240,21 @@ class Callers:
             self._seen = _marks(self.path)
             try:
                 found = keyfile.read(self.path)
-                before = self._in_force[1]
-                known = {
-                    entry.digest: Caller(entry, self._tallies, self._open, before.get(entry.digest))
-                    for entry in found.keys
-                }
             except ConfigError as exc:
                 self.problem = str(exc)
                 raise
+            problem: str | None = None
+            before, known = self._in_force[1], {}
+            for entry in found.keys:
+                try:
+                    known[entry.digest] = Caller(
+                        entry, self._tallies, self._open, before.get(entry.digest)
+                    )
+                except ConfigError as exc:  # no room: this one stays out, and the rest holds
+                    problem = f"key {entry.name!r} does not hold: {exc}"
+                    log.error("%s", problem)
             self._in_force = (bytes.fromhex(found.salt), known)
-            self.problem = None
+            self.problem = problem
 
     def _look(self) -> None:
         """Read the file if it has changed; it is small, and is only ever replaced as a whole."""

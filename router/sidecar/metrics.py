@@ -146,19 +146,20 @@ class Metrics:
             yield from metric.lines()
 
 
-async def exposed(
-    counted: list[str], router: Router, callers: Callers | None, active: int, *, device: bool
+def exposed(
+    counted: list[str],
+    router: Router,
+    callers: Callers | None,
+    active: int,
+    device: Sequence[str] = (),
 ) -> str:
     """All there is to say now, in Prometheus' text format.
 
     Args:
         counted: `Metrics.lines`, taken while nothing was being counted.
-        device: Whether the device's worker is asked how it is.
+        device: Of the device's worker: see `device_lines`.
     """
-    said = [*counted, *_now(router, callers, active)]
-    if device:
-        said += await _device(router)
-    return "\n".join(said) + "\n"
+    return "\n".join([*counted, *_now(router, callers, active), *device]) + "\n"
 
 
 def _now(router: Router, callers: Callers | None, active: int) -> Iterator[str]:
@@ -192,7 +193,7 @@ def _now(router: Router, callers: Callers | None, active: int) -> Iterator[str]:
     health = router.health()
     states = [((name, s), int(t.breaker == s)) for name, t in health.items() for s in _STATES]
     yield from lines(
-        "firsthop_breaker_state", "gauge", "1 for the state that a target's breaker is in.",
+        "firsthop_breaker_state", "gauge", "How many workers have a target's breaker in the state.",
         ("target", "state"), states,
     )  # fmt: skip
     for name, text, values in (
@@ -205,7 +206,7 @@ def _now(router: Router, callers: Callers | None, active: int) -> Iterator[str]:
         yield from lines(f"firsthop_{name}", "gauge", text, ("target",), pairs)
 
 
-async def _device(router: Router) -> list[str]:
+async def device_lines(router: Router) -> list[str]:
     """The device's worker, if it is up; one that does not answer in a second is passed over."""
     found = None
     try:

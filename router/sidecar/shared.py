@@ -150,7 +150,6 @@ class SharedPurse(Purse):
         place = board.record(_name(name), board.purses_at, board.purse_bytes, "keys with a budget")
         self._place = place + _NAME_BYTES
         self._own_place = self._place + _SUMS.size + board.number * AMOUNT_BYTES
-        self._own = _number(board.read(AMOUNT_BYTES, self._own_place))
 
     def reserve(self, usd: Decimal) -> Reservation:
         """See `Purse`."""
@@ -205,29 +204,33 @@ class SharedPurse(Purse):
 
     def _write(self, sums: _Sums, opened: int) -> None:
         """Write them, with so much more that this worker has open."""
-        if opened:
-            sums.open += opened
-            self._own += opened
-            self._board.write(_bytes(self._own), self._own_place)
+        sums.open += opened
         self._board.write(sums.raw(), self._place)
+        if opened:  # read anew: a key that came back has two of these for a while
+            own = _number(self._board.read(AMOUNT_BYTES, self._own_place)) + opened
+            self._board.write(_bytes(own), self._own_place)
 
 
 def bury(board: Board, number: int) -> None:
     """For the supervisor: what a worker had set aside when it ended counts as spent today."""
     today = date.today().toordinal()  # the machine's local day, as the purse has it
     size = board.purse_bytes
-    own = _NAME_BYTES + _SUMS.size + number * AMOUNT_BYTES
     with board.held():
         table = board.read(KEYS * size, board.purses_at)
         for at in range(0, len(table), size):
-            opened = _number(table[at + own : at + own + AMOUNT_BYTES])
-            if not opened:
+            first = at + _NAME_BYTES + _SUMS.size
+            sums = _Sums(table[at + _NAME_BYTES : first])
+            owns = [
+                _number(table[first + i * AMOUNT_BYTES : first + (i + 1) * AMOUNT_BYTES])
+                for i in range(board.workers)
+            ]
+            if not owns[number] and sums.open == sum(owns):
                 continue
-            sums = _Sums(table[at + _NAME_BYTES : at + _NAME_BYTES + _SUMS.size])
-            sums.book(today, opened)
-            sums.open -= opened
-            board.write(bytes(AMOUNT_BYTES), board.purses_at + at + own)
+            # It may have died between its two writes: what is open is what the others say.
+            sums.book(today, owns[number])
+            sums.open = sum(owns) - owns[number]
             board.write(sums.raw(), board.purses_at + at + _NAME_BYTES)
+            board.write(bytes(AMOUNT_BYTES), board.purses_at + first + number * AMOUNT_BYTES)
 
 
 @dataclass(slots=True)

@@ -58,7 +58,9 @@ def _add(into: dict[str, Decimal], more: dict[str, Decimal], *, largest: bool) -
 def _families(text: str) -> dict[str, _Family]:
     found: dict[str, _Family] = {}
     family = _Family()
-    for line in text.splitlines():
+    for line in text.split("\n"):  # a name in it may hold what else is taken for a line's end
+        if not line:
+            continue
         if line.startswith("# "):
             _, what, name, said = line.split(" ", 3)
             family = found.setdefault(name, _Family())

@@ -271,8 +271,11 @@ class Supervisor:
             self._code = process.returncode if process.returncode > 0 else 1
             self._stop()
             return
-        bury(self._board, worker.number)
-        self._board.leave(worker.number, summed.left_by)
+        try:
+            bury(self._board, worker.number)
+            self._board.leave(worker.number, summed.left_by)
+        except Exception:  # a door: the others answer on
+            log.exception("what worker %d left could not be counted", worker.number)
         wait_s = self._again(worker)
         log.error(
             "worker %d, process %d, ended: %s; another is started%s",

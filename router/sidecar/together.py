@@ -110,13 +110,9 @@ class Together:
             showing.cancel()
 
     async def _show(self, board: Board, own: Callable[[], Awaitable[str]]) -> None:
-        before = ""
         while True:
             try:
-                said = await own()
-                if said != before:
-                    board.publish(said)
-                    before = said
+                board.publish(await own())
             except Exception:  # the task's door: what is told next must not suffer for it
                 log.exception("this worker's metrics could not be told to the others")
             await asyncio.sleep(EVERY_S)

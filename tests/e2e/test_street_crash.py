@@ -76,7 +76,8 @@ def config(folder: Path) -> Path:
 def served(folder: Path) -> dict[str, Decimal]:
     """What the script says it served, by attempt."""
     log = folder / "served.jsonl"
-    lines = log.read_text().splitlines() if log.exists() else []
+    lines = log.read_text().splitlines(keepends=True) if log.exists() else []
+    lines = [line for line in lines if line.endswith("\n")]  # the last may be under way
     rows = [json.loads(line) for line in lines]
     found = {row["attempt_id"]: Decimal(row["charge_usd"]) for row in rows}
     assert len(found) == len(rows), "the script served an attempt twice"

@@ -341,6 +341,13 @@ def test_a_ledger_whose_tables_are_locked_books_all_the_same(
     book(ledger, "d1")
     with pytest.raises(LedgerError, match="the tables can't be written: database is locked"):
         ledger.flush()
+    other.execute("ROLLBACK")
+    assert ledger.flush()  # nothing new has come, and what could not be taken in then is now
+    assert rows(folder, "SELECT count(*) FROM attempts WHERE attempt_id LIKE 'd1%'") == [(1,)]
+    other.execute("BEGIN IMMEDIATE")
+    book(ledger, "d2")
+    with pytest.raises(LedgerError, match="the tables can't be written: database is locked"):
+        ledger.flush()
     ledger.close()
     assert "waits for the next opening" in caplog.text
     other.close()
@@ -349,6 +356,7 @@ def test_a_ledger_whose_tables_are_locked_books_all_the_same(
     assert rows(folder, "SELECT decision_id, status FROM requests ORDER BY 1") == [
         ("d0", "interrupted"),
         ("d1", "answered"),
+        ("d2", "answered"),
     ]
 
 

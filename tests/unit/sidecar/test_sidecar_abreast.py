@@ -122,3 +122,30 @@ async def test_a_reader_that_is_cancelled_stops_them_all() -> None:
     with pytest.raises(asyncio.CancelledError):
         await task
     assert sorted(book.closed) == ["a", "b"]
+
+
+@in_loop
+async def test_a_second_cancellation_leaves_no_choice_behind() -> None:
+    ended: list[int] = []
+
+    async def one(number: int) -> Run:
+        try:
+            await asyncio.sleep(60)
+            yield Chunk(text="never")
+        finally:
+            await asyncio.sleep(0.1)
+            ended.append(number)
+
+    async def work() -> None:
+        async with aclosing(abreast.run([one(0), one(1)])) as items:
+            async for _ in items:
+                pass
+
+    task = asyncio.create_task(work())
+    await asyncio.sleep(0.02)
+    task.cancel()
+    await asyncio.sleep(0.02)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert sorted(ended) == [0, 1]

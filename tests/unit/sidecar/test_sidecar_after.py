@@ -24,7 +24,7 @@ from router.sidecar import keyfile
 from router.sidecar.after import After, Over, Turned
 from router.sidecar.callers import Callers
 from router.sidecar.exposition import MOST_SERIES, Counter, Histogram
-from router.sidecar.metrics import Metrics, exposed
+from router.sidecar.metrics import Metrics, device_lines, exposed
 
 
 def samples(text: str) -> dict[tuple[str, tuple[str, ...]], float]:
@@ -77,7 +77,7 @@ def exposition(tmp_path: Path, health: Any) -> str:
         live = next(iter(router.targets.values()))
         router.senses.device = DeviceSense(live, nothing, health, nothing, nothing)
         try:
-            return await exposed([*Metrics().lines()], router, callers, 3, device=True)
+            return exposed([*Metrics().lines()], router, callers, 3, await device_lines(router))
         finally:
             await router.aclose()
 

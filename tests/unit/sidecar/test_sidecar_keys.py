@@ -198,4 +198,22 @@ def test_choices_that_run_together_have_what_is_left_between_them(
     each = [one.cost_usd for one in held if one.cost_usd is not None]
     assert len(each) == 3
     assert sum(each) <= 1
-    assert min(each) == {None: Decimal("0.333333333"), "0.3": Decimal("0.3")}.get(limit, 0)
+    assert min(each) == min(Decimal("0.333333333"), Decimal(limit or 1))
+
+
+def test_who_waits_as_it_is_told_has_its_choices_in_the_end(tmp_path: Path) -> None:
+    clock = ManualClock()
+    path = tmp_path / "keys.json"
+    key = keyfile.add(path, "web", now_s=0.0, rate="3/min")
+    found = Callers(path, clock).of({b"authorization": b"Bearer " + key.encode()})
+    assert found is not None
+    found.let()
+    found.let()
+    with pytest.raises(Refusal) as caught:
+        found.count_choices(3)
+    wait_s = caught.value.failure.retry_after_s
+    assert wait_s is not None
+    clock.advance(wait_s)
+
+    found.let()
+    found.count_choices(3)

@@ -134,6 +134,54 @@ def test_what_a_dead_worker_had_set_aside_is_spent(board: Board) -> None:
         assert alive.spent_usd() == 0
 
 
+class Mortal(Board):
+    """Of a worker that is killed before its n-th write."""
+
+    left = 10**6
+
+    def write(self, data: bytes, at: int) -> None:
+        self.left -= 1
+        if self.left < 0:
+            raise SystemExit
+        super().write(data, at)
+
+
+@pytest.mark.parametrize("writes", [0, 1, 2])
+def test_a_worker_that_dies_between_two_writes_leaves_no_budget_behind(
+    board: Board, writes: int
+) -> None:
+    clock = ManualClock(wall=time.time())
+    mine = Mortal(board.fd, board.workers, 0)
+    dead, alive = SharedPurse(clock, mine, "web"), purses(board, clock)[1]
+    mine.left = writes
+    try:
+        dead.reserve(CENT)
+    except SystemExit:
+        assert writes < 2
+    bury(board, 0)
+    spent_usd = alive.spent_usd()
+    clock.advance(48 * 3600)
+
+    assert spent_usd in (0, CENT)
+    assert alive.spent_usd() == 0
+    assert alive.set_aside(CENT, CENT)[1] == CENT
+
+
+def test_a_key_that_came_back_while_it_was_asked_leaves_nothing_open(board: Board) -> None:
+    clock = ManualClock(wall=time.time())
+    before, alive = purses(board, clock)[0], purses(board, clock)[1]
+    first = before.reserve(5 * CENT)
+    after = SharedPurse(clock, seen_by(board, 0), "web")
+    second = after.reserve(3 * CENT)
+    before.settle(first, CENT)
+    after.settle(second, CENT)
+    bury(board, 0)
+    assert alive.spent_usd() == 2 * CENT
+
+    clock.advance(48 * 3600)
+    assert alive.spent_usd() == 0
+
+
 def test_a_rate_is_one_rate_whoever_is_asked(board: Board) -> None:
     clock = ManualClock(now=1000.0)
     rate = Rate(5, 60.0)

@@ -80,3 +80,10 @@ def test_numbers_of_any_size_are_read_and_written() -> None:
 
     (found,) = text_string_to_metric_families(said)
     assert found.samples[0].value == 123456789012345680.0
+
+
+def test_names_may_hold_what_else_ends_a_line() -> None:
+    odd = "a\u2028b\u0085c\x0bd"
+    one = text(asked(**{odd: 2}))
+
+    assert total([one, one]) == text(asked(**{odd: 4}))
