@@ -108,13 +108,15 @@ def filed(path: Path, model: tuple[str, str] | None, now: float) -> Filed:
         found = read(path, None)
     except ConfigError as exc:
         return Filed(state="refused", problem=exc.message)
-    made = found.made_at
+    made, tested = found.made_at, None if found.promise is None else found.promise.confidence
+    if tested is not None and found.goal == "quality":
+        tested = 2 * tested - 1  # half of its doubt is for how good the strong tier is
     said = {
         "says": found.says,
         "labels": None if found.counts is None else found.counts.labels,
         "age_days": None if made is None else (now - made) / _DAY_S,
         "look": found.look,
-        "tested_at": None if found.promise is None else found.promise.confidence,
+        "tested_at": tested,
         "bound": model is not None,
     }
     here = found.binding

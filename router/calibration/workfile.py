@@ -30,6 +30,7 @@ class WorkFile:
         """
         from filelock import FileLock, Timeout
 
+        self._check_plain()
         lock = FileLock(str(self.path.with_name(f".{self.path.name}.lock")), blocking=False)
         try:
             lock.acquire()
@@ -44,12 +45,21 @@ class WorkFile:
         finally:
             lock.release()
 
+    def _check_plain(self) -> None:
+        if self.path.suffix == ".gz":
+            raise ConfigError(
+                "is written line by line, so it can't be gzipped",
+                file=self.path,
+                hint="name it .jsonl",
+            )
+
     def rows(self) -> list[Mapping[str, Any]]:
         """What is there already. A last line that a kill has torn is cut off.
 
         Raises:
             ConfigError: it can't be read, or holds a line that was never written here.
         """
+        self._check_plain()
         if not self.path.exists():
             return []
         self._cut_torn()

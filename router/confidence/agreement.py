@@ -24,7 +24,8 @@ _FEW = 4
 _FIGURE = re.compile(r"[-\u2212]?\d(?:[\d,.]*\d)?")
 _LETTERED = re.compile(r"\(?([A-J])[).:]")
 _WORD = re.compile(r"\w+")
-_FENCED = re.compile(r"```[^\n]*\n(.*?)```", re.DOTALL)
+_POLAR = {"yes", "no", "true", "false"}
+_FENCED = re.compile(r"```[^\n`]*\n(.*?)```", re.DOTALL)
 
 
 def vote_features(
@@ -129,8 +130,10 @@ def _alike_in_short(one: str, other: str) -> bool:
     if kind_of(bare) == "number":
         return figures[1][-1:] == [canonical(bare)]
     if any(figures):
-        return set(figures[0]) == set(figures[1])
+        return figures[0] == figures[1]
     words, among = (_WORD.findall(text.casefold()) for text in (bare, said))
+    if _POLAR & {*words, *among}:
+        return _POLAR & set(words) == _POLAR & set(among)
     runs = range(len(among) - len(words) + 1)
     few = 0 < len(words) <= _FEW
     return few and any(among[at : at + len(words)] == words for at in runs)

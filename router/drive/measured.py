@@ -67,6 +67,7 @@ def _same_as_before(context: Context, target: str, draft: Completion) -> bool | 
     """Whether it says the same as the last whole draft of another tier. None: there was none."""
     tier = context.home.targets[target].target.tier
     for _, left in sorted(context.so_far.hops.items(), reverse=True):
-        if left.call.tier != tier and says_something(left.draft):
+        cut = left.draft.finish == "content_filter"
+        if left.call.tier != tier and not cut and says_something(left.draft):
             return agree(left.draft, draft)
     return None

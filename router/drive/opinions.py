@@ -87,6 +87,7 @@ class _Plan:
         self._written = counted or cap(draft.live, context.request)
         own, whole = Deadline.after(rule.max_s, context.home.clock.now()), context.deadline
         self._planned_s = 0.0
+        self._planned_usd = Decimal(0)
         nearer = own.at is not None and (whole.at is None or own.at < whole.at)
         self.until = own if nearer else whole
 
@@ -134,10 +135,11 @@ class _Plan:
     async def _other(self) -> Live | None:
         """The target that gives a second answer. None: there is none, or no time for it."""
         needs, tier = self._context.request.needs, self._call.tier
+        tried = {left.call.target for left in self._context.so_far.hops.values()}
         for live in self._context.home.targets.values():
             name = live.target.name
             if live.target.tier == tier and name != self._call.target and live.here:
-                if not needs <= live.abilities:
+                if name in tried or not needs <= live.abilities:
                     continue
                 what = f"answers of {name}"
                 return live if await self._fitting(live, 1, None, self._written, what) else None
@@ -212,10 +214,12 @@ class _Plan:
         bounds = [] if day is None else [day]
         if context.limits.cost_usd is not None:
             bounds.append(EXACT.subtract(context.limits.cost_usd, context.so_far.spent))
+        bounds = [EXACT.subtract(bound, self._planned_usd) for bound in bounds]
         if not bounds or (worst is None and part.live.unpriced):
             return True
         whole = None if worst is None else EXACT.multiply(worst, Decimal(len(part.asks)))
         if whole is not None and whole <= min(bounds):
+            self._planned_usd = EXACT.add(self._planned_usd, whole)
             return True
         usd = "no price is known" if whole is None else f"it may cost ${whole}"
         self._note(f"{part.because}: not asked for, as {usd} and ${min(bounds)} is left")

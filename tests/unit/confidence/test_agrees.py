@@ -55,3 +55,16 @@ def test_a_text_nested_too_deep_to_be_json_is_compared_as_text() -> None:
     deep = "[" * 100_000
 
     assert agrees(deep, deep)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("No.", "There is no doubt: yes."),
+        ("Yes", "Yes and no"),
+        ("3 of 5", "5 of 3"),
+    ],
+)
+def test_opposite_short_answers_do_not_agree(one: str, other: str) -> None:
+    assert not agrees(one, other)
+    assert not agrees(other, one)

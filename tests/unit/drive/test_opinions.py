@@ -421,6 +421,17 @@ def test_a_device_with_a_price_is_asked_only_within_the_dollars_that_are_left() 
     assert "not asked for, as it may cost $0.120 and $0.098 is left" in notes(ended)
 
 
+def test_what_one_kind_may_cost_is_no_more_there_for_the_next() -> None:
+    wordy = says("42" + " w" * 19)
+    found = street(FORTY_TWO, wordy, second=says("42" + " w" * 39), meter=Fixed(Decimal("0.001")))
+    found.lives["device2"] = replace(found.lives["device2"], meter=Fixed(Decimal("0.001")))
+    rule = policy(AGREED, samples=4, second=True)
+    outcome = found.run(replace(rule, limits=Limits(cost_usd=Decimal("0.103")))).answer
+
+    assert found.calls()["device2"] == 0
+    assert outcome.cost_usd <= Decimal("0.103")
+
+
 def test_a_call_that_cant_be_booked_is_not_made_and_ends_the_request() -> None:
     found = street(FORTY_TWO, says("42"))
     found.sink.refuse_from = 2
