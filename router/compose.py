@@ -120,8 +120,8 @@ class Router:
         watched = self.of_policy(policy)
         chosen, problem = watched.check(), watched.problem
         if request.cost_usd is not None:
-            limit = "cost_usd of this call"
-            _check_prices(chosen, self.config, self.targets, limit=limit, only=request.target)
+            limit, only = "cost_usd of this call", request.target
+            _check_prices(chosen, self.config, self.targets, limit=limit, only=only)
         notes: list[str] = []
         if problem is not None:
             notes.append(f"the policy's file was changed and is wrong: {problem}")
@@ -335,11 +335,7 @@ def _check_prices(
     limit: str,
     only: str | None = None,
 ) -> None:
-    """A dollar limit means nothing over a price nobody knows, so it is refused.
-
-    Args:
-        only: The one target that will be asked. None: any that the policy's tiers have.
-    """
+    """A dollar limit over a price nobody knows is refused. `only`: the one target that counts."""
     for bound in config.targets:
         target = bound.target
         unknown = targets[target.name].meter.price is None and not bound.unknown_price

@@ -37,7 +37,7 @@ async def heard(context: Context, hop: UnderWay | Lanes, call: Call, seen: Seen)
     """What was seen of a draft, with the opinions that decide whether it is kept.
 
     Nothing is asked for a draft that was shown, says nothing, or whose fate no opinion would
-    change; nor while another hop is under way beside it.
+    change; nor where another hop ran beside it, which has the next index.
 
     Raises:
         LedgerError: a call could not be booked, so it was not made.
@@ -50,7 +50,7 @@ async def heard(context: Context, hop: UnderWay | Lanes, call: Call, seen: Seen)
         return seen
     context.trace.extend(seen.early)  # what was said of its beginning stands before
     if seen.rivaled:  # whose dollars are part of what was seen
-        context.trace.append(Note("no opinion is asked for while another hop is under way"))
+        context.trace.append(Note("no opinion is asked for where another hop ran beside it"))
         draft.learn(dict.fromkeys(sorted(wanted)))
         return replace(seen, early=())
     plan = _Plan(context, rule, call, draft)

@@ -387,7 +387,7 @@ def test_beside_a_race_none_is_bought() -> None:
     ended = run_virtual(main())
     assert ended.text == "The cloud knows"
     assert [hop.cause for hop in ended.answer.hops] == ["start", "race"]
-    assert "no opinion is asked for while another hop is under way" in notes(ended)
+    assert "no opinion is asked for where another hop ran beside it" in notes(ended)
     assert ended.answer.hops[0].signals["draft.agreement"] is None
 
 
