@@ -278,10 +278,13 @@ def _response_format(given: object) -> tuple[bool, Mapping[str, Any] | None]:
     return True, cast(Mapping[str, Any], given)
 
 
+_strict = json.JSONEncoder(allow_nan=False).encode
+
+
 def _plain_json(field: str, given: object) -> None:
     if not isinstance(given, Mapping):
         raise wrong(field, "has to be a JSON Schema", given)
     try:
-        json.dumps(given, allow_nan=False)
+        _strict(given)
     except (TypeError, ValueError, RecursionError) as exc:
         raise ConfigError(f"is no JSON: {exc}", field=field) from exc

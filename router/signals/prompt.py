@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, cast
 
 from ..types import Label, Message, Request, Tool, ToolCall
 from .catalogue import AtMost, Value
@@ -147,6 +147,26 @@ def _on_the_wire(tool: Tool) -> dict[str, Any]:
     return {"type": "function", "function": function}
 
 
+_compact = json.JSONEncoder(default=str).encode
+_INDENT = 4
+
+
 def _json_bytes(value: object) -> int:
-    """Bytes of a value as JSON at its longest: indented, and each character escaped."""
-    return len(json.dumps(value, indent=4, default=str))
+    """Bytes of a value as JSON at its longest: indented, and each character escaped.
+
+    Counted without writing it: Python's encoder is quick only where it writes on one line.
+    """
+    return len(_compact(value)) + _indentation(value, 0)
+
+
+def _indentation(value: object, depth: int) -> int:
+    """Bytes that a value `depth` deep is longer on lines of its own than on one."""
+    inner = value.values() if isinstance(value, dict) else value
+    if not isinstance(value, dict | list | tuple) or not value:
+        return 0
+    # A line for each, and one for the closing bracket; the blank behind each comma goes.
+    lines = len(value) * (1 + _INDENT * (depth + 1)) + 1 + _INDENT * depth
+    found = lines - (len(value) - 1)
+    for one in cast(Collection[object], inner):
+        found += _indentation(one, depth + 1)
+    return found

@@ -25,6 +25,7 @@ from router.signals import (
     wanted_signals,
 )
 from router.signals.catalogue import FAMILIES, find_signal
+from router.signals.prompt import PER_TOOL
 from router.signals.render import page
 from router.types import (
     LABELS,
@@ -198,6 +199,22 @@ def test_the_bound_holds_tools_calls_and_the_schema(
     assert prompt_bound((*plain, calling)).bound - base >= len(json.dumps([name, arguments]))
     assert prompt_bound(plain, (tool,)).bound - base >= said
     assert prompt_bound(plain, (), parameters).bound - base >= len(json.dumps(parameters, indent=4))
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(max_size=9),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(max_size=5), inner),
+)
+
+
+@given(st.dictionaries(st.text(max_size=9), JSON))
+def test_a_schema_counts_as_json_on_lines_of_its_own(schema: dict[str, object]) -> None:
+    plain = (Message(role="user", content="x"),)
+    written = json.dumps({"json_schema": {"schema": schema}}, indent=4)
+
+    bound = prompt_bound(plain, (), schema).bound - prompt_bound(plain).bound
+
+    assert bound == PER_TOOL + len(written)
 
 
 def test_the_signal_counts_the_tools_too() -> None:
