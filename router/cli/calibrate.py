@@ -124,8 +124,8 @@ def calibrate(
     """Find the bar that keeps a promise on your own questions, or say how many labels are missing.
 
     The estimator is fitted on one half of the labels, and the promise tested on the other. What
-    can't be certified is refused: exit code 1, and no file. Each test on the same labels is a look
-    more, and is held to more confidence, so that all of them together keep the promise.
+    can't be certified is refused: exit code 1, and no file. Each test of this model and build
+    is a look more, held to more confidence, so that all of them together keep the promise.
     """
     from ..calibration.calibrate import calibrate as run
     from ..calibration.calibrate import may_pass

@@ -105,7 +105,7 @@ def _model_of(device: Target) -> tuple[str, str] | None:
 def _looks(
     memory: Looks, rows: Sequence[Labelled], goal: Goal, device: Target
 ) -> tuple[tuple[Look, ...], Goal]:
-    """The looks so far at any of these labels, and the goal as the look it would be. There are
+    """The looks so far at this model and build, and the goal as the look it would be. There are
     none where the model is not here."""
     from ..calibration.filing import binding_of
 
@@ -119,7 +119,7 @@ def _looks(
 def _next(looks: Sequence[Look], goal: Goal) -> str:
     from ..calibration.goal import look_in_words
 
-    known = goal.look <= len(looks)
+    known = any(look.number == goal.look for look in looks)
     return f"these labels were tested: {look_in_words(goal)}" if known else look_in_words(goal)
 
 

@@ -1,7 +1,7 @@
-"""How the doubt of one promise is shared among all looks at the same labels.
+"""How the doubt of one promise is shared among all looks at one model and build.
 
-Whoever adds labels and tests again, or tests another goal, has that many chances of being fooled.
-So each look gets a share of the doubt, and the shares of all looks that will ever be sum to one:
+Whoever adds labels and tests again, takes other labels, or tests another goal, has that many
+chances of being fooled. So each look gets a share of the doubt, and all shares sum to one:
 by the union bound (Boole), however the looks hang together, the chance that any look certifies
 what is not so is at most the whole doubt. Spending it bit by bit is Lan & DeMets' idea (Biometrika
 70, 1983, 659-663); of their rules none is taken, as those need the looks to be of one goal.

@@ -120,11 +120,13 @@ def test_each_try_at_the_same_labels_is_a_look_and_is_held_to_more(
     plain = json.loads(firsthop("status", "--data", all_of_them, "--json").out)
 
     assert "no look: on so few labels nothing could have been certified" in none.out
-    assert "look 1 at these labels, tested at 0.93 confidence, so that all looks" in first.out
-    assert "looks    1 so far; look 2 at these labels, tested at 0.985 confidence" in asked.out
-    assert "look 2 at these labels, tested at 0.985 confidence" in second.out
+    assert (
+        "look 1 at this model, tested at 0.93 confidence, so that all looks at 0.9 or" in first.out
+    )
+    assert "looks    1 so far; look 2 at this model, tested at 0.985 confidence" in asked.out
+    assert "look 2 at this model, tested at 0.985 confidence" in second.out
     assert "wanted: with 0.9 confidence, at most 10.0%" in second.out
-    assert "Look 2 at these labels, tested at 0.985" in (tmp_path / "r.html").read_text("utf-8")
+    assert "Look 2 at this model, tested at 0.985" in (tmp_path / "r.html").read_text("utf-8")
     assert json.loads(again.out)["look"] == {"number": 2, "tested_at": 0.985, "counts": True}
     assert "looks    2 so far; these labels were tested: look 2" in status.out
     assert "(look 2, tested at 0.985)" in status.out
