@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from router.confidence.agreement import agrees
+from router.confidence.whole import agrees
 
 ALIKE = [
     ("42", "42.0"),
@@ -18,6 +18,30 @@ ALIKE = [
     ('{"a": 1, "b": [2]}', '{"b": [2], "a": 1}'),
     ('{"why": "short", "answer": 7}', '{"why": "said at length", "answer": "7"}'),
     ("```python\nx = 1\n```", "Here you are:\n```\nx  =  1\n```\nDone."),
+    ('```json\n{"a": 1}\n```', '{"a": 1.0}'),
+    ("Here it is:\n```\n[1, 2]\n```", "[1, 2]"),
+    ('```json\n{"answer": 7}\n```', "The answer is \\boxed{7}"),
+    ("```python\nx = 1\n\n\ny = 2   \n```", "```py\nx = 1  # one\ny = 2\n```"),
+    ("```python\nif a:\n  b()\nc()\n```", "```python\nif a:\n    # so\n    b()\n\nc()\n```"),
+    ("```python\nf(a,\n  b)\n```", "```python\nf(a, b)\n```"),
+    ("```python\nif a:\n  b()\n```", "if a:\n    b()"),
+    ("def f(a):\n  return a\n", "def f(a):\n    return a  # it"),
+    ("```python\nx = 1\n", "```python\nx = 1\n```"),
+    ("```cpp\nint x = 1; // one\nf(x);\n```", "```cpp\nint x=1;\n\n  f( x );\n```"),
+    ("```sql\nSELECT a\n  FROM b\n```", "```sql\nSELECT a FROM b -- all\n```"),
+    ("```js\n  a()\n\n  b()\n```", "```js\na()\nb() \n```"),
+    ('```json\n{"why": "so", "answer": "[1, 2]"}\n```', "[1, 2]"),
+    ("of all the steps there are " * 12 + '\nAnswer: "12"\n```', "12.0"),
+    ("It is 5%.", "5 %"),
+    ("3 + 4 = 7", "7"),
+    ("Paris has 2 airports", "2 airports"),
+    ("2", "Paris has 2 airports"),
+    ("It weighs 3 kg", "the answer is 3 kg"),
+    ("of all the steps there are " * 12 + "\nSo 12 are left.", "12"),
+    (
+        "of all the steps there are " * 12 + "\nSo it is 12.",
+        "some other way " * 14 + "\nThis is 12",
+    ),
     ("so many steps " * 20 + "\n#### 12", "#### 12.0"),
     ("the river flows to the sea " * 12, "the river flows to the sea " * 13),
 ]
@@ -34,6 +58,38 @@ UNLIKE = [
     ("[1, 2]", "[2, 1]"),
     ("```\nx = 1\n```", "```\nx = 2\n```"),
     ("#### 12", "#### 13"),
+    ('{"a": 1}', '{"a": true}'),
+    ('{"answer": {"x": 1, "y": 2}}', '{"answer": {"x": 1, "y": 3}}'),
+    ('[{"answer": 1}, {"answer": 2}]', '[{"answer": 3}, {"answer": 2}]'),
+    ('```json\n{"a": 1}\n```', '{"a": 2}'),
+    ("```python\nif a:\n    b()\nc()\n```", "```python\nif a:\n    b()\n    c()\n```"),
+    ("if a:\n    b()\nc()", "if a:\n    b()\n    c()"),
+    ("```python\nif a:\n    b()\nc()\n```", "if a:\n    b()\n    c()"),
+    ("```\nif a:\n    b()\nc()\n```", "```\nif a:\n    b()\n    c()\n```"),
+    ("```python\nx = 'a b'\n```", "```python\nx = 'ab'\n```"),
+    ("```python\nx = 12\n```", "```python\nx = 1\n2\n```"),
+    ('```python\nd = {"answer": 1}\nf()\n```', '```python\nd = {"answer": 1}\ng()\n```'),
+    ("```c\nint x = 1; // y = 2;\n```", "```c\nint x = 1; // one\ny = 2;\n```"),
+    ("```c\n#define A 1\nint x;\n```", "```c\n#define A 1 int x;\n```"),
+    ('```c\nf("a b")\n```', '```c\nf("ab")\n```'),
+    ("```yaml\na:\n  b: 1\nc: 2\n```", "```yaml\na:\n  b: 1\n  c: 2\n```"),
+    ("```\n# x\n```", "```\n# y\n```"),
+    ("```js\nreturn a\n```", "```js\nreturn\na\n```"),
+    ("Paris has 2 airports", "Rome has 2 airports"),
+    ("2 km", "2 m"),
+    ("2", "2 million"),
+    ("2 dogs", "It is not 2 dogs"),
+    ("7", "6 of 7"),
+    ("5%", "5"),
+    (
+        "Paris is old and large. " * 9 + "It has 2 airports",
+        "Rome has hills. " * 14 + "It has 2 rivers",
+    ),
+    (
+        "of all the steps there are " * 12 + "\nSo 12.",
+        "of all the steps there are " * 12 + "\nSo 13.",
+    ),
+    ("[" * 200, "(" * 200),
     ("the river flows to the sea " * 12, "a clock that nobody winds stands still " * 12),
     ("Tokyo", "the river flows to the sea " * 12),
 ]
