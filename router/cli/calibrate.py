@@ -33,6 +33,7 @@ Per = StrEnum("Per", {"all": "all", "kept": "kept"})
 _DAY_S = 86_400
 OUT = Path("confidence.json")
 WORK = Path("confidence.work.jsonl")
+_NOT_READ = "no calibration reads them, so its bars are for drafts as they are, without any"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -261,6 +262,8 @@ async def _labels(
             for line in read.bad:
                 print(line, file=sys.stderr)
             print(f"{path}: {len(read.rows)} labels, {len(read.bad)} bad lines", file=sys.stderr)
+            if read.opinions:
+                print(f"  {read.opinions} bring opinions: {_NOT_READ}", file=sys.stderr)
             rows += read.rows
         if ledger:
             said = read_feedback(config.ledger_folder, device.name, device.model)

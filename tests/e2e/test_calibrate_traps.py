@@ -56,6 +56,31 @@ def test_status_looks_at_the_file_that_the_config_names(firsthop: Run, tmp_path:
     assert "not in force" in other
 
 
+def test_labels_that_bring_opinions_are_told_that_nobody_reads_them(
+    firsthop: Run, tmp_path: Path
+) -> None:
+    data = Path(write(tmp_path / "labels.jsonl", labels(60)))
+    lines = [json.loads(line) for line in data.read_text("utf-8").splitlines()]
+    brought = [
+        {"opinions": ["5", "6"]},
+        {"opinions": [{"answer": "5"}]},
+        {"weak_samples": ["5", "6"]},
+        {"opinions": []},
+    ]
+    told = [line | more for line, more in zip(lines, brought, strict=False)] + lines[4:]
+    more = tmp_path / "more.jsonl"
+    more.write_text("\n".join(map(json.dumps, told)), "utf-8")
+
+    plain, with_them = (
+        firsthop("calibrate", "--data", str(data)),
+        firsthop("calibrate", "--data", str(more)),
+    )
+
+    assert "3 bring opinions: no calibration reads them" in with_them.err
+    assert "opinions" not in plain.err
+    assert with_them.out == plain.out
+
+
 def test_what_is_said_to_be_escalated_is_by_the_bars_of_tasks_too(
     firsthop: Run, tmp_path: Path
 ) -> None:

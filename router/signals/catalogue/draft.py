@@ -236,8 +236,8 @@ DRAFT = (
         whole_draft=True,
         cost_us=200,
         source="its answer against that of the strongest weaker tier which gave a whole one "
-        "before, compared by kind as opinions are; unknown where none did, as after a race that only a "
-        "stronger tier had ended",
+        "before, compared by kind as opinions are; unknown where none did, as after a race that "
+        "only a stronger tier had ended",
         summary="Whether it says the same as the weaker tier's answer before it.",
     ),
     Signal(
