@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..confidence.guarantee import Per, Promise, labels_needed
-from ..confidence.spending import confidence_of
+from ..confidence.spending import confidence_of, sure
 from .labelled import Labelled
 from .parts import share_tested
 
@@ -120,6 +120,6 @@ def look_in_words(goal: Goal, *, counts: bool = True) -> str:
         return "no look: on so few labels nothing could have been certified, whatever they say"
     asked = f"{goal.confidence:.3g}"
     return (
-        f"look {goal.look} at this model, tested at {goal.tested:.4g} confidence, so that all "
+        f"look {goal.look} at this model, tested at {sure(goal.tested)} confidence, so that all "
         f"looks at {asked} or more together hold with {asked}"
     )

@@ -9,7 +9,7 @@ import re
 
 from ..confidence.answers import canonical, final_answer, kind_of, same
 from ..confidence.figures import numbers
-from ..confidence.whole import by_form
+from ..confidence.whole import DENIALS, by_form
 from ..types import Message
 
 _ASKED = (
@@ -46,10 +46,13 @@ def agrees(draft: str, other: str) -> bool:
 
 
 def _says(short: str, sentence: str) -> bool:
-    """Whether a sentence begins or ends with what the short answer says: "It is in Paris."."""
+    """Whether a sentence begins or ends with what the short answer says, and denies nothing: "It is
+    in Paris."."""
     if kind_of(short) != "short":
         return False
     words, said = _words(short), _words(sentence)
+    if DENIALS & (set(words) ^ set(said)):
+        return False
     count = len(words)
     return 0 < count <= _FEW and count < len(said) and words in (said[:count], said[-count:])
 

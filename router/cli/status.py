@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .. import config as configs
+from ..confidence.spending import sure
 from ..errors import ConfigError
 from ..policy.explain import usd as dollars
 from .calibrate import OUT, WORK, Per, goal_of
@@ -169,7 +170,9 @@ def _filed(path: Path, there: Filed, *, named: bool) -> list[str]:
     lines = [f"file     {path}: {state}{labels}{age}"]
     lines += [f"         {there.problem}"] if there.problem else []
     if there.says and there.state == "valid":
-        at = f" (look {there.look}, tested at {there.tested_at:.4g})" if there.look else ""
+        at = ""
+        if there.look is not None and there.tested_at is not None:
+            at = f" (look {there.look}, tested at {sure(there.tested_at)})"
         lines.append(f"         promises: {there.says}{at}")
     if not named:
         lines.append(f"         not in force: the config does not say `confidence: {path}`")

@@ -13,6 +13,8 @@ look k, which sums to one. The second has as much as under the usual 6 / (pi k)^
 
 from __future__ import annotations
 
+import math
+
 _FIRST = 0.7
 
 
@@ -24,3 +26,10 @@ def share_of(look: int) -> float:
 def confidence_of(confidence: float, look: int) -> float:
     """What a look is tested at, so that all looks together hold with `confidence`."""
     return 1 - (1 - confidence) * share_of(look)
+
+
+def sure(confidence: float) -> str:
+    """A confidence below one in so many digits that it is not read as one: two of its doubt."""
+    doubt = 1 - confidence
+    places = 4 if doubt <= 0 else max(4, 1 - math.floor(math.log10(doubt)))
+    return f"{confidence:.{places}f}".rstrip("0")

@@ -26,11 +26,14 @@ _COMES_TO = re.compile(
     r"(?:[=:\u2248]|\b(?:is|are|ist|sind|est|sont|es|son))[\s$€£*]*$", re.IGNORECASE
 )
 _POLAR = {"yes", "no", "true", "false"}
-_TURNING = (
-    "not no never nicht kein keine pas non não hundred thousand million billion trillion dozen "
-    "percent tausend millionen milliarden mille millions milliards mil millones milhões"
+_DENYING = "not never nor isn aren wasn cannot nicht kein keine keiner nie pas jamais non nunca não"
+DENIALS = frozenset(_DENYING.split())
+"""Words by which a sentence may deny what it names."""
+_TIMES = (
+    "hundred thousand million billion trillion dozen percent tausend millionen milliarden mille "
+    "millions milliards mil millones milhões"
 )
-_TURNS = frozenset(_TURNING.split())
+_TURNS = DENIALS | {"no", *_TIMES.split()}
 """Words that make another answer of the same figure."""
 _FILLING = (
     "it its is are was be the a an i we you say get that this so thus there answer result total "
@@ -131,6 +134,8 @@ def _alike_in_short(one: str, other: str) -> bool:
     words, among = (_WORD.findall(text.casefold()) for text in (bare, said))
     if _POLAR & {*words, *among}:
         return _POLAR & set(words) == _POLAR & set(among)
+    if DENIALS & (set(words) ^ set(among)):
+        return False
     runs = range(len(among) - len(words) + 1)
     few = 0 < len(words) <= _FEW
     return few and any(among[at : at + len(words)] == words for at in runs)

@@ -17,7 +17,7 @@ from router.calibration.goal import Goal, look_in_words
 from router.calibration.labelled import Labelled
 from router.calibration.looks import Looks
 from router.confidence.guarantee import Certificate, Promise, Refused, certify
-from router.confidence.spending import confidence_of, share_of
+from router.confidence.spending import confidence_of, share_of, sure
 from router.confidence.stored import Binding
 from router.errors import ConfigError
 
@@ -121,6 +121,14 @@ def test_a_refusal_names_the_labels_that_the_next_look_will_need() -> None:
     assert later.more_labels > now.more_labels
 
 
+def test_a_confidence_below_one_is_never_shown_as_one() -> None:
+    assert "look 1000 at this model, tested at 0.99999997 conf" in look_in_words(Goal(look=1000))
+    assert "tested at 0.99946 conf" in look_in_words(Goal(look=8))
+    refused = certify(np.ones(20), np.zeros(20), Promise(loss=0.05, confidence=0.999995))
+    assert isinstance(refused, Refused)
+    assert "with confidence 0.999995." in refused.reason
+
+
 def test_a_later_look_keeps_less_and_says_what_it_was_tested_at() -> None:
     rows = labels(1500)
     kept = []
@@ -133,7 +141,7 @@ def test_a_later_look_keeps_less_and_says_what_it_was_tested_at() -> None:
         assert found.calibration.look == look
         assert found.calibration.promise.confidence == goal.tested
         assert found.calibration.says.startswith("with 0.9 confidence")
-        assert f"look {look} at this model, tested at {goal.tested:.4g} conf" in look_in_words(goal)
+        assert f"look {look} at this model, tested at {sure(goal.tested)} conf" in look_in_words(goal)
         kept.append(found.pooled.kept)
 
     assert kept[0] > kept[1] > kept[2]

@@ -76,6 +76,7 @@ UNLIKE = [
     ("```\n# x\n```", "```\n# y\n```"),
     ("```js\nreturn a\n```", "```js\nreturn\na\n```"),
     ("Paris has 2 airports", "Rome has 2 airports"),
+    ("Tokyo", "It is not Tokyo."),
     ("2 km", "2 m"),
     ("2", "2 million"),
     ("2 dogs", "It is not 2 dogs"),
