@@ -7,7 +7,6 @@ the process on text that is nested deep enough, and the text is a model's.
 
 from __future__ import annotations
 
-import io
 import re
 import textwrap
 import tokenize
@@ -24,6 +23,7 @@ _LINE_COMMENT = {
 _OWN_LAYOUT = re.compile(r'"""|R"|r#*"|@"|^[ \t]*#|\\\n|\$\$', re.MULTILINE)
 """Where they mean something there too: long strings, the preprocessor's lines."""
 _WORD = r'"(?:\\.|[^"\\])*"?|\'(?:\\.|[^\'\\])*\'?|\w+|[^\w\s]'
+_LINE = re.compile(r"[^\n]*\n|[^\n]+")
 _LEFT_OUT = frozenset((tokenize.COMMENT, tokenize.NL, tokenize.ENCODING, tokenize.ENDMARKER))
 _BLOCK = frozenset((tokenize.INDENT, tokenize.DEDENT, tokenize.NEWLINE))
 
@@ -118,7 +118,7 @@ def _python(code: str) -> list[tuple[int, str]] | None:
     """Words and blocks, without comments and blank lines. None: it can't be Python."""
     found = []
     try:
-        for token in tokenize.generate_tokens(io.StringIO(code).readline):
+        for token in tokenize.generate_tokens(iter(_LINE.findall(code)).__next__):
             if token.type == tokenize.ERRORTOKEN and token.string.strip():
                 return None
             if token.type not in _LEFT_OUT and token.type != tokenize.ERRORTOKEN:

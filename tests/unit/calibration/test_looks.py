@@ -141,7 +141,8 @@ def test_a_later_look_keeps_less_and_says_what_it_was_tested_at() -> None:
         assert found.calibration.look == look
         assert found.calibration.promise.confidence == goal.tested
         assert found.calibration.says.startswith("with 0.9 confidence")
-        assert f"look {look} at this model, tested at {sure(goal.tested)} conf" in look_in_words(goal)
+        said = f"look {look} at this model, tested at {sure(goal.tested)} conf"
+        assert said in look_in_words(goal)
         kept.append(found.pooled.kept)
 
     assert kept[0] > kept[1] > kept[2]
