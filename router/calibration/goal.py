@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..confidence.guarantee import Per, Promise, labels_needed
-from ..confidence.spending import confidence_of
+from ..confidence.spending import confidence_of, sure
 from .labelled import Labelled
 from .parts import share_tested
 
@@ -33,11 +33,11 @@ class Goal:
         kind: A bound on losses; a bound on the share escalated; a share of the strong tier's
             quality.
         amount: That loss, or share, 0 to 1.
-        confidence: Chance that it holds, over sets of labels; of all looks at them together.
+        confidence: Chance that it holds, over sets of labels; of all looks together.
         per: What a loss is a share of.
         each: Whether each task and each language is to have a promise of its own.
         early: Whether early bars are wanted too.
-        look: Which test on these labels this is, from 1; see `looks`.
+        look: Which test of this model and build this is, from 1; see `looks`.
     """
 
     kind: GoalKind = "loss"
@@ -118,7 +118,8 @@ def look_in_words(goal: Goal, *, counts: bool = True) -> str:
     """
     if not counts:
         return "no look: on so few labels nothing could have been certified, whatever they say"
-    sure = f"all looks together hold with {goal.confidence:.3g}"
+    asked = f"{goal.confidence:.3g}"
     return (
-        f"look {goal.look} at these labels, tested at {goal.tested:.4g} confidence, so that {sure}"
+        f"look {goal.look} at this model, tested at {sure(goal.tested)} confidence, so that all "
+        f"looks at {asked} or more together hold with {asked}"
     )

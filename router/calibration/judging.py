@@ -9,6 +9,7 @@ import re
 
 from ..confidence.answers import canonical, final_answer, kind_of, same
 from ..confidence.figures import numbers
+from ..confidence.whole import DENIALS, by_form
 from ..types import Message
 
 _ASKED = (
@@ -26,13 +27,16 @@ VERDICT_TOKENS = 8
 
 
 def agrees(draft: str, other: str) -> bool:
-    """Whether two answers say the same in the end: numbers by value, choices by letter, JSON by
-    content, text by its words; see `answers.same`.
+    """Whether two answers say the same in the end: JSON by content, code by what matters in it (see
+    `whole.by_form`), numbers by value, choices by letter, text by its words (see `answers.same`).
 
-    A text that marks no final answer is compared whole. Where one is a number and the other a
-    sentence, the sentence's last number counts; where one is a few words, a sentence agrees that
-    begins or ends with them.
+    A short text that marks no final answer is compared whole, of a long one its last number. Where
+    one is a number and the other a sentence, the sentence's last number counts; where one is a few
+    words, a sentence agrees that begins or ends with them.
     """
+    found = by_form(draft, other)
+    if found is not None:
+        return found
     one, two = final_answer(draft), final_answer(other)
     if one is None or two is None:
         return same(draft, other)
@@ -42,10 +46,13 @@ def agrees(draft: str, other: str) -> bool:
 
 
 def _says(short: str, sentence: str) -> bool:
-    """Whether a sentence begins or ends with what the short answer says: "It is in Paris."."""
+    """Whether a sentence begins or ends with what the short answer says, and denies nothing: "It is
+    in Paris."."""
     if kind_of(short) != "short":
         return False
     words, said = _words(short), _words(sentence)
+    if DENIALS & (set(words) ^ set(said)):
+        return False
     count = len(words)
     return 0 < count <= _FEW and count < len(said) and words in (said[:count], said[-count:])
 

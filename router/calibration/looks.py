@@ -1,9 +1,9 @@
-"""How often these labels have been looked at: a small file in the ledger's folder.
+"""How often labelled drafts of one model have been tested: a small file in the ledger's folder.
 
-A look is a test of a goal on labelled drafts of one model and build. It is written down before its
-verdict is known, whatever that will be. Looks belong together as soon as they have one question in
-common, wherever its label lies: labels that are wholly new begin a new count, and labels that
-bring two counts together have both. Questions are kept as the beginnings of their digests.
+A look is a test of a goal on labelled drafts of one model and build. It is written down, with its
+number, before its verdict is known, whatever that will be. All looks at a model and build are of
+one count, whatever labels they had: nobody knows beforehand which labels will be brought together,
+and two sets that were each a first look would have spent more than the whole doubt.
 """
 
 from __future__ import annotations
@@ -14,48 +14,44 @@ from contextlib import contextmanager
 from dataclasses import asdict, replace
 from hashlib import sha256
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
+from .. import __version__
 from ..confidence.stored import SIGNALS, Binding
 from ..errors import ConfigError
 from .goal import Goal, in_words
 from .labelled import Labelled
 
 NAME = "looks.json"
-_FORMAT = 1
-_SHOWN = 16
-"""Characters of a digest that are kept: of a million questions two meet by chance once in 2^25."""
+_FORMAT = 2
 
 
 class Look(msgspec.Struct, frozen=True, kw_only=True):
     """One look.
 
     Attributes:
+        model: Whose drafts were tested; likewise `quantisation`.
+        number: From 1, of its model and build; it says which share of the doubt was spent.
         at: Seconds since 1970-01-01 UTC.
         labels: How many there were.
         goal: In words.
         digest: Of goal and labels: the same test again is no other look.
     """
 
+    model: str
+    quantisation: str
+    number: Annotated[int, msgspec.Meta(ge=1)]
     at: float
     labels: int
     goal: str
     digest: str
 
 
-class _Count(msgspec.Struct, frozen=True, kw_only=True):
-    """Looks that belong together, and every question that any of them had."""
-
-    model: str
-    quantisation: str
-    looks: list[Look]
-    questions: list[str]
-
-
 class _File(msgspec.Struct, frozen=True, kw_only=True):
-    format: int = _FORMAT
-    counts: list[_Count] = []
+    format: int
+    looks: list[Look] = []
 
 
 class Looks:
@@ -67,14 +63,14 @@ class Looks:
     def so_far(
         self, rows: Sequence[Labelled], goal: Goal, binding: Binding
     ) -> tuple[tuple[Look, ...], Goal]:
-        """The looks that these labels have a question in common with, in order, and the goal with
-        the number that a look now would have: that of the same test, if there was one.
+        """The looks at this model and build, in order, and the goal with the number that a look at
+        these labels now would have: that of the same test, if there was one.
 
         Raises:
             ConfigError: what is remembered can't be read.
         """
-        own, _ = _own(self._read(), _questions(rows), binding)
-        return tuple(own.looks), replace(goal, look=_number(own, _digest(rows, goal)))
+        own = _own(self._read(), binding)
+        return own, replace(goal, look=_number(own, _digest(rows, goal)))
 
     def take(
         self,
@@ -97,19 +93,26 @@ class Looks:
         digest = _digest(rows, goal)
         with self._held():
             found = self._read()
-            own, others = _own(found, _questions(rows), binding)
+            own = _own(found, binding)
             goal = replace(goal, look=_number(own, digest))
-            if goal.look > len(own.looks) and counts(goal):
-                look = Look(at=at, labels=len(rows), goal=in_words(goal), digest=digest)
-                own = msgspec.structs.replace(own, looks=[*own.looks, look])
-                self._write(_File(counts=[*others, own]))
+            if all(look.digest != digest for look in own) and counts(goal):
+                look = Look(
+                    model=binding.model,
+                    quantisation=binding.quantisation,
+                    number=goal.look,
+                    at=at,
+                    labels=len(rows),
+                    goal=in_words(goal),
+                    digest=digest,
+                )
+                self._write(msgspec.structs.replace(found, looks=[*found.looks, look]))
         return goal
 
     def _read(self) -> _File:
         try:
             data = self.path.read_bytes()
         except FileNotFoundError:
-            return _File()
+            return _File(format=_FORMAT)
         except OSError as exc:
             raise ConfigError(f"cannot be read: {exc.strerror or exc}", file=self.path) from exc
         try:
@@ -158,38 +161,27 @@ class Looks:
             lock.release()
 
 
-def _own(found: _File, questions: set[str], binding: Binding) -> tuple[_Count, list[_Count]]:
-    """The count that these questions belong to, theirs among its own, and all others."""
+def _own(found: _File, binding: Binding) -> tuple[Look, ...]:
+    """The looks at this model and build, in order."""
     made_for = (binding.model, binding.quantisation)
-    own = [
-        one
-        for one in found.counts
-        if (one.model, one.quantisation) == made_for and not questions.isdisjoint(one.questions)
-    ]
-    joined = _Count(
-        model=binding.model,
-        quantisation=binding.quantisation,
-        looks=sorted((look for one in own for look in one.looks), key=lambda look: look.at),
-        questions=sorted(questions.union(*(one.questions for one in own))),
-    )
-    return joined, [one for one in found.counts if one not in own]
+    own = (look for look in found.looks if (look.model, look.quantisation) == made_for)
+    return tuple(sorted(own, key=lambda look: look.number))
 
 
-def _number(own: _Count, digest: str) -> int:
+def _number(own: Sequence[Look], digest: str) -> int:
     """Of the look with that digest, or of the next."""
-    digests = [look.digest for look in own.looks]
-    return digests.index(digest) + 1 if digest in digests else len(digests) + 1
-
-
-def _questions(rows: Sequence[Labelled]) -> set[str]:
-    return {sha256(_bytes(row.key)).hexdigest()[:_SHOWN] for row in rows}
+    for look in own:
+        if look.digest == digest:
+            return look.number
+    return own[-1].number + 1 if own else 1
 
 
 def _digest(rows: Sequence[Labelled], goal: Goal) -> str:
     """Of all that a test's verdict on all requests follows from; where a label lies is none of it.
-    Nor is whether tasks have promises of their own: those are other promises."""
+    Nor is whether tasks have promises of their own: those are other promises. Another version of
+    this package may fit otherwise, and so is another test."""
     said = asdict(replace(goal, each=True, look=1))
-    found = sha256(_bytes(repr((SIGNALS, sorted(said.items())))))
+    found = sha256(_bytes(repr((__version__, SIGNALS, sorted(said.items())))))
     for row in rows:
         found.update(_bytes(repr(replace(row, source=""))))
     return found.hexdigest()

@@ -57,7 +57,7 @@ class Filed:
         problem: Why it is not valid. Empty: it is, or there is none.
         says: Its promise in words. Empty: it makes none.
         labels: It was made of. None: not known; likewise `age_days`.
-        look: Which look at its labels it was, and `tested_at` what confidence. None: not known.
+        look: Which look at its model it was, and `tested_at` what confidence. None: not known.
         bound: Whether model and build were compared; the engine is, once the device runs.
     """
 

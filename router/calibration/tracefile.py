@@ -17,10 +17,15 @@ from .labelled import Labelled, labelled
 
 @dataclass(frozen=True, slots=True)
 class Read:
-    """A file's rows, and its bad lines, each in a sentence with line and field."""
+    """A file's rows, and its bad lines, each in a sentence with line and field.
+
+    Attributes:
+        opinions: How many rows bring other answers to the question (`opinions`, `weak_samples`).
+    """
 
     rows: tuple[Labelled, ...]
     bad: tuple[str, ...]
+    opinions: int = 0
 
 
 def read_labelled(path: Path) -> Read:
@@ -31,12 +36,14 @@ def read_labelled(path: Path) -> Read:
     """
     rows: list[Labelled] = []
     bad: list[str] = []
+    opinions = 0
     for found in read_rows(path, drafted=True):
         if isinstance(found, ConfigError):
             bad.append(str(found))
         else:
             rows.append(_row(found, str(path)))
-    return Read(tuple(rows), tuple(bad))
+            opinions += found.opinions or bool(found.samples)
+    return Read(tuple(rows), tuple(bad), opinions)
 
 
 def _row(row: Row, source: str) -> Labelled:

@@ -33,6 +33,7 @@ Per = StrEnum("Per", {"all": "all", "kept": "kept"})
 _DAY_S = 86_400
 OUT = Path("confidence.json")
 WORK = Path("confidence.work.jsonl")
+_NOT_READ = "no calibration reads them, so its bars are for drafts as they are, without any"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,8 +125,8 @@ def calibrate(
     """Find the bar that keeps a promise on your own questions, or say how many labels are missing.
 
     The estimator is fitted on one half of the labels, and the promise tested on the other. What
-    can't be certified is refused: exit code 1, and no file. Each test on the same labels is a look
-    more, and is held to more confidence, so that all of them together keep the promise.
+    can't be certified is refused: exit code 1, and no file. Each test of this model and build
+    is a look more, held to more confidence, so that all of them together keep the promise.
     """
     from ..calibration.calibrate import calibrate as run
     from ..calibration.calibrate import may_pass
@@ -261,6 +262,8 @@ async def _labels(
             for line in read.bad:
                 print(line, file=sys.stderr)
             print(f"{path}: {len(read.rows)} labels, {len(read.bad)} bad lines", file=sys.stderr)
+            if read.opinions:
+                print(f"  {read.opinions} bring opinions: {_NOT_READ}", file=sys.stderr)
             rows += read.rows
         if ledger:
             said = read_feedback(config.ledger_folder, device.name, device.model)

@@ -14,7 +14,7 @@ def draw(path: Path, made: Made, *, device: str, strong: str, look: str) -> None
 
     Args:
         device: The device model's name; `strong` what the strong tier is called.
-        look: Which look at the labels it was, in words.
+        look: Which look at the model it was, in words.
 
     Raises:
         ConfigError: The extra `report` is not installed.

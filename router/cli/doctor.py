@@ -19,6 +19,7 @@ from .. import __version__, providers
 from .. import config as configs
 from ..catalogue.target import facts_of
 from ..clock import Clock, SystemClock
+from ..confidence.spending import sure
 from ..config import Bound, Config
 from ..errors import AuthFailed, ConfigError, HopError, LedgerError, ModelError, PolicyError
 from ..policy.rules import Policy
@@ -172,7 +173,7 @@ def _confidence(loaded: Config, file: Path, clock: Clock) -> Finding:
         says = f"{file}: nothing is certified, so draft.certified stays unknown; {engine}"
         return Finding("warn", "confidence", says, "confidence", do)
     per = "of all requests" if promise.per == "all" else "of the drafts that are kept"
-    held = f"loss at most {promise.loss:.3g} {per} with confidence {promise.confidence:.3g}"
+    held = f"loss at most {promise.loss:.3g} {per} with confidence {sure(promise.confidence)}"
     if found.calibration.goal != "loss":  # of a spend, `promise.loss` is the share escalated
         held = found.calibration.says
     says = f"{file}: bar {certificate.bar:.3g}, {held}; {engine}"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .. import config as configs
+from ..confidence.spending import sure
 from ..errors import ConfigError
 from ..policy.explain import usd as dollars
 from .calibrate import OUT, WORK, Per, goal_of
@@ -105,7 +106,7 @@ def _model_of(device: Target) -> tuple[str, str] | None:
 def _looks(
     memory: Looks, rows: Sequence[Labelled], goal: Goal, device: Target
 ) -> tuple[tuple[Look, ...], Goal]:
-    """The looks so far at any of these labels, and the goal as the look it would be. There are
+    """The looks so far at this model and build, and the goal as the look it would be. There are
     none where the model is not here."""
     from ..calibration.filing import binding_of
 
@@ -119,7 +120,7 @@ def _looks(
 def _next(looks: Sequence[Look], goal: Goal) -> str:
     from ..calibration.goal import look_in_words
 
-    known = goal.look <= len(looks)
+    known = any(look.number == goal.look for look in looks)
     return f"these labels were tested: {look_in_words(goal)}" if known else look_in_words(goal)
 
 
@@ -169,7 +170,9 @@ def _filed(path: Path, there: Filed, *, named: bool) -> list[str]:
     lines = [f"file     {path}: {state}{labels}{age}"]
     lines += [f"         {there.problem}"] if there.problem else []
     if there.says and there.state == "valid":
-        at = f" (look {there.look}, tested at {there.tested_at:.4g})" if there.look else ""
+        at = ""
+        if there.look is not None and there.tested_at is not None:
+            at = f" (look {there.look}, tested at {sure(there.tested_at)})"
         lines.append(f"         promises: {there.says}{at}")
     if not named:
         lines.append(f"         not in force: the config does not say `confidence: {path}`")

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
-import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from .answers import canonical, final_answer, kind_of, same, stated
+from .answers import canonical
 
 AGREED = (
     "votes.agree", "votes.rival", "votes.lead", "votes.entropy", "votes.different",
@@ -18,14 +16,6 @@ SAMPLED = (
     "samples.top", "samples.lead", "samples.entropy", "samples.different", "samples.first_is_top",
     "samples.length_spread", "samples.silent",
 )  # fmt: skip
-
-_FEW = 4
-"""Most words of a bare answer that is looked for in a sentence."""
-_FIGURE = re.compile(r"[-\u2212]?\d(?:[\d,.]*\d)?")
-_LETTERED = re.compile(r"\(?([A-J])[).:]")
-_WORD = re.compile(r"\w+")
-_POLAR = {"yes", "no", "true", "false"}
-_FENCED = re.compile(r"```[^\n`]*\n(.*?)```", re.DOTALL)
 
 
 def vote_features(
@@ -96,53 +86,3 @@ def sample_features(samples: Sequence[str | None]) -> dict[str, float]:
 def entropy(counts: Sequence[int], total: int) -> float:
     """Entropy in nats of counts over a total, which may be larger than their sum."""
     return -sum(count / total * math.log(count / total) for count in counts if count)
-
-
-def agrees(one: str, other: str) -> bool:
-    """Whether two whole answers to one question say the same.
-
-    Compared are their marked answers, where both have one; else what they are, where both are JSON;
-    else the code in them, without its layout; else their final answers, or all of the text. Of two
-    that are short it is enough that they have the same figures, or that one is a few words of the
-    other: "Tokyo" and "It is Tokyo." agree, and so would "It is not Tokyo.": no grammar is read.
-    """
-    if stated(one) and stated(other):
-        return same(stated(one)[-1], stated(other)[-1])
-    parsed = _json(one), _json(other)
-    if None not in parsed:
-        return bool(parsed[0] == parsed[1])
-    code = _FENCED.findall(one), _FENCED.findall(other)
-    if all(code):
-        return "".join("".join(code[0]).split()) == "".join("".join(code[1]).split())
-    final = final_answer(one) or one.strip(), final_answer(other) or other.strip()
-    return same(*final) or _alike_in_short(*final)
-
-
-def _alike_in_short(one: str, other: str) -> bool:
-    """Whether two short answers, said in other words, have the same figures, letter or name."""
-    bare, said = sorted((one.strip(), other.strip()), key=len)
-    if kind_of(said) != "short" or kind_of(bare) not in ("short", "number", "choice"):
-        return False
-    if kind_of(bare) == "choice":
-        letter = _LETTERED.match(said)
-        return letter is not None and letter[1] == canonical(bare)
-    figures = [[canonical(figure) for figure in _FIGURE.findall(text)] for text in (bare, said)]
-    if kind_of(bare) == "number":
-        return figures[1][-1:] == [canonical(bare)]
-    if any(figures):
-        return figures[0] == figures[1]
-    words, among = (_WORD.findall(text.casefold()) for text in (bare, said))
-    if _POLAR & {*words, *among}:
-        return _POLAR & set(words) == _POLAR & set(among)
-    runs = range(len(among) - len(words) + 1)
-    few = 0 < len(words) <= _FEW
-    return few and any(among[at : at + len(words)] == words for at in runs)
-
-
-def _json(text: str) -> object:
-    """An object or a list, parsed. None: it is neither."""
-    try:
-        found = json.loads(text)
-    except (ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict | list) else None

@@ -91,7 +91,9 @@ def likeness(one: str, other: str) -> float:
     """Share of word pairs that two texts have in common (Jaccard's index), 0 to 1."""
     first, second = _pairs(one), _pairs(other)
     together = len(first | second)
-    return len(first & second) / together if together else 1.0
+    if not together:
+        return float(one.split() == other.split())
+    return len(first & second) / together
 
 
 def _pairs(text: str) -> set[tuple[str, str]]:

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 
 from .arrays import FloatArray
+from .spending import sure
 
 Per = Literal["all", "kept"]
 _STEPS = 200
@@ -194,7 +195,7 @@ def _refusal(
         reason=(
             f"The strictest bar keeps {kept} of {total} labelled drafts and loses {losses}; a loss "
             f"of at most {promise.loss:.3g} can't be told from that with confidence "
-            f"{promise.confidence:.3g}."
+            f"{sure(promise.confidence)}."
         ),
         labels=total,
         more_labels=more,

@@ -91,7 +91,7 @@ class Calibration:
 
     Attributes:
         promise: With the confidence it was tested at, which is more than `says` has, as what is
-            left of the doubt is for other looks at the same labels.
+            left of the doubt is for other looks.
         probe: Makes the signal `evidence.PROBE` of a draft's state. None: it is not used.
         certificate: None: nothing could be certified, and whatever bar is used is uncertified. Its
             bar is for `Estimate.low`.
@@ -104,7 +104,7 @@ class Calibration:
         made_at: Seconds since 1970-01-01 UTC. None: not known.
         valid_until: Likewise. None: it holds for as long as its binding does.
         gains: What the strong tier adds. None: too few labels tell of it.
-        look: Which test on its labels this was, from 1. None: not known.
+        look: Which test of its model and build this was, from 1. None: not known.
     """
 
     binding: Binding

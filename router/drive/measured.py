@@ -64,10 +64,15 @@ def measured(context: Context, target: str, draft: Completion) -> dict[str, Valu
 
 
 def _same_as_before(context: Context, target: str, draft: Completion) -> bool | None:
-    """Whether it says the same as the last whole draft of another tier. None: there was none."""
-    tier = context.home.targets[target].target.tier
-    for _, left in sorted(context.so_far.hops.items(), reverse=True):
-        cut = left.draft.finish == "content_filter"
-        if left.call.tier != tier and not cut and says_something(left.draft):
-            return agree(left.draft, draft)
-    return None
+    """Whether it says the same as the answer of the tier just below, of those that gave a whole
+    one; of several the last. None: no weaker tier did, as in a race that a stronger one ended."""
+    rank = {tier: at for at, tier in enumerate(context.policy.tiers)}
+    own = rank.get(context.home.targets[target].target.tier, 0)
+    weaker = [
+        (rank[left.call.tier], index, left.draft)
+        for index, left in context.so_far.hops.items()
+        if rank.get(left.call.tier, own) < own
+        and left.draft.finish != "content_filter"
+        and says_something(left.draft)
+    ]
+    return agree(max(weaker, key=lambda one: one[:2])[2], draft) if weaker else None

@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from ..confidence.agreement import agrees
+from ..confidence.whole import agrees
 from ..policy.opinions import AGREEMENT, P_TRUE, SAMPLES, SECOND
 from ..signals.catalogue import Value
 from ..types import Ask, Completion, Message, ToolCall

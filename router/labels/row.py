@@ -46,6 +46,7 @@ class Row:
             likewise.
         stats: Of the draft's tokens; empty, too, where one of them is not known, as then the
             draft's figures are not. `tells_tokens`: there was at least a list of them.
+        opinions: Whether it brings `opinions`, which nothing reads.
         samples: Other answers of the device; `options` the scores of the question's options.
         cost_usd: Of the strong tier's call; `device_usd` of the device's own.
         confidence: Worked out elsewhere, 0 to 1.
@@ -63,6 +64,7 @@ class Row:
     stats: tuple[TokenStat, ...] = ()
     tells_tokens: bool = False
     state: LayerState | None = None
+    opinions: bool = False
     samples: tuple[str | None, ...] | None = None
     options: tuple[float, ...] | None = None
     task: str | None = None
@@ -129,6 +131,7 @@ def row_of(found: Mapping[str, Any]) -> Row:
         stats=_stats(found, told),
         tells_tokens=bool(told),
         state=fields.state(found, "state"),
+        opinions=found.get("opinions") not in (None, [], {}),
         samples=fields.texts(found, "weak_samples"),
         options=_options(found),
         task=_task(found),

@@ -27,6 +27,7 @@ from . import journal
 from .journal import Fresh
 from .lines import Line, read_line
 from .lock import OwnerLock
+from .readback import reads_the_same
 from .schema import BUSY_S, check_version, connect, writing
 from .sqlite import apply, interrupt
 
@@ -37,7 +38,8 @@ _NO_VALUE = (
     *(OverflowError, UnicodeEncodeError, AttributeError, TypeError),
     *(sqlite3.InterfaceError, sqlite3.ProgrammingError),
 )
-"""What comes of a value that a row can't hold. A line that was read back never has one."""
+"""What comes of a value that a row can't hold. A line that was read back never has one; see
+`readback` for those that a row could hold, and a reader would not take."""
 _NO_ENDS: Mapping[Path, int] = {}
 
 
@@ -144,7 +146,7 @@ class Intake:
         Returns: False, and nothing was done, where it has to be read: there is more, somebody else
         was quicker, or a value is one that only a reader of the line makes sense of.
         """
-        if not fresh.whole:
+        if not fresh.whole or not all(map(reads_the_same, fresh.lines)):
             return False
         if not fresh.lines:  # what an earlier round could not take in may lie in the file still
             return self._offset(fresh.path) >= fresh.end

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Protocol
 
 from ..document import Place
-from .lintparts import in_order
+from .implied import never_false
+from .lintparts import in_order, may_be_unknown
 from .opinions import LEAST_PARAMETERS, OPINIONS, P_TRUE, Opinions
 from .predicates import tests_in
 from .rules import Policy
@@ -31,10 +32,14 @@ def odd_opinions(policy: Policy, served: Served | None) -> Iterator[tuple[str, P
     last = policy.tiers[-1]
     for i, requirement in enumerate(policy.accept):
         asked_all = {t.signal for bar in requirement.bars() for t in tests_in(bar.require)}
-        if "draft.same_as_before" in asked_all and policy.tiers[0] in requirement.on - {last}:
-            first = policy.tiers[0]
-            said = f"draft.same_as_before stays unknown for {first}: no draft comes before its own"
-            yield said, ("accept", i, "require")
+        if "draft.same_as_before" in asked_all:
+            for tier in in_order(policy, requirement.on):
+                if not _weaker(policy, tier, served):
+                    yield (
+                        f"draft.same_as_before stays unknown for {tier}: no draft of a weaker tier "
+                        "comes before its own",
+                        ("accept", i, "require"),
+                    )
         asked = asked_all & OPINIONS
         for tier in in_order(policy, requirement.on - {last}):
             rule = policy.opinions_on(tier)
@@ -47,6 +52,19 @@ def odd_opinions(policy: Policy, served: Served | None) -> Iterator[tuple[str, P
         yield from ((said, ("opinions", i, key)) for said, key in _in_vain(policy, rule))
         if served is not None:
             yield from ((said, ("opinions", i, key)) for said, key in _unable(policy, rule, served))
+
+
+def _weaker(policy: Policy, tier: str, served: Served | None) -> list[str]:
+    """The weaker tiers that may have answered before that one."""
+    tiers = policy.tiers
+    starts = [0]
+    for rule in policy.route:
+        starts.append(tiers.index(rule.start))
+        if never_false(rule.when) and not any(map(may_be_unknown, tests_in(rule.when))):
+            starts.remove(0)  # it always decides, and no walk begins without a route
+            break
+    asked = tiers[min(starts) : tiers.index(tier)]
+    return [weaker for weaker in asked if served is None or served.tiers.get(weaker)]
 
 
 def _in_vain(policy: Policy, rule: Opinions) -> Iterator[tuple[str, str]]:

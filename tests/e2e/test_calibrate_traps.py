@@ -56,6 +56,31 @@ def test_status_looks_at_the_file_that_the_config_names(firsthop: Run, tmp_path:
     assert "not in force" in other
 
 
+def test_labels_that_bring_opinions_are_told_that_nobody_reads_them(
+    firsthop: Run, tmp_path: Path
+) -> None:
+    data = Path(write(tmp_path / "labels.jsonl", labels(60)))
+    lines = [json.loads(line) for line in data.read_text("utf-8").splitlines()]
+    brought = [
+        {"opinions": ["5", "6"]},
+        {"opinions": [{"answer": "5"}]},
+        {"weak_samples": ["5", "6"]},
+        {"opinions": []},
+    ]
+    told = [line | more for line, more in zip(lines, brought, strict=False)] + lines[4:]
+    more = tmp_path / "more.jsonl"
+    more.write_text("\n".join(map(json.dumps, told)), "utf-8")
+
+    plain, with_them = (
+        firsthop("calibrate", "--data", str(data)),
+        firsthop("calibrate", "--data", str(more)),
+    )
+
+    assert "3 bring opinions: no calibration reads them" in with_them.err
+    assert "opinions" not in plain.err
+    assert with_them.out == plain.out
+
+
 def test_what_is_said_to_be_escalated_is_by_the_bars_of_tasks_too(
     firsthop: Run, tmp_path: Path
 ) -> None:
@@ -120,11 +145,13 @@ def test_each_try_at_the_same_labels_is_a_look_and_is_held_to_more(
     plain = json.loads(firsthop("status", "--data", all_of_them, "--json").out)
 
     assert "no look: on so few labels nothing could have been certified" in none.out
-    assert "look 1 at these labels, tested at 0.93 confidence, so that all looks" in first.out
-    assert "looks    1 so far; look 2 at these labels, tested at 0.985 confidence" in asked.out
-    assert "look 2 at these labels, tested at 0.985 confidence" in second.out
+    assert (
+        "look 1 at this model, tested at 0.93 confidence, so that all looks at 0.9 or" in first.out
+    )
+    assert "looks    1 so far; look 2 at this model, tested at 0.985 confidence" in asked.out
+    assert "look 2 at this model, tested at 0.985 confidence" in second.out
     assert "wanted: with 0.9 confidence, at most 10.0%" in second.out
-    assert "Look 2 at these labels, tested at 0.985" in (tmp_path / "r.html").read_text("utf-8")
+    assert "Look 2 at this model, tested at 0.985" in (tmp_path / "r.html").read_text("utf-8")
     assert json.loads(again.out)["look"] == {"number": 2, "tested_at": 0.985, "counts": True}
     assert "looks    2 so far; these labels were tested: look 2" in status.out
     assert "(look 2, tested at 0.985)" in status.out

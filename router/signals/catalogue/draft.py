@@ -235,9 +235,10 @@ DRAFT = (
         may_be_unknown=True,
         whole_draft=True,
         cost_us=200,
-        source="its answer against the last whole draft of another tier, compared by kind as "
-        "opinions are; unknown where there was none",
-        summary="Whether it says the same as the draft that was not kept before it.",
+        source="its answer against that of the strongest weaker tier which gave a whole one "
+        "before, compared by kind as opinions are; unknown where none did, as after a race that "
+        "only a stronger tier had ended",
+        summary="Whether it says the same as the weaker tier's answer before it.",
     ),
     Signal(
         name="draft.agreement",

@@ -6,6 +6,7 @@ import pytest
 
 from router.calibration.judging import agrees, question_of, verdict_of
 
+F = "def f(a):\n" + "    a = step(a)\n" * 20 + "    return a{}\n\nassert f(0) == 20\n"
 LONG = ". ".join(f"Here stands word {number}" for number in range(60))
 
 
@@ -23,8 +24,14 @@ LONG = ". ".join(f"Here stands word {number}" for number in range(60))
         ("Paris", "Paris is the capital.", True),
         ("The capital of France is Lyon.", "Paris", False),
         ("It is not Paris but Lyon", "Paris", False),
+        ("The capital is certainly not Paris.", "Paris", False),
         ("(B)", "A or (B)", False),
         ('{"a": 1, "b": 2}', '{"b": 2, "a": 1}', True),
+        ('```json\n{"a": 1, "b": 2}\n```', '{"b": 2, "a": 1}', True),
+        ('{"a": 1, "b": 2}', '{"a": 1, "b": 3}', False),
+        (f"```python\n{F.format('')}\n```", f"```python\n\n{F.format('  # so')}\n```", True),
+        (f"```python\n{F.format('')}\n```", f"```python\n{F.format(' + a')}\n```", False),
+        ("```python\nif a:\n  b()\nc()\n```", "```python\nif a:\n  b()\n  c()\n```", False),
         (LONG, LONG.replace("word 40", "term 40"), True),
         ("one two " * 40, "three four " * 40, False),
     ],

@@ -1,4 +1,4 @@
-"""Looks at the same labels: counted, shared out of one doubt, and remembered."""
+"""Looks at a model: counted, shared out of one doubt, and remembered."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from router.calibration.goal import Goal, look_in_words
 from router.calibration.labelled import Labelled
 from router.calibration.looks import Looks
 from router.confidence.guarantee import Certificate, Promise, Refused, certify
-from router.confidence.spending import confidence_of, share_of
+from router.confidence.spending import confidence_of, share_of, sure
 from router.confidence.stored import Binding
 from router.errors import ConfigError
 
@@ -66,15 +66,18 @@ def test_the_same_test_again_is_the_same_look(tmp_path: Path) -> None:
     assert take(tmp_path, labels(61)[60:] + rows) == 3
 
 
-def test_labels_that_are_wholly_new_and_other_models_begin_anew(tmp_path: Path) -> None:
+def test_another_model_or_build_begins_anew_and_labels_that_are_wholly_new_do_not(
+    tmp_path: Path,
+) -> None:
     first, second = labels(60, seed=1), labels(60, seed=2)
     take(tmp_path, first)
-    take(tmp_path, first, Goal(amount=0.1))
 
-    assert take(tmp_path, second) == 1
+    assert take(tmp_path, second) == 2
+    assert take(tmp_path, first + second) == 3
     assert take(tmp_path, first, binding=replace(TINY, quantisation="int8")) == 1
-    assert take(tmp_path, first[:1] + labels(60, seed=3)) == 3
-    assert take(tmp_path, first + second) == 5  # three of the first and one of the second
+    assert take(tmp_path, first, binding=replace(TINY, model="small")) == 1
+    assert take(tmp_path, first, binding=replace(TINY, engine="e 2")) == 1
+    assert take(tmp_path, second) == 2
 
 
 def test_a_test_that_can_not_pass_is_no_look(tmp_path: Path) -> None:
@@ -118,6 +121,14 @@ def test_a_refusal_names_the_labels_that_the_next_look_will_need() -> None:
     assert later.more_labels > now.more_labels
 
 
+def test_a_confidence_below_one_is_never_shown_as_one() -> None:
+    assert "look 1000 at this model, tested at 0.99999997 conf" in look_in_words(Goal(look=1000))
+    assert "tested at 0.99946 conf" in look_in_words(Goal(look=8))
+    refused = certify(np.ones(20), np.zeros(20), Promise(loss=0.05, confidence=0.999995))
+    assert isinstance(refused, Refused)
+    assert "with confidence 0.999995." in refused.reason
+
+
 def test_a_later_look_keeps_less_and_says_what_it_was_tested_at() -> None:
     rows = labels(1500)
     kept = []
@@ -130,7 +141,8 @@ def test_a_later_look_keeps_less_and_says_what_it_was_tested_at() -> None:
         assert found.calibration.look == look
         assert found.calibration.promise.confidence == goal.tested
         assert found.calibration.says.startswith("with 0.9 confidence")
-        assert f"look {look} at these labels, tested at {goal.tested:.4g}" in look_in_words(goal)
+        said = f"look {look} at this model, tested at {sure(goal.tested)} conf"
+        assert said in look_in_words(goal)
         kept.append(found.pooled.kept)
 
     assert kept[0] > kept[1] > kept[2]
@@ -170,14 +182,17 @@ def test_what_is_remembered_names_no_question_and_is_for_the_user_alone(tmp_path
     take(folder, labels(60))
     path = folder / "looks.json"
 
-    assert "question" not in path.read_text().replace('"questions"', "")
+    assert "question" not in path.read_text()
     if sys.platform != "win32":
         assert os.stat(path).st_mode & 0o777 == 0o600
         assert os.stat(folder).st_mode & 0o777 == 0o700
     assert sorted(one.name for one in folder.iterdir() if one.suffix != ".lock") == ["looks.json"]
 
 
-@pytest.mark.parametrize("content", ["", "[]", '{"format": 2}', '{"counts": 3}'])
+@pytest.mark.parametrize(
+    "content",
+    ["", "[]", '{"format": 1, "counts": []}', '{"looks": []}', '{"format": 2, "looks": 3}'],
+)
 def test_a_broken_memory_is_told_and_nothing_is_tested(tmp_path: Path, content: str) -> None:
     (tmp_path / "looks.json").write_text(content)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 
 import pytest
-from support.street import Play, Street, says
+from support.street import Fixed, Play, Street, ask, collected, says
+from support.virtual import LoopClock, run_virtual
 
 from router.errors import Unavailable
 from router.policy.opinions import Opinions
 from router.policy.predicates import Test as OneTest
-from router.policy.rules import Policy, Requirement
+from router.policy.rules import Policy, Race, Requirement
 
 POLICY = Policy(
     name="tested",
@@ -54,6 +56,49 @@ def test_an_answer_that_says_the_same_as_the_unsure_draft_is_kept(
     assert outcome.hops[outcome.answered_by].target == by
     assert outcome.hops[1].signals["draft.same_as_before"] is same
     assert outcome.hops[0].signals.get("draft.same_as_before") is None
+
+
+def test_it_is_held_against_the_tier_just_below_of_those_that_answered() -> None:
+    rule = replace(
+        POLICY,
+        tiers=("device", "cheap", "middle", "strong"),
+        accept=(
+            POLICY.accept[0],
+            Requirement("same", frozenset({"cheap", "middle"}), POLICY.accept[1].require),
+        ),
+    )
+    found = street(says("It is 41", logprob=-2.0), says("42"))
+    found.add("middle", "middle", says("42"))
+    without = street(UNSURE, [Unavailable("gone", retryable=False)])
+    without.add("middle", "middle", says("42"))
+
+    assert found.run(rule).answer.hops[2].signals["draft.same_as_before"] is True
+    assert without.run(rule).answer.hops[2].signals["draft.same_as_before"] is True
+
+
+@pytest.mark.parametrize(("first", "after_s"), [("cheap", 1.0), ("device", 4.0)])
+def test_after_a_race_a_draft_is_never_held_against_a_stronger_tiers(
+    first: str, after_s: float
+) -> None:
+    """The cheap cloud starts after a second, and the device ends later or sooner than it."""
+    found = Street(clock=LoopClock())
+    slow: Play = [UNSURE[0], 3.0 if first == "cheap" else 4.5, *UNSURE[1:]]
+    found.add("device", "device", slow)
+    found.lives["device"] = replace(found.lives["device"], here=True)
+    found.add("cheap", "cheap", [1.0, *says("42")], meter=Fixed(Decimal("0.001")))
+    found.add("strong", "strong", says("The strong one knows"), meter=Fixed(Decimal("0.001")))
+    unsure = Requirement("unsure", frozenset({"cheap"}), OneTest("draft.mean_logprob", "gte", 0.5))
+    rule = replace(
+        POLICY,
+        race=Race(cost_usd=Decimal(1), after_s=after_s),
+        accept=(*POLICY.accept, unsure),
+    )
+    outcome = run_virtual(collected(found.stream(rule, ask()))).answer
+    told = {hop.target: hop.signals.get("draft.same_as_before") for hop in outcome.hops}
+
+    assert outcome.hops[1].cause == "race"
+    assert told["device"] is None
+    assert told["cheap"] is (None if first == "cheap" else True)
 
 
 def test_what_is_compared_is_the_draft_and_not_an_opinion_of_it() -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from router.clock import ManualClock
 from router.ledger import Ledger, Report, journal
 from router.ledger.intake import Intake
 from router.ledger.journal import Journal
-from router.ledger.lines import Line, begun, ended, line_of, over
+from router.ledger.lines import Judged, Line, begun, ended, line_of, over
 from router.types import Usage
 
 HELD_BACK_S = 3600.0
@@ -60,7 +61,7 @@ def names(intake: Intake) -> list[str]:
 def test_lines_from_memory_make_the_rows_that_the_file_would(
     mine: Journal, intake: Intake, tmp_path: Path
 ) -> None:
-    odd = {"cost_usd": None, "error_kind": "refused", "ttft_s": float("nan"), "finish": None}
+    odd = {"cost_usd": None, "error_kind": "refused", "ttft_s": 1, "finish": None}
     write(mine, [*lines_of("d1", cost_usd="0.0000382"), *lines_of("d2", **odd)])
     write(mine, lines_of("d3")[:1])
     assert intake.take_fresh(mine.take_fresh())
@@ -73,6 +74,52 @@ def test_lines_from_memory_make_the_rows_that_the_file_would(
     assert tables(intake) == tables(other)
     assert names(intake) == ["d1", "d2", "d3"]
     other.close()
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"usage": Usage(input_tokens=-1)},
+        {"usage": Usage(output_tokens=True)},
+        {"usage": Usage(cached_input_tokens=3.0)},  # type: ignore[arg-type]
+        {"usage": Usage(reasoning_tokens="3")},  # type: ignore[arg-type]
+        {"estimate": Usage(input_tokens=-1)},
+        {"usage": Usage(input_tokens=2**63)},
+        {"http_status": -1},
+        {"http_status": HTTPStatus.OK},
+        {"model_served": 7},
+        {"request_id": b"7"},
+        {"ttft_s": float("nan")},
+        {"total_s": float("inf")},
+        {"queue_s": "soon"},
+        {"reached": 1},
+        {"error_code": "a\ud800b"},
+    ],
+    ids=str,
+)
+def test_a_provider_that_breaks_its_promise_makes_the_same_rows_from_memory_and_from_the_file(
+    mine: Journal, intake: Intake, tmp_path: Path, odd: dict[str, Any]
+) -> None:
+    write(mine, [*lines_of("d1"), *lines_of("d2", **odd), *lines_of("d3")])
+    fresh = mine.take_fresh()
+    if not intake.take_fresh(fresh):
+        intake.take_living(mine.run, {fresh.path: fresh.end})
+
+    (tmp_path / "other" / "journal").mkdir(parents=True)
+    (tmp_path / "other" / "journal" / fresh.path.name).write_bytes(fresh.path.read_bytes())
+    other = Intake.open(tmp_path / "other", clock=ManualClock())
+    other.take_living(mine.run)
+    assert tables(intake) == tables(other)
+    assert names(intake) == ["d1", "d2", "d3"]
+    other.close()
+
+
+def test_feedback_of_another_type_is_torn_from_memory_too(mine: Journal, intake: Intake) -> None:
+    write(mine, [Judged(label_id="l", decision_id="d1", at=1.0, score="1")])  # type: ignore[arg-type]
+    assert not intake.take_fresh(mine.take_fresh())
+    write(mine, [Judged(label_id="m", decision_id="d1", at=1.0, score=1)])
+    intake.take_living(mine.run)
+    assert intake.db.execute("SELECT label_id FROM labels").fetchall() == [("m",)]
 
 
 def test_nothing_is_taken_in_twice_and_nothing_is_left_out(mine: Journal, intake: Intake) -> None:

@@ -84,6 +84,10 @@ def test_an_opinion_cant_stand_where_a_draft_is_not_whole() -> None:
 
 ONE_LARGE = Served(tiers={"device": ("d",), "cloud": ("c",)})
 ONE_SMALL = replace(ONE_LARGE, small=frozenset({"d"}))
+NO_DEVICE = Served(tiers={"cloud": ("c",)})
+SAME = AGREE.replace("agreement: {gte: 0.6", "same_as_before: {is: true")
+MOSTLY_CLOUD = "route:\n  - {id: r, when: {prompt.turns: {gte: 2}}, start: cloud}\n"
+ALWAYS_CLOUD = "route:\n  - {id: r, when: {prompt.turns: {gte: 1}}, start: cloud}\n"
 P_TRUE = "accept:\n  - {id: a, on: [device], require: {draft.p_true: {gte: 0.7}}}\n"
 
 
@@ -95,7 +99,10 @@ P_TRUE = "accept:\n  - {id: a, on: [device], require: {draft.p_true: {gte: 0.7}}
         (THREE, None, "no requirement on device asks for an opinion, so none is ever bought"),
         (AGREE + "opinions:\n  - {on: [device], samples: 1, p_true: true}\n", None, "asks for dra"),
         (THREE.replace("device", "cloud"), None, "cloud is the last tier"),
-        (AGREE.replace("agreement: {gte: 0.6", "same_as_before: {is: true"), None, "comes before"),
+        (SAME, None, "comes before"),
+        (SAME.replace("[device]", "[device, cloud]"), None, "unknown for device: no draft of a we"),
+        (SAME.replace("[device]", "[cloud]"), NO_DEVICE, "unknown for cloud: no draft of a weaker"),
+        (SAME.replace("[device]", "[cloud]") + ALWAYS_CLOUD, None, "unknown for cloud"),
         (AGREE + "opinions:\n  - {on: [device], second: true}\n", ONE_LARGE, "no second to ask"),
         (P_TRUE + "opinions:\n  - {on: [device], p_true: true}\n", ONE_SMALL, "is off for d"),
     ],
@@ -114,6 +121,15 @@ def test_what_is_odd_is_warned_of(body: str, served: Served | None, says: str) -
 )
 def test_what_can_work_is_not(body: str, served: Served) -> None:
     assert told(body, served) == []
+
+
+@pytest.mark.parametrize(("more", "served"), [("", ONE_LARGE), ("", None), (MOSTLY_CLOUD, None)])
+def test_a_draft_that_may_follow_a_weaker_tiers_can_be_held_against_it(
+    more: str, served: Served | None
+) -> None:
+    found = told(SAME.replace("[device]", "[cloud]") + more, served)
+
+    assert not any("same_as_before" in warning for warning in found), found
 
 
 def test_near_the_budget_the_bar_that_stands_then_says_whether_one_is_wanted() -> None:
