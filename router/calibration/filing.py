@@ -37,6 +37,22 @@ def strong_of(config: Config, tiers: tuple[str, ...], device: Target) -> Target 
     return None
 
 
+def strong_tier(
+    config: Config, tiers: tuple[str, ...], device: Target, named: str | None
+) -> str | None:
+    """Which of the tiers a label means by "the strong one". None: none of them is served.
+
+    Args:
+        tiers: Stronger than the device's.
+        named: The target that the drafts are compared with. None: one of the strongest tier.
+    """
+    found = strong_of(config, tiers, device)
+    if named is None:
+        return None if found is None else found.tier
+    asked = [bound.target.tier for bound in config.targets if bound.target.name == named]
+    return next((tier for tier in asked if tier in tiers), None)
+
+
 def binding_of(target: Target, engine: str | None) -> Binding:
     """What a calibration of this target's drafts holds for.
 

@@ -193,7 +193,7 @@ def test_a_stale_calibration_is_refused(fitted: Fitted) -> None:
         lambda data: b"",
         lambda data: b'{"format": 1}',
         lambda data: data.replace(b'"spread":', b'"spread":1', 1),
-        lambda data: data.replace(b'"format":1', b'"format":2', 1),
+        lambda data: data.replace(b'"format":2', b'"format":3', 1),
     ],
 )
 def test_a_broken_calibration_is_refused(fitted: Fitted, broken: object) -> None:
