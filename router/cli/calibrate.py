@@ -43,6 +43,7 @@ class Wish:
     work: Path
     strong: str | None
     judge: str | None
+    tiers: bool
     most_usd: str
     most_hours: float
     idle: bool
@@ -107,6 +108,10 @@ def calibrate(
     judge: Annotated[
         str | None, typer.Option(help="Target that says yes or no to a draft instead.")
     ] = None,
+    tiers: Annotated[
+        bool,
+        typer.Option("--tiers", help="Ask the tiers between too, so that labels tell of each."),
+    ] = False,
     most_usd: Annotated[
         str, typer.Option(help="Most dollars for labels, those in the work file included.")
     ] = "1.00",
@@ -150,6 +155,7 @@ def calibrate(
         work=work,
         strong=strong,
         judge=judge,
+        tiers=tiers,
         most_usd=most_usd,
         most_hours=most_hours,
         idle=idle,

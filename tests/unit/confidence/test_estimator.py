@@ -230,7 +230,7 @@ def test_an_array_that_is_none_is_refused_though_the_digest_is_right(
 def test_the_file_is_plain_json(fitted: Fitted) -> None:
     found = msgspec.json.decode(to_bytes(_calibration(fitted.estimator)))
 
-    assert found["format"] == 1
+    assert found["format"] == 2
     assert found["calibration"]["estimator"]["names"] == list(NAMES)
 
 
