@@ -204,8 +204,10 @@ def signals_said(found: Findings) -> str:
 
 def tiers_said(tiers: Sequence[TierWorth]) -> str:
     """How the table of tiers is to be read, and which buys most for a dollar."""
-    paid = [one for one in tiers if one.per_usd is not None and one.gain > 0]
-    best = max(paid, key=lambda one: one.per_usd or 0.0, default=None)
+    useful = [one for one in tiers if one.gain > 0]
+    best = None
+    if len(useful) > 1 and all(one.per_usd is not None for one in useful):
+        best = max(useful, key=lambda one: one.per_usd or 0.0)
     read = (
         "How each stronger tier fared on the labels that the estimator was fitted on: how often it "
         "is right, rescues a wrong draft, spoils a right one; and what asking it adds to the "
