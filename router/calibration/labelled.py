@@ -48,8 +48,9 @@ class Labelled:
     cost_usd: float | None = None
     source: str = ""
     state: LayerState | None = None
-    tiers: Mapping[str, float] = field(default_factory=dict)
-    tier_usd: Mapping[str, float] = field(default_factory=dict)
+    # No test's verdict follows from these, so they are no part of what a look remembers of a row.
+    tiers: Mapping[str, float] = field(default_factory=dict, repr=False)
+    tier_usd: Mapping[str, float] = field(default_factory=dict, repr=False)
 
     @property
     def good(self) -> float:

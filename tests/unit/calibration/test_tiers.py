@@ -15,6 +15,7 @@ from router.calibration.calibrate import calibrate
 from router.calibration.filing import beside_of, strong_tier
 from router.calibration.goal import Goal
 from router.calibration.labelled import Labelled
+from router.calibration.looks import Looks
 from router.calibration.making import Caps, Cast, Maker, Work
 from router.calibration.plan import Most
 from router.calibration.prompts import Prompt
@@ -138,6 +139,14 @@ def test_labels_without_tiers_leave_them_unknown_and_the_rest_as_it_was() -> Non
     assert (plain.calibration.tiers, plain.tiers) == ({}, ())
     assert named.pooled == plain.pooled
     assert named.calibration.gains == plain.calibration.gains
+
+
+def test_what_tiers_did_makes_no_other_look_at_the_same_labels(tmp_path: Path) -> None:
+    rows, memory = labels(60), Looks(tmp_path)
+
+    for each in (rows, beside(rows)):
+        goal = memory.take(each, Goal(amount=0.1), BINDING, 0.0, lambda _: True)
+        assert goal.look == 1
 
 
 def test_a_price_that_no_label_tells_is_unknown() -> None:
