@@ -186,3 +186,38 @@ def test_without_labels_of_a_tier_the_next_one_is_asked_and_the_linter_says_so(
     assert answer.hops[1].tier == "cheap"
     assert answer.hops[0].signals["draft.gain.cheap"] is None
     assert "no labels tell what cheap gains, so the next tier is asked" in answer.explain()
+
+
+PROMPTED = {"steps": [{"match": "odd", "text": "#### 6", "mean_logprob": -1.5}, {"text": "#### 5"}]}
+
+
+def test_asking_the_tiers_between_is_in_the_price_told_first_and_in_the_labels(
+    firsthop: Run, tmp_path: Path
+) -> None:
+    """The cheap tier says what is odd wrong too; the strong one is the measure."""
+    config = configured(tmp_path, NOWHERE, NOWHERE)
+    made = json.loads(config.read_text())
+    scripted = {"provider": "scripted", "options": PROMPTED}
+    made["targets"]["device"]["options"] = PROMPTED
+    made["targets"]["mini"] = {"tier": "cheap", "model": "mini", **scripted}
+    right = {"steps": [{"text": "It is 5"}]}
+    made["targets"]["big"] = {"tier": "strong", "model": "big", **scripted, "options": right}
+    config.write_text(json.dumps(made))
+    (tmp_path / "own.yaml").write_text(PRICES.replace("openai_compatible", "scripted"))
+    (tmp_path / "prompts.txt").write_text("odd: 2 + 3?\neven: 2 + 3?\n")
+    asking = ("calibrate", "--prompts", "prompts.txt", "--yes")
+
+    judged = firsthop(*asking, "--tiers", "--judge", "big")
+    poor = firsthop(*asking, "--tiers", "--most-usd", "0.0001")
+    done = firsthop(*asking, "--tiers", "--work", "tiers.jsonl")
+
+    assert judged.code == 2
+    assert "--tiers: is for answers that are compared" in judged.err
+    assert "judged by   the answer of big; mini asked too" in poor.err
+    assert "0 made, $0 spent" in poor.err
+    assert "2 made" in done.err
+    rows = [json.loads(line) for line in (tmp_path / "tiers.jsonl").read_text().splitlines()]
+    assert [row["tiers"]["cheap"]["right"] for row in rows] == [False, True]
+    assert [row["right"] for row in rows] == [False, True]
+    assert all(row["tiers"]["cheap"]["cost"] > 0 for row in rows)
+    assert "labels tell: it takes 10 drafts of each kind" not in done.out  # refused before that

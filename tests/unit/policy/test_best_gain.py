@@ -5,6 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
+from jsonschema import Draft202012Validator
 
 from router.document import parse_yaml
 from router.errors import PolicyError
@@ -14,6 +15,7 @@ from router.policy.cases import build_cases
 from router.policy.gain import Offer, ranked
 from router.policy.lint import Served, lint
 from router.policy.rules import Gain, Policy
+from router.policy.schema import json_schema
 from router.policy.simulate import Given, Played, Reply, simulate
 
 HEAD = """\
@@ -194,3 +196,28 @@ def test_the_linter_is_quiet_where_all_is_told_or_shares_hold() -> None:
     assert warned(LABELS, served(frozenset(), calibrated=True)) == []
     assert warned(SHARES, served(frozenset(), calibrated=True)) == []
     assert warned(SHARES, served(DARK, calibrated=False)) == []
+
+
+@pytest.mark.parametrize(
+    ("gain", "fits"),
+    [
+        ({"from": "labels"}, True),
+        ({"from": "labels", "second_usd": "0.001"}, True),
+        ({"share": {"cheap": 0.5, "strong": 0.6}}, True),
+        ({"from": "guesses"}, False),
+        ({"source": "labels"}, False),
+    ],
+)
+def test_an_editor_is_told_the_same(gain: dict[str, object], fits: bool) -> None:
+    written = {
+        "policy": "p",
+        "summary": "s",
+        "tiers": ["device", "cheap", "strong"],
+        "accept": [
+            {"id": "a", "on": ["cheap"], "require": {"draft.gain.strong": {"lt": 0.1}}},
+        ],
+        "escalate": "best_gain",
+        "gain": gain,
+    }
+
+    assert Draft202012Validator(json_schema()).is_valid(written) is fits
