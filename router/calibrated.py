@@ -106,7 +106,8 @@ class Calibrated:
     def of_draft(
         self, target: str, request: Request, draft: Completion, known: Mapping[str, Value]
     ) -> dict[str, Value]:
-        """The signals `draft.confidence`, `draft.confidence_low`, `draft.certified`, `draft.gain`.
+        """The signals `draft.confidence`, `draft.confidence_low`, `draft.certified`, `draft.gain`,
+        and of each tier that the file tells of `draft.gain.*` and `draft.tier_good.*`.
 
         Args:
             known: Signals of the request, and of the draft as far as there are any.
@@ -136,12 +137,16 @@ class Calibrated:
         told = force.calibration.verdict(signals, bucket, spoken, prompt)
         if not (math.isfinite(told.probability) and math.isfinite(told.low)):
             return {}
-        return {
+        found: dict[str, Value] = {
             "draft.confidence": told.probability,
             "draft.confidence_low": told.low,
             "draft.certified": told.certified,
             "draft.gain": told.gain,
         }
+        for tier, chance in told.tiers.items():
+            found[f"draft.gain.{tier}"] = chance.gain
+            found[f"draft.tier_good.{tier}"] = chance.good
+        return found
 
     def reads_state(self, target: str) -> bool:
         """Whether the file has a probe for that target's drafts. See `drive.measured.Confides`."""

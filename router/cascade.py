@@ -14,6 +14,7 @@ from .bounds import Bounds
 from .hops import Cause, Status
 from .ladder import Ladder, Rung, Rungs
 from .policy.decide import Before, after
+from .policy.predicates import Signals
 from .policy.rules import Limits, Policy
 from .policy.trace import Ended, Entry, Note, Taken
 from .rivals import Rivals
@@ -73,6 +74,7 @@ class _Walker:
         filtered: A content filter has stopped a hop.
         given_up: The target whose draft was given up last. None: none was.
         certified: As of the `Verdict`.
+        doubted: Signals of the draft that was not kept last. None: none was.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class _Walker:
         self.answered = self.filtered = False
         self.given_up: str | None = None
         self.certified: bool | None = None
+        self.doubted: Signals | None = None
         self.because = ladder.because
         self.cause: Cause = "start"
 
@@ -117,7 +120,7 @@ class _Walker:
                 return verdict
             if self.bounds.are_over(self.seen):
                 break
-            chosen = self.ladder.next()
+            chosen = self.ladder.next(self.doubted)
             if chosen is None:
                 verdict = yield from self.again()
                 if verdict is not None:
@@ -312,6 +315,7 @@ class _Walker:
         if kept or (commits and not instead):
             self.certified = None if shown else found.certified and not commits
             return self.verdict("answered", index, *([] if kept else ["uncertain"]))
+        self.doubted = self.seen.signals
         if self.seen.returnable:
             self.drafted = max(index, self.drafted or 0)
             if self.seen.presentable:

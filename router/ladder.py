@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from .policy.decide import Before
-from .policy.gain import Offer, ranked
+from .policy.gain import Offer, ranked, told
+from .policy.predicates import Signals
 from .policy.rules import Policy
 from .policy.trace import Entry, Note, Skipped
 from .quick import quick
@@ -126,15 +127,23 @@ class Ladder:
         place = order.index(tier)
         return not any(order.index(left) > place for left in self._left)
 
-    def next(self) -> tuple[str, str] | None:
-        """The tier to go on with, and why that one; None: nobody is left."""
+    def next(self, doubted: Signals | None = None) -> tuple[str, str] | None:
+        """The tier to go on with, and why that one; None: nobody is left.
+
+        Args:
+            doubted: Signals of the last draft that was not kept. None: there was none.
+        """
         if not self._left:
             return None
         gain = self._policy.gain
         if self._policy.escalate == "next" or gain is None:
             return self._left[0], ""
-        offers = [self._offer(tier) for tier in self._left]
-        return ranked(gain, offers)[0]
+        found = ranked(gain, [self._offer(tier, doubted) for tier in self._left])
+        if len(found) > 1:
+            same = len({why for _, why in found}) == 1
+            weighed = found[0][1] if same else "; ".join(f"{tier} {why}" for tier, why in found)
+            self._trace.append(Note(f"best_gain: {weighed}"))
+        return found[0]
 
     def down(self) -> str | None:
         """The strongest tier below the start that can be asked, once; None: there is none left.
@@ -143,9 +152,9 @@ class Ladder:
         """
         return self._below.pop() if self._below else None
 
-    def _offer(self, tier: str) -> Offer:
+    def _offer(self, tier: str, doubted: Signals | None) -> Offer:
         rung = self.open(tier)[0]
-        return Offer(tier, rung.worst_case_usd, rung.expected_s)
+        return Offer(tier, rung.worst_case_usd, rung.expected_s, told(doubted, tier))
 
     def named(self, target: str) -> Rung | None:
         """That target, if its tier is permitted and it can be asked; else why not is noted."""

@@ -1,19 +1,21 @@
 """What a config's targets serve, as the linter wants to know it: tiers, and what they can't tell.
 
-Comes in: a config that was read. Goes out: a `Served`. Reads the price list; builds no provider and
-connects to nothing.
+Comes in: a config that was read. Goes out: a `Served`. Reads the price list and the calibration
+file; builds no provider and connects to nothing.
 """
 
 from __future__ import annotations
 
 import datetime
+import json
+from collections.abc import Iterable
 
 from .catalogue.prices import Prices
 from .catalogue.target import address
 from .config import Config, shipped
+from .policy.confided import OF_CONFIDENCE, OF_TIER
 from .policy.lint import Served
 from .policy.opinions import LEAST_PARAMETERS
-from .policy.rules import OF_CONFIDENCE
 from .providers.base import Target
 
 _TELLS_ALL = ("device", "scripted")
@@ -43,8 +45,9 @@ def served(config: Config) -> Served:
     }
     if not any(bound.target.provider == "device" for bound in config.targets):
         lacking[""] = _OF_A_DEVICE
-    if config.confidence is None:
-        lacking[""] = lacking.get("", frozenset()) | OF_CONFIDENCE
+    dark = _untold(config, targets)
+    if dark:
+        lacking[""] = lacking.get("", frozenset()) | dark
     prices = Prices.load(config.prices, shipped("configs") / "prices.yaml")
     today = datetime.datetime.now(datetime.UTC).date()
     unpriced: dict[str, tuple[str, ...]] = {}
@@ -61,6 +64,19 @@ def served(config: Config) -> Served:
         calibrated=config.confidence is not None,
         small=frozenset(b.target.name for b in config.targets if _is_small(b.target)),
     )
+
+
+def _untold(config: Config, tiers: Iterable[str]) -> frozenset[str]:
+    """Signals that the config's calibration never tells: all of them where there is none, else
+    those of tiers that no labels told of. A file that can't be read is no matter of the policy."""
+    if config.confidence is None:
+        return OF_CONFIDENCE | {f"{name}{tier}" for name in OF_TIER for tier in tiers}
+    try:
+        body = json.loads(config.confidence.read_bytes())["calibration"]
+        told = frozenset(body.get("tiers", {}))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return frozenset()
+    return frozenset(f"{name}{tier}" for name in OF_TIER for tier in tiers if tier not in told)
 
 
 def _is_small(target: Target) -> bool:

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -23,62 +23,22 @@ from ..confidence.early import EarlyBars, certify_aborts, certify_commits, runni
 from ..confidence.estimator import Estimator, to_rows
 from ..confidence.evidence import EVIDENCE, PROBE
 from ..confidence.fitting import Recipe, fit
-from ..confidence.gain import Gains, gains
 from ..confidence.goals import of_quality, within_spend
 from ..confidence.guarantee import Certificate, Promise, Refused, certify, labels_needed
 from ..confidence.probe import Probe
 from ..confidence.stored import Binding, Calibration, Counts
 from .goal import FIRST_KEPT, LEAST, STRICTEST, Goal, in_words, least_tested, outlook
 from .labelled import GOOD, Labelled
+from .made import Judged, Made, keeps
 from .parts import Parts, once, part, share_tested
 from .probing import ProbeWorth, probed, worth
+from .tiers import all_gains, strong_gains, worths
 
 _FOREST_FROM = 300
 """Rows of the fit below which the line stands alone."""
 _NO_QUALITY = (
     "No label says that the strong tier was right, so no share of its quality can be promised."
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Judged:
-    """One held-out row as the calibration sees it: what a report is drawn from."""
-
-    row: Labelled
-    probability: float
-    low: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Made:
-    """What came of it.
-
-    Attributes:
-        pooled: The verdict on all requests together.
-        calibration: None: `pooled` was refused.
-        tasks: The verdicts on single tasks; likewise `languages`.
-        aborts: Why there are no abort bars. None: there are, or none were wanted.
-        judged: The rows that the certificate was tested on.
-        repeated: Rows left out of the tests as their question is in there already.
-        probe: What a probe adds on those. None: no labels bring states, or too few to fit one.
-    """
-
-    pooled: Certificate | Refused
-    calibration: Calibration | None = None
-    tasks: Mapping[str, Certificate | Refused] = field(default_factory=dict)
-    languages: Mapping[str, Certificate | Refused] = field(default_factory=dict)
-    aborts: Refused | None = None
-    judged: tuple[Judged, ...] = ()
-    repeated: int = 0
-    probe: ProbeWorth | None = None
-
-    def kept(self) -> list[bool]:
-        """Which of the `judged` the street would keep: by the strictest bar that applies."""
-        file = self.calibration
-        return [
-            file is not None and _keeps(file, one.row.task, one.row.language, one.low)
-            for one in self.judged
-        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +96,8 @@ def calibrate(
         valid_until=valid_until,
         probe=probe,
         look=goal.look,
-        gains=_gains(some),
+        gains=strong_gains(some),
+        tiers=all_gains(some),
     )
     aborts = None
     if goal.early:
@@ -151,6 +112,7 @@ def calibrate(
         judged=judged,
         repeated=repeated,
         probe=adds,
+        tiers=worths(some, calibration.tiers, [one.probability for one in judged]),
     )
 
 
@@ -176,11 +138,6 @@ def _again(goal: Goal, test: IntArray) -> float:
     return replace(goal, look=goal.look + _counts_as_look(goal, test)).tested
 
 
-def _keeps(file: Calibration, task: str, language: str, low: float) -> bool:
-    bar = file.bar(task, language)
-    return bar is not None and low >= bar
-
-
 def _fitted(rows: Sequence[Labelled], read: Sequence[str]) -> Estimator:
     """An estimator over those of the signals that any of these rows has."""
     signals = [row.signals for row in rows]
@@ -204,13 +161,6 @@ def _added(probe: Probe, rows: Sequence[Labelled], parts: Parts, seen: _Seen) ->
     plain = _fitted([rows[at] for at in parts.fit], EVIDENCE)
     without = _see(plain, [rows[at] for at in test]).chance
     return worth(probe, rows, parts.fit, test, seen.chance[test], without)
-
-
-def _gains(rows: Sequence[Labelled]) -> Gains | None:
-    """Of the fit's rows that say how the strong tier fared."""
-    told = [row for row in rows if row.strong_right is not None]
-    strong = [row.strong_right is not None and row.strong_right >= GOOD for row in told]
-    return gains([row.good > 0 for row in told], strong, [row.task for row in told])
 
 
 def _counts(rows: Sequence[Labelled], parts: Parts) -> Counts:
@@ -311,7 +261,7 @@ def _early(
     means = running_means([row.logprobs for row in rows])
     kept: BoolArray = np.array(
         [
-            _keeps(file, row.task, row.language, low)
+            keeps(file, row.task, row.language, low)
             for row, low in zip(rows, seen.low.tolist(), strict=True)
         ],
         dtype=np.bool_,

@@ -37,6 +37,48 @@ def strong_of(config: Config, tiers: tuple[str, ...], device: Target) -> Target 
     return None
 
 
+def beside_of(
+    config: Config, tiers: tuple[str, ...], device: Target, strong: str
+) -> dict[str, str]:
+    """By tier, the name of the first target of each other tier above the device's.
+
+    Args:
+        strong: The target that drafts are compared with: of its tier nobody else is asked.
+
+    Raises:
+        ConfigError: no other tier is served.
+    """
+    targets = {bound.target.name: bound.target for bound in config.targets}
+    found: dict[str, str] = {}
+    for target in targets.values():
+        above = target.tier in tiers[tiers.index(device.tier) + 1 :]
+        if above and target.tier != targets[strong].tier:
+            found.setdefault(target.tier, target.name)
+    if not found:
+        raise ConfigError(
+            f"no target serves another tier than {targets[strong].tier} above the device's",
+            field="--tiers",
+            file=config.file,
+        )
+    return found
+
+
+def strong_tier(
+    config: Config, tiers: tuple[str, ...], device: Target, named: str | None
+) -> str | None:
+    """Which of the tiers a label means by "the strong one". None: none of them is served.
+
+    Args:
+        tiers: Stronger than the device's.
+        named: The target that the drafts are compared with. None: one of the strongest tier.
+    """
+    found = strong_of(config, tiers, device)
+    if named is None:
+        return None if found is None else found.tier
+    asked = [bound.target.tier for bound in config.targets if bound.target.name == named]
+    return next((tier for tier in asked if tier in tiers), None)
+
+
 def binding_of(target: Target, engine: str | None) -> Binding:
     """What a calibration of this target's drafts holds for.
 

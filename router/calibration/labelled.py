@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -33,6 +33,8 @@ class Labelled:
         cost_usd: What the strong tier's answer cost. None: not known.
         source: Where the label is from, in words.
         state: Of a middle layer while the draft was written. None: not known.
+        tiers: By stronger tier, how far its answer is good; one that was not asked is left out.
+        tier_usd: By such a tier, what its answer cost, where that is known.
     """
 
     key: str
@@ -46,6 +48,9 @@ class Labelled:
     cost_usd: float | None = None
     source: str = ""
     state: LayerState | None = None
+    # No test's verdict follows from these, so they are no part of what a look remembers of a row.
+    tiers: Mapping[str, float] = field(default_factory=dict, repr=False)
+    tier_usd: Mapping[str, float] = field(default_factory=dict, repr=False)
 
     @property
     def good(self) -> float:
@@ -76,6 +81,8 @@ def labelled(
     cost_usd: float | None = None,
     source: str = "",
     state: LayerState | None = None,
+    tiers: Mapping[str, float] | None = None,
+    tier_usd: Mapping[str, float] | None = None,
 ) -> Labelled:
     """A row from a draft's text.
 
@@ -98,4 +105,6 @@ def labelled(
         cost_usd=cost_usd,
         source=source,
         state=state,
+        tiers=tiers or {},
+        tier_usd=tier_usd or {},
     )

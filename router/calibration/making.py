@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,11 +19,12 @@ from ..confidence.statefield import written
 from ..errors import Forbidden, LimitReached, NoAnswer, RouterError
 from ..hops import Outcome
 from ..types import Chunk, Message, Request, TokenStat
-from .judging import VERDICT_TOKENS, agrees, question_of, verdict_of
+from .judging import VERDICT_TOKENS, question_of, verdict_of
 from .labelled import key_of
 from .plan import BYTES_PER_TOKEN, Most
 from .prompts import Prompt
 from .workfile import WorkFile
+from .workline import compared, done_keys, finish, of_tier, spent, told
 
 if TYPE_CHECKING:
     from ..layerstate import LayerState
@@ -51,6 +52,7 @@ class Cast:
             and build, which each row keeps.
         strong: The target whose answer a draft is compared with. None: there is a judge.
         judge: The target that says yes or no. None: answers are compared.
+        beside: Targets whose answers are compared too, by the tier that a label names.
     """
 
     device: str
@@ -58,6 +60,7 @@ class Cast:
     drafted_by: str = ""
     strong: str | None = None
     judge: str | None = None
+    beside: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +172,7 @@ class Maker:
                 break
             bill = _Bill(self.caps.usd - work.spent_usd, most.draft or Decimal(0))
             try:
-                row = await self._row(prompt, bill, most.other or Decimal(0))
+                row = await self._row(prompt, bill, most)
             except (LimitReached, NoAnswer, Forbidden) as error:
                 bill.book(error.outcome)
                 work.failed[_kind(error)] += 1
@@ -203,7 +206,7 @@ class Maker:
         """Kept too, or each new run would begin with a cap that is whole again."""
         self.file.add({"failed": prompt.text, "spent_usd": str(usd)})
 
-    async def _row(self, prompt: Prompt, bill: _Bill, other_usd: Decimal) -> dict[str, Any]:
+    async def _row(self, prompt: Prompt, bill: _Bill, most: Most) -> dict[str, Any]:
         began = self.clock.now()
         asked = (Message(role="user", content=prompt.text),)
         draft = await self._ask(asked, self.cast.device, "draft", prompt, bill)
@@ -211,8 +214,8 @@ class Maker:
             "prompt": prompt.text,
             "draft": draft.text,
             "drafted_by": self.cast.drafted_by,
-            **_told(draft.tokens),
-            "finish": _finish(draft.outcome),
+            **told(draft.tokens),
+            "finish": finish(draft.outcome),
         }
         if draft.state is not None:
             row["state"] = written(draft.state)
@@ -220,20 +223,25 @@ class Maker:
             row["task"] = prompt.task
         if prompt.language is not None:
             row["language"] = prompt.language
-        bill.worst_usd = other_usd
+        bill.worst_usd = most.other or Decimal(0)
         if self.cast.judge is not None:
-            most = BYTES_PER_TOKEN * self.cast.device_tokens
-            shown = draft.text.encode()[:most].decode(errors="ignore")
+            shown_bytes = BYTES_PER_TOKEN * self.cast.device_tokens
+            shown = draft.text.encode()[:shown_bytes].decode(errors="ignore")
             question = question_of(prompt.text, shown)
             said = await self._ask(question, self.cast.judge, "judge", prompt, bill, VERDICT_TOKENS)
             row |= {"right": verdict_of(said.text), "strong_right": None, "cost": None}
             row["judge"] = f"{self.cast.judge} said {said.text.strip()[:40]!r}"
         elif self.cast.strong is not None:
             said = await self._ask(asked, self.cast.strong, "strong", prompt, bill)
-            row |= _compared(prompt, draft.text, said.text, self.cast.strong)
+            row |= compared(prompt, draft.text, said.text, self.cast.strong)
             row["strong"] = said.text
             usd = said.outcome.cost_usd
             row["cost"] = None if usd is None else float(usd)
+            for tier, target in self.cast.beside.items():
+                bill.worst_usd = most.beside.get(tier) or Decimal(0)
+                other = await self._ask(asked, target, "tier", prompt, bill)
+                found = of_tier(prompt, other.text, said.text, other.outcome)
+                row.setdefault("tiers", {})[tier] = found
         row["spent_usd"] = str(bill.spent_usd)
         row["seconds"] = round(self.clock.now() - began, 3)
         return row
@@ -272,52 +280,6 @@ class Maker:
         assert outcome is not None  # a run ends with one, or raises
         bill.book(outcome)
         return _Said("".join(text), tuple(tokens), outcome, state)
-
-
-def done_keys(rows: Sequence[Mapping[str, Any]]) -> set[str]:
-    """Keys of the prompts that have a row."""
-    return {Prompt(text=row["prompt"]).key for row in rows if isinstance(row.get("prompt"), str)}
-
-
-def drafted_by(rows: Sequence[Mapping[str, Any]]) -> set[str | None]:
-    """Whose drafts these rows hold. None among them: of some it is not known."""
-    return {row.get("drafted_by") for row in rows if "draft" in row}
-
-
-def spent(rows: Sequence[Mapping[str, Any]]) -> Decimal:
-    """Dollars of these rows, as far as they are known."""
-    known = [row.get("spent_usd") for row in rows]
-    return sum((Decimal(usd) for usd in known if isinstance(usd, str)), Decimal(0))
-
-
-def _compared(prompt: Prompt, draft: str, other: str, strong: str) -> dict[str, Any]:
-    """By the reference where there is one, and else by the strong tier's answer."""
-    if prompt.reference is not None:
-        return {
-            "right": agrees(draft, prompt.reference),
-            "strong_right": agrees(other, prompt.reference),
-            "judge": "the reference",
-        }
-    return {
-        "right": agrees(draft, other),
-        "strong_right": True,
-        "judge": f"the same answer as {strong}",
-    }
-
-
-def _told(tokens: tuple[TokenStat, ...]) -> dict[str, Any]:
-    if not tokens:
-        return {}
-    return {
-        "logprobs": [round(stat.logprob, 5) for stat in tokens],
-        "entropies": [stat.entropy for stat in tokens],
-        "margins": [stat.margin for stat in tokens],
-    }
-
-
-def _finish(outcome: Outcome) -> str | None:
-    index = outcome.answered_by
-    return None if index is None else outcome.hops[index].last.finish
 
 
 def _kind(error: RouterError) -> str:

@@ -5,8 +5,8 @@ Comes in: prices, speeds and prompts. Goes out: figures, None where one is not k
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
@@ -27,20 +27,24 @@ USUAL_INPUT = 1_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Most:
-    """Most dollars of one prompt, each of its two parts called once. None: not known.
+    """Most dollars of one prompt, each of its parts called once. None: not known.
 
     Attributes:
         draft: Of the draft.
         other: Of the strong tier's answer, or the judge's word.
+        beside: Of the answers of other tiers that are asked, by tier.
     """
 
     draft: Decimal | None
     other: Decimal | None
+    beside: Mapping[str, Decimal | None] = field(default_factory=dict)
 
     @property
     def usd(self) -> Decimal | None:
-        """Of both."""
-        return None if self.draft is None or self.other is None else self.draft + self.other
+        """Of all."""
+        parts = (self.draft, self.other, *self.beside.values())
+        known = [usd for usd in parts if usd is not None]
+        return sum(known, Decimal(0)) if len(known) == len(parts) else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

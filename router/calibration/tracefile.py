@@ -63,4 +63,8 @@ def _row(row: Row, source: str) -> Labelled:
         cost_usd=row.cost_usd,
         source=source,
         state=row.state,
+        tiers={name: told.correct for name, told in row.tiers.items()},
+        tier_usd={
+            name: told.cost_usd for name, told in row.tiers.items() if told.cost_usd is not None
+        },
     )

@@ -24,9 +24,9 @@ from .onecall import call_once
 from .options import ConfigOption, JsonOption, PolicyOption
 
 if TYPE_CHECKING:
-    from ..calibration.calibrate import Made
     from ..calibration.goal import Goal
     from ..calibration.labelled import Labelled
+    from ..calibration.made import Made
     from ..confidence.stored import Binding
 
 Per = StrEnum("Per", {"all": "all", "kept": "kept"})
@@ -44,6 +44,7 @@ class Wish:
     work: Path
     strong: str | None
     judge: str | None
+    tiers: bool
     most_usd: str
     most_hours: float
     idle: bool
@@ -108,6 +109,10 @@ def calibrate(
     judge: Annotated[
         str | None, typer.Option(help="Target that says yes or no to a draft instead.")
     ] = None,
+    tiers: Annotated[
+        bool,
+        typer.Option("--tiers", help="Ask the tiers between too, so that labels tell of each."),
+    ] = False,
     most_usd: Annotated[
         str, typer.Option(help="Most dollars for labels, those in the work file included.")
     ] = "1.00",
@@ -151,6 +156,7 @@ def calibrate(
         work=work,
         strong=strong,
         judge=judge,
+        tiers=tiers,
         most_usd=most_usd,
         most_hours=most_hours,
         idle=idle,
@@ -242,7 +248,8 @@ async def _labels(
 ) -> tuple[list[Labelled], Target, Binding]:
     """Every label there is, and what they hold for."""
     from ..calibration.feedback import read_feedback
-    from ..calibration.filing import binding_of, device_of
+    from ..calibration.filing import binding_of, device_of, strong_tier
+    from ..calibration.tiers import by_tier
     from ..calibration.tracefile import read_labelled
     from ..calibration.workfile import WorkFile
     from ..compose import fit as fitted
@@ -271,6 +278,11 @@ async def _labels(
             for reason, count in said.left_out.items():
                 print(f"  {count} left out: {reason}", file=sys.stderr)
             rows += said.rows
+        above = chosen.tiers[chosen.tiers.index(device.tier) + 1 :]
+        rows, others = by_tier(rows, above, strong_tier(config, above, device, wish.strong))
+        for name, count in others.items():
+            said_of = f"{count} labels tell of {name!r}, which is no tier above {device.tier}"
+            print(f"  {said_of}; the policy has {', '.join(above)}", file=sys.stderr)
         return rows, device, binding_of(device, await engine_of(device, provider))
     finally:
         for live in targets.values():

@@ -17,7 +17,7 @@ from ..world.load import processor_used
 from .screen import counted
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
 
     from ..calibration.making import Work
     from ..calibration.plan import Most, Plan
@@ -31,12 +31,13 @@ async def make(config: Config, policy: str | None, tiers: tuple[str, ...], wish:
     Raises:
         ConfigError: there is nobody to judge, a price is not known, or nobody said yes.
     """
-    from ..calibration.filing import binding_of, device_of, strong_of
+    from ..calibration.filing import beside_of, binding_of, device_of, strong_of
     from ..calibration.idle import idle
-    from ..calibration.making import Caps, Cast, Maker, done_keys, drafted_by
+    from ..calibration.making import Caps, Cast, Maker
     from ..calibration.plan import plan, seconds_of
     from ..calibration.prompts import read_prompts
     from ..calibration.workfile import WorkFile
+    from ..calibration.workline import done_keys, drafted_by
 
     assert wish.prompts is not None
     read = read_prompts(wish.prompts)
@@ -56,6 +57,10 @@ async def make(config: Config, policy: str | None, tiers: tuple[str, ...], wish:
             field="--strong",
             hint="name a target with --strong or --judge, or label drafts and give --data",
         )
+    beside: dict[str, str] = {}
+    if wish.tiers:
+        _check_compared(judge)
+        beside = beside_of(config, tiers, device, strong or "")
     rows, here = file.rows(), binding_of(device, "any")
     drafter = f"{here.model} ({here.quantisation})"
     others = {name or "a model that it does not name" for name in drafted_by(rows) - {drafter}}
@@ -69,15 +74,16 @@ async def make(config: Config, policy: str | None, tiers: tuple[str, ...], wish:
     done = done_keys(rows)
     todo = [prompt for prompt in read.prompts if prompt.key not in done]
     took = [row["seconds"] for row in rows if isinstance(row.get("seconds"), int | float)]
-    called = [device.name, judge or strong or ""]
+    called = [device.name, judge or strong or "", *beside.values()]
     usual = sum(took) / len(took) if took else seconds_of(config.ledger_folder, called)
     router = Router.of(config, policy)
     router.senses.states = frozenset((device.name,))  # for the probe that is fitted on them
     try:
-        worst = _worst(router, device.name, strong, judge)
+        worst = _worst(router, device.name, strong, judge, beside)
         ahead = plan(todo, len(read.prompts) - len(todo), worst, usual)
         caps = Caps(usd=_amount(wish.most_usd), seconds=wish.most_hours * 3600)
-        _say(ahead, caps.usd, wish, judge or f"the answer of {strong}")
+        also = f"; {', '.join(beside.values())} asked too" if beside else ""
+        _say(ahead, caps.usd, wish, f"{judge or f'the answer of {strong}'}{also}")
         if not todo or not _agreed(ahead, wish):
             return
         quiet = partial(
@@ -94,6 +100,7 @@ async def make(config: Config, policy: str | None, tiers: tuple[str, ...], wish:
                 drafted_by=drafter,
                 strong=strong,
                 judge=judge,
+                beside=beside,
             ),
             file=file,
             clock=router.clock,
@@ -107,11 +114,25 @@ async def make(config: Config, policy: str | None, tiers: tuple[str, ...], wish:
         await router.aclose()
 
 
+def _check_compared(judge: str | None) -> None:
+    """Other tiers' answers are compared with the strong one's, or the reference."""
+    if judge is not None:
+        raise ConfigError(
+            "is for answers that are compared, and a judge is shown the draft alone",
+            field="--tiers",
+            hint="leave --judge out",
+        )
+
+
 def _worst(
-    router: Router, device: str, strong: str | None, judge: str | None
+    router: Router,
+    device: str,
+    strong: str | None,
+    judge: str | None,
+    beside: Mapping[str, str],
 ) -> Callable[[Prompt], Most]:
     """Most dollars of one prompt: of its draft, where that is not free, and of its judge or the
-    strong tier's answer."""
+    strong tier's answer, and those of the tiers beside it."""
     from ..calibration.plan import Most, worst_of_judge, worst_of_strong
 
     here, asked = router.targets[device], router.targets[judge or strong or device]
@@ -122,7 +143,15 @@ def _worst(
             other = worst_of_judge(prompt, here.target, asked.meter.worst_case)
         else:
             other = worst_of_strong(prompt, asked.target, asked.meter.worst_case)
-        return Most(draft=draft, other=other)
+        more = {tier: router.targets[name] for tier, name in beside.items()}
+        return Most(
+            draft=draft,
+            other=other,
+            beside={
+                tier: worst_of_strong(prompt, live.target, live.meter.worst_case)
+                for tier, live in more.items()
+            },
+        )
 
     return both
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..calibration.calibrate import Made
+    from ..calibration.made import Made
 
 
 def draw(path: Path, made: Made, *, device: str, strong: str, look: str) -> None:
@@ -51,5 +51,6 @@ def draw(path: Path, made: Made, *, device: str, strong: str, look: str) -> None
         promise=file.promise if file is not None and file.goal == "loss" else None,
         says="" if file is None else file.says,
         notes=tuple(notes),
+        tiers=made.tiers,
     )
     write_report(path, found)

@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from ..confidence.gain import LEAST
 from ..confidence.guarantee import Certificate, Refused
 from .screen import counted, table
 
 if TYPE_CHECKING:
-    from ..calibration.calibrate import Made
     from ..calibration.goal import Goal
     from ..calibration.labelled import Labelled
+    from ..calibration.made import Made
     from ..calibration.probing import ProbeWorth
     from ..confidence.early import EarlyBars
+    from ..confidence.gain import TierWorth
 
 _PLACES = 1e4
 
@@ -48,6 +50,7 @@ def show(made: Made, rows: Sequence[Labelled], goal: Goal, look: str, out: Path,
             _verdicts(verdicts)
     if goal.early and made.calibration is not None and made.calibration.early is not None:
         _early(made.calibration.early, made.aborts, tier)
+    _tiers(made.tiers, rows)
     typer.echo(f"\n{out} written")
 
 
@@ -132,6 +135,22 @@ def _spent(made: Made, goal: Goal) -> None:
         )
 
 
+def _tiers(tiers: Sequence[TierWorth], rows: Sequence[Labelled]) -> None:
+    """What each stronger tier is worth, and of which too few labels tell."""
+    from ..report.tables import tiers as tiers_said
+
+    silent = sorted({name for row in rows for name in row.tiers} - {one.tier for one in tiers})
+    if tiers:
+        typer.echo(f"\nwhat a tier adds, to a draft that is right {tiers[0].draft:.0%} likely:")
+        said = tiers_said(tiers)
+        table(None, said.columns, said.rows, right="|".join(said.right))
+    if silent:
+        typer.echo(
+            f"of {', '.join(silent)} too few labels tell: it takes {LEAST} drafts of each kind, "
+            "right and wrong, in the fit's part"
+        )
+
+
 def _early(early: EarlyBars, refused: Refused | None, tier: str) -> None:
     if refused is not None:
         typer.echo(f"\nno abort bars: {refused.reason} {_more(refused)}")
@@ -189,6 +208,7 @@ def as_plain(made: Made, rows: Sequence[Labelled], goal: Goal, out: Path) -> dic
         "look": {"number": goal.look, "tested_at": goal.tested, "counts": may_pass(rows, goal)},
         "all": _plain(made.pooled),
         "probe": None if made.probe is None else asdict(made.probe),
+        "tiers": {one.tier: {**asdict(one), "per_usd": one.per_usd} for one in made.tiers},
         "tasks": {name: _plain(one) for name, one in made.tasks.items()},
         "languages": {name: _plain(one) for name, one in made.languages.items()},
         "early": None

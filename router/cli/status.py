@@ -46,10 +46,11 @@ def status(
 ) -> None:
     """Show how many labels, hours and dollars the first certificate takes, and what is there."""
     from ..calibration.feedback import read_feedback
-    from ..calibration.filing import device_of, strong_of
+    from ..calibration.filing import device_of, strong_of, strong_tier
     from ..calibration.looks import Looks
     from ..calibration.plan import seconds_of
     from ..calibration.status import ahead, filed
+    from ..calibration.tiers import by_tier
     from ..calibration.tracefile import read_labelled
     from ..compose import fit
 
@@ -60,6 +61,8 @@ def status(
     said = read_feedback(loaded.ledger_folder, device.name, device.model)
     data = data or ([WORK] if WORK.exists() else [])
     rows = [*said.rows, *(row for path in data for row in read_labelled(path).rows)]
+    above = chosen.tiers[chosen.tiers.index(device.tier) + 1 :]
+    rows, _ = by_tier(rows, above, strong_tier(loaded, above, device, None))
     looks, goal = _looks(Looks(loaded.ledger_folder), rows, goal, device)
     strong = strong_of(loaded, chosen.tiers, device)
     called = [device.name, *([strong.name] if strong else [])]

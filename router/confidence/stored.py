@@ -6,7 +6,7 @@ What comes in is checked before it is believed: a broken, foreign or stale file 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from hashlib import sha256
 from typing import Any, Literal, TypeVar
@@ -17,11 +17,14 @@ import numpy as np
 from ..errors import ConfigError
 from .early import EarlyBars
 from .estimator import WORDS, Estimator
-from .gain import Gains
+from .gain import Chance, Gains
 from .guarantee import Certificate, Promise
 from .probe import Probe
 
-FORMAT = 1
+FORMAT = 2
+"""Of the files that are written. The one before has no `tiers`, and is read as saying nothing of
+any."""
+_READ = frozenset((1, FORMAT))
 SIGNALS = 1
 """Raised whenever a signal's meaning changes: what was fitted on the old one is then stale."""
 _Stored = TypeVar("_Stored")
@@ -74,6 +77,7 @@ class Verdict:
             there is no certificate, or its task or language was among no labels.
         bucket: The task it was judged as. None: one the fit has not seen.
         gain: What the strong tier is expected to add. None: the file does not say.
+        tiers: By tier, how likely it is right and what it adds; only those the file tells of.
     """
 
     probability: float
@@ -83,6 +87,7 @@ class Verdict:
     certified: bool | None
     bucket: str | None
     gain: float | None = None
+    tiers: Mapping[str, Chance] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +110,8 @@ class Calibration:
         valid_until: Likewise. None: it holds for as long as its binding does.
         gains: What the strong tier adds. None: too few labels tell of it.
         look: Which test of its model and build this was, from 1. None: not known.
+        tiers: What each stronger tier adds, by its name in the policy; only those that enough
+            labels tell of.
     """
 
     binding: Binding
@@ -122,6 +129,7 @@ class Calibration:
     probe: Probe | None = None
     look: int | None = None
     gains: Gains | None = None
+    tiers: Mapping[str, Gains] = field(default_factory=dict)
 
     def bar(self, task: str | None, language: str | None) -> float | None:
         """The strictest bar that applies, which keeps every promise at once; see the docs."""
@@ -155,6 +163,7 @@ class Calibration:
             certified=None if bar is None else told.low >= bar,
             bucket=told.bucket,
             gain=None if self.gains is None else self.gains.expected(told.probability, task),
+            tiers={name: one.chance(told.probability, task) for name, one in self.tiers.items()},
         )
 
     def stale(self, now: float) -> bool:
@@ -194,7 +203,7 @@ def from_bytes(data: bytes, expected: Binding | None, file: str = "calibration")
         envelope = msgspec.json.decode(data, type=_Envelope)
     except msgspec.MsgspecError as exc:
         raise _refused(file, f"is no calibration file ({exc})") from exc
-    if envelope.format != FORMAT:
+    if envelope.format not in _READ:
         raise _refused(file, f"has format {envelope.format}; this version reads {FORMAT}")
     body = bytes(envelope.calibration)
     if sha256(body).hexdigest() != envelope.sha256:
@@ -205,7 +214,7 @@ def from_bytes(data: bytes, expected: Binding | None, file: str = "calibration")
         raise _refused(file, f"does not hold a calibration ({exc})") from exc
     _check(found.estimator, file)
     _check_probe(found.probe, file)
-    _check_gains(found.gains, file)
+    _check_gains([*([] if found.gains is None else [found.gains]), *found.tiers.values()], file)
     for part in fields(Binding) if expected is not None else ():
         made, now = getattr(found.binding, part.name), getattr(expected, part.name)
         if made != now:
@@ -249,8 +258,8 @@ def _check_probe(probe: Probe | None, file: str) -> None:
         raise _refused(file, f"holds a probe that is none ({exc})") from exc
 
 
-def _check_gains(gains: Gains | None, file: str) -> None:
-    odds = () if gains is None else (gains.overall, *gains.tasks.values())
+def _check_gains(gains: Sequence[Gains], file: str) -> None:
+    odds = [odds for one in gains for odds in (one.overall, *one.tasks.values())]
     if not all(0 <= one.rescue <= 1 and 0 <= one.slip <= 1 for one in odds):
         raise _refused(file, "holds chances that are none")
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from ..clock import Clock
 from ..ledger.entry import Sink
-from ..policy.rules import OF_CONFIDENCE, Policy
+from ..policy.confided import of_confidence
+from ..policy.rules import Policy
 from ..signals import wanted_signals
 from .live import Live
 from .measured import SOURCES
@@ -44,7 +45,7 @@ class Home:
         if found is None:
             tiers = [live.target.tier for live in self.targets.values()]
             found = wanted_signals(policy.signals(), policy.record_signals, tiers)
-            if self.senses.confidence is not None and found & OF_CONFIDENCE:
+            if self.senses.confidence is not None and of_confidence(found):
                 found |= SOURCES
             if len(self._wanted) >= _POLICIES:
                 self._wanted.clear()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from ..policy.rules import OF_CONFIDENCE
+from ..policy.confided import TIER_GAIN, of_confidence
 from ..signals import draft_signals
 from ..signals.catalogue import Value
 from ..types import Completion, Request
@@ -26,7 +26,7 @@ class Confides(Protocol):
     def of_draft(
         self, target: str, request: Request, draft: Completion, known: Mapping[str, Value]
     ) -> Mapping[str, Value]:
-        """The signals `OF_CONFIDENCE` of a draft of `target`; one that is missing is unknown.
+        """The signals `of_confidence` of a draft of `target`; one that is missing is unknown.
 
         Runs on the event loop, so it has to take less than a millisecond.
         """
@@ -43,7 +43,7 @@ def shows_state(context: Context, target: str) -> bool:
     if target in senses.states:
         return True
     confidence = senses.confidence
-    if confidence is None or context.wanted.isdisjoint(OF_CONFIDENCE):
+    if confidence is None or not of_confidence(context.wanted):
         return False
     return confidence.reads_state(target)
 
@@ -52,15 +52,32 @@ def measured(context: Context, target: str, draft: Completion) -> dict[str, Valu
     """The wanted signals of a draft. None: unknown."""
     request = context.request
     found = draft_signals(draft, request, context.wanted, context.signals)
-    asked = context.wanted & OF_CONFIDENCE
+    asked = of_confidence(context.wanted)
     if asked:
         confidence = context.home.senses.confidence
         known = {**context.signals, **found}
         told = {} if confidence is None else confidence.of_draft(target, request, draft, known)
+        told = told or _beyond(context, target)
         found |= {name: told.get(name) for name in sorted(asked)}
     if SAME_AS_BEFORE in context.wanted:
         found[SAME_AS_BEFORE] = _same_as_before(context, target, draft)
     return found
+
+
+def _beyond(context: Context, target: str) -> dict[str, Value]:
+    """What tiers add to an answer that the calibration can't judge: what they add to the draft
+    before it, less what the answer's own tier does. Empty: no such draft tells of that tier."""
+    own = f"{TIER_GAIN}{context.home.targets[target].target.tier}"
+    for _, left in sorted(context.so_far.hops.items(), reverse=True):
+        tiers = {
+            name: value
+            for name, value in left.measured.items()
+            if name.startswith(TIER_GAIN) and isinstance(value, float)
+        }
+        if own in tiers:
+            less = tiers.pop(own)
+            return {name: value - less for name, value in tiers.items()}
+    return {}
 
 
 def _same_as_before(context: Context, target: str, draft: Completion) -> bool | None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ..confidence.arrays import FloatArray
+from ..confidence.gain import TierWorth
 from ..confidence.guarantee import Certificate, Promise, upper_bound
 from .compare import Change
 from .curves import (
@@ -105,6 +106,7 @@ class Findings:
         notes: What a reader has to know, a sentence each.
         raw: Reliability and coverage of one raw signal. None: there is none.
         routing: None: no stronger tier was judged, or it is no better than the device.
+        tiers: What each stronger tier adds to the usual draft; empty where no labels tell.
         changes: Against another confidence on the same rows; `other` names it.
     """
 
@@ -122,6 +124,7 @@ class Findings:
     signals: tuple[Worth, ...]
     tasks: tuple[Group, ...]
     languages: tuple[Group, ...]
+    tiers: tuple[TierWorth, ...] = ()
     other: str = ""
     changes: tuple[Change, ...] = ()
 
@@ -140,6 +143,7 @@ def find(
     says: str = "",
     without: Without | None = None,
     notes: tuple[str, ...] = (),
+    tiers: tuple[TierWorth, ...] = (),
     times: int = RESAMPLES,
 ) -> Findings:
     """Judge a set.
@@ -151,6 +155,7 @@ def find(
         certificate: What was certified on other rows, with its `promise` where that is of a loss;
             `says` it in words where it is not.
         without: What the confidence is when a signal is unknown.
+        tiers: What each stronger tier adds, counted elsewhere.
         times: How many resampled sets an interval is made of.
 
     Raises:
@@ -180,6 +185,7 @@ def find(
         covered=tuple(surest),
         routing=_routing(judged, value, told, times),
         signals=worths(judged, without),
+        tiers=tiers,
         tasks=groups(judged, judged.tasks, value),
         languages=groups(judged, [word or "not told" for word in judged.languages], value),
     )

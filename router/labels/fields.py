@@ -130,11 +130,19 @@ def prompt_of(found: Mapping[str, Any]) -> str:
 
 def objects(found: Mapping[str, Any], name: str) -> Mapping[str, Mapping[str, Any]]:
     """An object of objects. Empty: there is none."""
+    value = mapping(found, name, "objects")
+    if not all(isinstance(one, dict) for one in value.values()):
+        raise Bad(name, "has to be an object of objects")
+    return value
+
+
+def mapping(found: Mapping[str, Any], name: str, of: str) -> Mapping[str, Any]:
+    """An object, whatever its values are. Empty: there is none."""
     value = found.get(name)
     if value is None:
         return {}
-    if not isinstance(value, dict) or not all(isinstance(one, dict) for one in value.values()):
-        raise Bad(name, "has to be an object of objects")
+    if not isinstance(value, dict):
+        raise Bad(name, f"has to be an object of {of}")
     return value
 
 

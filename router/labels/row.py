@@ -27,7 +27,7 @@ _LEAST_OPTIONS = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Peer:
-    """What another model made of the same prompt: how right, 0 to 1, and at what dollars."""
+    """What another model, or tier, made of the same prompt: how right, 0 to 1, at what dollars."""
 
     correct: float
     cost_usd: float | None = None
@@ -49,6 +49,7 @@ class Row:
         opinions: Whether it brings `opinions`, which nothing reads.
         samples: Other answers of the device; `options` the scores of the question's options.
         cost_usd: Of the strong tier's call; `device_usd` of the device's own.
+        tiers: How the tiers of a policy did, by their names.
         confidence: Worked out elsewhere, 0 to 1.
     """
 
@@ -75,6 +76,7 @@ class Row:
     model: str | None = None
     strong_model: str | None = None
     peers: Mapping[str, Peer] = field(default_factory=dict)
+    tiers: Mapping[str, Peer] = field(default_factory=dict)
 
     @property
     def kind(self) -> str:
@@ -142,6 +144,7 @@ def row_of(found: Mapping[str, Any]) -> Row:
         model=model or recorded_model,
         strong_model=fields.optional_text(found, "strong_model"),
         peers=_peers(found),
+        tiers=_tiers(found),
     )
 
 
@@ -224,3 +227,19 @@ def _peers(found: Mapping[str, Any]) -> Mapping[str, Peer]:
             raise Bad(f"peers.{name}.correct", "is missing")
         peers[name] = Peer(correct=correct, cost_usd=cost)
     return peers
+
+
+def _tiers(found: Mapping[str, Any]) -> Mapping[str, Peer]:
+    """``{"cheap": 1, "strong": {"right": 0.9, "cost": 0.004}}``; null says nothing of a tier."""
+    tiers: dict[str, Peer] = {}
+    for name, one in fields.mapping(found, "tiers", "scores").items():
+        told = one if isinstance(one, dict) else {"right": one}
+        place = f"tiers.{name}"
+        try:
+            right, cost = fields.share(told, "right"), fields.number(told, "cost", least=0.0)
+        except Bad as exc:
+            inside = f".{exc.field}" if told is one else ""
+            raise Bad(f"{place}{inside}", exc.problem) from exc
+        if right is not None:
+            tiers[name] = Peer(correct=right, cost_usd=cost)
+    return tiers

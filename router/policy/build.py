@@ -8,7 +8,7 @@ from typing import Any, cast
 
 from ..document import Document, Place, nearest, shown, validate
 from ..errors import PolicyError
-from ..signals.catalogue import CATALOGUE, FAMILIES, Signal, find_signal
+from ..signals.catalogue import CATALOGUE, FAMILIES, Signal, find_signal, tier_named
 from .buildabort import build_aborts
 from .buildaccept import build_accept
 from .buildopinions import build_opinions
@@ -147,12 +147,22 @@ class _Builder:
                 raise self.fail(
                     "best_gain has to know what each stronger tier gains",
                     ("escalate",),
-                    "gain: {share: {" + ": 0.5, ".join(self.known_tiers[1:]) + ": 0.5}}",
+                    "gain: {share: {"
+                    + ": 0.5, ".join(self.known_tiers[1:])
+                    + ": 0.5}}, or gain: {from: labels}",
                 )
             return None
         if self.shape.escalate != "best_gain":
             raise self.fail("is used by escalate: best_gain only", ("gain",))
         place: Place = ("gain", "share")
+        if part.share is None:
+            if part.source is None:
+                raise self.fail(
+                    "says neither what each tier gains nor who tells",
+                    ("gain",),
+                    "write share, or from: labels",
+                )
+            return Gain(second_usd=part.second_usd)
         for name in part.share:
             self.tier(name, (*place, name))
         missing = [tier for tier in self.known_tiers[1:] if tier not in part.share]
@@ -242,11 +252,10 @@ class _Builder:
 
     def family(self, name: str, place: Place) -> None:
         """The tier that a signal like tier.cloud.end_s names has to be one of the policy's."""
-        if name.startswith("tier."):
-            tier = name.removeprefix("tier.").rpartition(".")[0]
-            if tier not in self.known_tiers:
-                hint = nearest(tier, self.known_tiers)
-                raise self.fail(f"unknown tier {shown(tier)}", place, hint)
+        tier = tier_named(name)
+        if tier is not None and tier not in self.known_tiers:
+            hint = nearest(tier, self.known_tiers)
+            raise self.fail(f"unknown tier {shown(tier)}", place, hint)
 
     def tests(self, signal: Signal, value: Any, place: Place) -> Predicate:
         """``{gte: 1, lt: 5}``: every comparison has to hold."""

@@ -6,9 +6,10 @@ from typing import Any, Protocol, cast
 
 from ..document import Place
 from ..errors import PolicyError
+from .confided import of_confidence
 from .document import AcceptPart, PolicyDocument
 from .predicates import All, AnyOf, Not, Predicate, Test, tests_in
-from .rules import OF_CONFIDENCE, Requirement, Starter
+from .rules import Requirement, Starter
 
 
 class Builder(Protocol):
@@ -64,7 +65,7 @@ def _requirement(
 
 def _stands_in(builder: Builder, require: Predicate, starter: Predicate, place: Place) -> None:
     """A starter bar is for what only a calibration can tell, and has to do without one."""
-    if not OF_CONFIDENCE & {test.signal for test in tests_in(require)}:
+    if not of_confidence(frozenset(test.signal for test in tests_in(require))):
         raise builder.fail(
             "stands in for a requirement that needs no calibration",
             place,
@@ -72,7 +73,7 @@ def _stands_in(builder: Builder, require: Predicate, starter: Predicate, place: 
             "draft.gain",
         )
     for test in tests_in(starter):
-        if test.signal in OF_CONFIDENCE:
+        if of_confidence(frozenset((test.signal,))):
             raise builder.fail(
                 f"{test.signal} is unknown until there is a calibration",
                 place,

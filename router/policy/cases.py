@@ -17,7 +17,16 @@ from typing import Any, cast
 
 from ..document import Document, Place, nearest, read_yaml, shown, validate
 from ..errors import HopError, PolicyError
-from ..signals.catalogue import CATALOGUE, FAMILIES, AtMost, Known, Signal, Value, find_signal
+from ..signals.catalogue import (
+    CATALOGUE,
+    FAMILIES,
+    AtMost,
+    Known,
+    Signal,
+    Value,
+    find_signal,
+    tier_named,
+)
 from .caseshape import CasePart, CasesDocument, DraftPart, ExpectPart
 from .rules import Policy
 from .simulate import Given, Reply
@@ -202,8 +211,8 @@ class _Builder:
             if signal.known != known:
                 where = "given" if signal.known == "request" else "drafts, at its tier"
                 raise self.fail(f"is known of the {signal.known}", spot, f"write it under {where}")
-            if name.startswith("tier."):
-                tier = name.removeprefix("tier.").rpartition(".")[0]
+            tier = tier_named(name)
+            if tier is not None:
                 self.tiers([tier], spot, one=True)
             found[name] = self.value(signal, value, spot)
         return found

@@ -164,8 +164,15 @@ class LimitsPart(_Part):
 class GainPart(_Part):
     """How best_gain weighs the stronger tiers."""
 
-    share: dict[str, Share] = Field(
-        description="By tier: how often it is right where the draft was not kept."
+    source: Literal["labels"] | None = Field(
+        default=None,
+        alias="from",
+        description="The config's calibration file alone tells what each tier gains.",
+    )
+    share: dict[str, Share] | None = Field(
+        default=None,
+        description="By tier: how often it is right where the draft was not kept. It is what holds "
+        "where no calibration file tells of all tiers.",
     )
     second_usd: Dollars = Field(
         default=Decimal(0), description="What a second of waiting is worth."

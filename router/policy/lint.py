@@ -13,13 +13,15 @@ from typing import cast
 from ..document import Document, Place
 from ..errors import PolicyError
 from ..signals.catalogue import Signal, find_signal
+from .confided import of_confidence
 from .explain import show
 from .implied import implied_by, never_false, never_true, opposite, spread
 from .lintabort import odd_aborts
+from .lintgain import odd_gains
 from .lintopinions import odd_opinions
 from .lintparts import Part, in_order, parts_of, placed_tests
 from .predicates import Test, tests_in
-from .rules import NOT_RUN, OF_CONFIDENCE, Early, Guard, Policy, Requirement, Route
+from .rules import NOT_RUN, Early, Guard, Policy, Requirement, Route
 
 MOST_COMPARED = 100_000
 """Pairs of cases that are compared in search of shadowed rules; what is beyond is not looked at."""
@@ -108,6 +110,8 @@ class _Linter:
             yield from self.early(early, ("early", i))
         for message, place in odd_aborts(self.policy):
             yield self.warn(message, place)
+        for message, place, hint in odd_gains(self.policy, self.served):
+            yield self.warn(message, place, hint)
         for message, place in odd_opinions(self.policy, self.served):
             yield self.warn(message, place)
         if self.policy.on_filtered == "draft" and len(self.policy.tiers) == 1:
@@ -176,8 +180,10 @@ class _Linter:
         for name, place in places.items():
             if name in here:
                 how = "with the configured targets"
-                if name in OF_CONFIDENCE:
+                if of_confidence(frozenset((name,))):
                     how = "without a calibration file (`confidence:` in the config)"
+                    if served.calibrated:
+                        how = "from the calibration file: too few of its labels name the tier"
                 yield self.warn(f"{name} can't be known {how}{self.so(part, here)}", place)
                 continue
             for tier, dark in of_tier.items():

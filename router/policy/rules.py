@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any, Literal
 
 from ..types import Label
+from .confided import TIER_GAIN
 from .opinions import Opinions
 from .predicates import Predicate, Signals, Test, tests_in
 
@@ -21,11 +22,6 @@ CALIBRATED = "world.calibrated"
 """The signal that says whether a calibration is configured, good or refused."""
 CERTIFIED = Test("draft.certified", "is", True)
 """What a requirement demands whose drafts are kept under a certificate."""
-OF_CONFIDENCE = frozenset(
-    ("draft.confidence", "draft.confidence_low", "draft.certified", "draft.gain")
-)
-"""Signals that are unknown without a calibration."""
-
 
 NOT_RUN = {
     "sample": "this version asks nobody again; which requests it would is in the trace",
@@ -173,12 +169,15 @@ def _least(a: Any, b: Any) -> Any:
 class Gain:
     """How `escalate: best_gain` weighs the tiers above a draft that is not kept.
 
+    By what the calibration estimates of each for that draft, where it tells of all of them.
+
     Attributes:
-        share: By tier, how often its answer is right where the draft was not kept, 0 to 1.
+        share: What is taken where it does not: by tier, how often its answer is right where the
+            draft was not kept, 0 to 1. None: nothing is, and the next tier is asked.
         second_usd: What a second of waiting is worth.
     """
 
-    share: Mapping[str, float]
+    share: Mapping[str, float] | None = None
     second_usd: Decimal = Decimal(0)
 
 
@@ -318,7 +317,15 @@ class Policy:
             found.add(CALIBRATED)
         if self.race is not None and self.race.over_s is not None:
             found |= {"device.end_s", "prompt.escalation_chance", "complexity.score"}
+        if self.weighs or any(name.startswith(TIER_GAIN) for name in found):
+            # All of them: what one adds to the answer of another is the difference.
+            found |= {f"{TIER_GAIN}{tier}" for tier in self.tiers[1:]}
         return frozenset(found)
+
+    @property
+    def weighs(self) -> bool:
+        """Whether a draft may be followed by one of several tiers, as they gain."""
+        return self.gain is not None and len(self.tiers) > 2
 
     def early_on(self, tier: str) -> Early | None:
         """The early commit of that tier. None: its drafts are held until they are whole."""

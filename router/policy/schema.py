@@ -76,7 +76,9 @@ def case_schema() -> Schema:
         lambda s: s.known == "draft" and not s.whole_draft, beginning
     )
     draft["properties"]["fails"] = {"enum": list(FAILURES)}
-    draft["properties"] |= _values(lambda s: s.known == "draft", "")["properties"]
+    signals = _values(lambda s: s.known == "draft", "")
+    draft["properties"] |= signals["properties"]
+    draft["patternProperties"] = signals["patternProperties"]
     parts["DraftPart"] = draft
     case["drafts"]["additionalProperties"] = {"$ref": "#/$defs/DraftPart"}
     expect = parts["ExpectPart"]

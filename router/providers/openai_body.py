@@ -127,8 +127,8 @@ def _messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
 
 def _message(message: Message) -> dict[str, Any]:
     said: dict[str, Any] = {"role": message.role, "content": message.content}
-    for text in _beside(message):
-        text.encode()
+    for beside in _beside(message):
+        beside.encode()
     if message.images:
         text = [{"type": "text", "text": message.content}] if message.content else []
         said["content"] = text + [

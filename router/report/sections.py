@@ -24,6 +24,7 @@ def plotted(found: Findings) -> list[Section]:
         _reliability(found),
         _coverage(found),
         *_signals(found),
+        *_tiers(found),
         *_groups("task", "By task", found.tasks),
         *_groups("language", "By language", found.languages),
     ]
@@ -112,6 +113,17 @@ def _signals(found: Findings) -> Iterator[Section]:
         svg=plots.signals(found),
         alt=f"One row for each signal, with a mark at its AUROC. {says}",
         table=tables.signals(found),
+    )
+
+
+def _tiers(found: Findings) -> Iterator[Section]:
+    if not found.tiers:
+        return
+    yield Section(
+        name="tiers",
+        title="What each tier adds",
+        says=words.tiers_said(found.tiers),
+        table=tables.tiers(found.tiers),
     )
 
 

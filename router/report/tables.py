@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from ..evaluation.curves import Point
 from ..evaluation.findings import Findings, Routing
 from ..evaluation.looks import Group
 from ..evaluation.resample import Interval
 from .words import between, change_row, number, share
+
+if TYPE_CHECKING:
+    from ..confidence.gain import TierWorth
 
 _UNKNOWN = "-"
 
@@ -174,6 +179,25 @@ def groups(kind: str, found: tuple[Group, ...]) -> Table:
         for group in found
     )
     return Table(columns=columns, rows=rows, right=frozenset(columns[1:7]))
+
+
+def tiers(found: Sequence[TierWorth]) -> Table:
+    """What each stronger tier adds to the usual draft."""
+    columns = ("tier", "labels", "right", "rescues", "spoils", "gain", "usd", "gain a dollar")
+    rows = tuple(
+        (
+            one.tier,
+            str(one.labels),
+            share(one.right),
+            share(one.odds.rescue),
+            share(one.odds.slip),
+            f"{one.gain:+.3f}",
+            _UNKNOWN if one.usd is None else f"{one.usd:.6f}",
+            _UNKNOWN if one.per_usd is None else f"{one.per_usd:,.0f}",
+        )
+        for one in found
+    )
+    return Table(columns=columns, rows=rows, right=frozenset(columns[1:]))
 
 
 def changes(found: Findings) -> Table:

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from ..evaluation.compare import Change
 from ..evaluation.findings import Findings, Routing
 from ..evaluation.looks import Group
 from ..evaluation.measured import Figure
 from ..evaluation.resample import Interval
+
+if TYPE_CHECKING:
+    from ..confidence.gain import TierWorth
 
 _AS_SHARES = frozenset(
     (
@@ -195,6 +200,20 @@ def signals_said(found: Findings) -> str:
         text += f" Most is lost when {most.signal} is unknown: {most.adds:.3f} of it."
         text += " Signals that stand for each other lose little one at a time."
     return text
+
+
+def tiers_said(tiers: Sequence[TierWorth]) -> str:
+    """How the table of tiers is to be read, and which buys most for a dollar."""
+    useful = [one for one in tiers if one.gain > 0]
+    best = None
+    if len(useful) > 1 and all(one.per_usd is not None for one in useful):
+        best = max(useful, key=lambda one: one.per_usd or 0.0)
+    read = (
+        "How each stronger tier fared on the labels that the estimator was fitted on: how often it "
+        "is right, rescues a wrong draft, spoils a right one; and what asking it adds to the "
+        f"median draft, which is right {share(tiers[0].draft)} likely. Estimates, no promises."
+    )
+    return read if best is None else f"{read} There {best.tier} adds most for a dollar."
 
 
 def groups_said(kind: str, groups: tuple[Group, ...]) -> str:

@@ -35,6 +35,6 @@ def wanted_signals(
         return frozenset(found)
     found |= {name for name, signal in CATALOGUE.items() if record == "all" or signal.cheap}
     for pattern, signal in FAMILIES.items():
-        if pattern.startswith("tier.") and (record == "all" or signal.cheap):
+        if pattern != "request.tags.*" and (record == "all" or signal.cheap):
             found |= {pattern.replace("*", tier) for tier in tiers}
     return frozenset(found)

@@ -200,8 +200,8 @@ def test_there_are_policies_and_configs_to_load() -> None:
 
 
 def fields_of(model: type[pydantic.BaseModel]) -> set[str]:
-    """Every field's name, of every part."""
-    found = set(model.model_fields)
+    """Every field's name as people write it, of every part."""
+    found = {info.alias or name for name, info in model.model_fields.items()}
     waiting = [info.annotation for info in model.model_fields.values()]
     while waiting:
         one = waiting.pop()

@@ -86,7 +86,7 @@ def test_the_tier_that_gains_most_for_its_dollars_is_next() -> None:
 
     assert tiers(calls) == ["device", "cloud-strong"]
     assert calls[1].commits
-    assert calls[1].because.endswith("cloud-strong: gain 0.6 for $0.015")
+    assert calls[1].because.endswith("cloud-strong: gain 0.6 by share for $0.015")
 
 
 def test_a_strong_tier_that_fails_leaves_the_weaker_one_to_answer() -> None:

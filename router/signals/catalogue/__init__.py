@@ -23,8 +23,10 @@ __all__ = [
     "Signal",
     "Value",
     "find_signal",
+    "tier_named",
 ]
 
+_TAGS = "request.tags.*"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ALL = {s.name: s for s in (*REQUEST, *COMPLEXITY, *DEVICE, *WORLD, *DRAFT)}
 
@@ -41,8 +43,22 @@ def find_signal(name: str) -> Signal | None:
     if found is not None:
         return found
     for pattern, signal in FAMILIES.items():
-        before, after = pattern.split("*")
-        inside = name[len(before) : len(name) - len(after)]
-        if name == f"{before}{inside}{after}" and _NAME.fullmatch(inside):
+        if _inside(pattern, name) is not None:
             return replace(signal, name=name)
     return None
+
+
+def tier_named(name: str) -> str | None:
+    """The tier that a signal such as ``tier.cloud.end_s`` is about. None: it names none."""
+    if name in CATALOGUE:
+        return None
+    found = (_inside(pattern, name) for pattern in FAMILIES if pattern != _TAGS)
+    return next((tier for tier in found if tier is not None), None)
+
+
+def _inside(pattern: str, name: str) -> str | None:
+    """What stands for the ``*``. None: the name is none of that family."""
+    before, after = pattern.split("*")
+    inside = name[len(before) : len(name) - len(after)]
+    fits = name == f"{before}{inside}{after}" and _NAME.fullmatch(inside)
+    return inside if fits else None

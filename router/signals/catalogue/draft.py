@@ -138,6 +138,34 @@ DRAFT = (
         "it spoils.",
     ),
     Signal(
+        name="draft.gain.*",
+        type="number",
+        low=-1,
+        high=1,
+        known="draft",
+        may_be_unknown=True,
+        whole_draft=True,
+        cost_us=700,
+        source=f"`draft.confidence`, and how often that tier was right where drafts of the task "
+        f"were wrong, and wrong where they were right, in {_CALIBRATION}; but of the answer of a "
+        "tier above, what was said of the draft before it, less the same of that tier; unknown, "
+        "too, where too few labels tell of the tier",
+        summary="Share of right answers that asking that tier is expected to add; below 0 it "
+        "spoils.",
+    ),
+    Signal(
+        name="draft.tier_good.*",
+        type="number",
+        low=0,
+        high=1,
+        known="draft",
+        may_be_unknown=True,
+        whole_draft=True,
+        cost_us=700,
+        source="the same as `draft.gain.*`; unknown of a draft that the file was not made for",
+        summary="How likely that tier's answer would be good enough.",
+    ),
+    Signal(
         name="draft.tokens",
         type="number",
         unit="tokens",

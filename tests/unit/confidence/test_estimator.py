@@ -193,7 +193,7 @@ def test_a_stale_calibration_is_refused(fitted: Fitted) -> None:
         lambda data: b"",
         lambda data: b'{"format": 1}',
         lambda data: data.replace(b'"spread":', b'"spread":1', 1),
-        lambda data: data.replace(b'"format":1', b'"format":2', 1),
+        lambda data: data.replace(b'"format":2', b'"format":3', 1),
     ],
 )
 def test_a_broken_calibration_is_refused(fitted: Fitted, broken: object) -> None:
@@ -230,7 +230,7 @@ def test_an_array_that_is_none_is_refused_though_the_digest_is_right(
 def test_the_file_is_plain_json(fitted: Fitted) -> None:
     found = msgspec.json.decode(to_bytes(_calibration(fitted.estimator)))
 
-    assert found["format"] == 1
+    assert found["format"] == 2
     assert found["calibration"]["estimator"]["names"] == list(NAMES)
 
 

@@ -418,8 +418,8 @@ def test_what_decided_between_tiers_is_said() -> None:
     told = dict(ranked(TIMED, offers(fast=("0.001", 2), strong=(None, 4))))
 
     assert told == {
-        "cloud-fast": "gain 0.5 for $0.001 and 2 s",
-        "cloud-strong": "its price is not known",
+        "cloud-fast": "gain 0.5 by share for $0.001 and 2 s",
+        "cloud-strong": "gain 0.6 by share, its price is not known",
     }
 
 

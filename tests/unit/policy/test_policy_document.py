@@ -408,6 +408,8 @@ def test_a_policy_asks_for_the_signals_that_its_parts_need() -> None:
         "device.end_s",
         "prompt.escalation_chance",
         "complexity.score",
+        "draft.gain.cloud-fast",
+        "draft.gain.cloud-strong",
     }
 
 
@@ -487,7 +489,9 @@ def test_best_gain_without_gains_is_told_what_to_write() -> None:
         ', second_usd: "0.001"}\n', "\n"
     )
 
-    assert str(wrong(text)).endswith("(gain: {share: {cloud-fast: 0.5, cloud-strong: 0.5}})")
+    assert str(wrong(text)).endswith(
+        "(gain: {share: {cloud-fast: 0.5, cloud-strong: 0.5}}, or gain: {from: labels})"
+    )
 
 
 def test_a_tier_has_one_early_commit() -> None:

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.policy.confided import OF_CONFIDENCE
 from router.policy.opinions import OPINIONS
-from router.policy.rules import OF_CONFIDENCE
 from router.signals import (
     CATALOGUE,
     AtMost,
