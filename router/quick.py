@@ -89,7 +89,7 @@ def _written(
     known: dict[str, Any],
 ) -> Any:
     """A function that fills a twin of the class, and makes it what it is."""
-    own = {"__slots__": vars(cls)["__slots__"], "__setattr__": object.__setattr__}
+    own = {"__slots__": vars(cls)["__slots__"], "__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
     twin = type(cls.__name__, cls.__bases__, own)
     known |= {"_new": object.__new__, "_twin": twin, "_cls": cls}
     lines = ["self = _new(_twin)", *(f"self.{n} = {value}" for n, value in values.items())]
