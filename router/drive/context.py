@@ -13,6 +13,7 @@ from ..signals.catalogue import Value
 from ..types import Label, Request
 from .happened import Happened
 from .home import Home
+from .wanted import Wanted
 
 
 @dataclass(slots=True)
@@ -23,7 +24,7 @@ class Context:
         limits: The policy's, tightened by the caller's.
         label: The caller's, or what the policy says where the caller said nothing.
         arrived: When the request came, on the clock.
-        wanted: Names of the signals that are measured.
+        wanted: The signals that are measured.
         signals: Of the request.
         worst_usd: Most dollars one call of each target can cost. None: not known.
         out_of_time: A timer for the deadline has fired, however early by the clock.
@@ -37,7 +38,7 @@ class Context:
     label: Label
     arrived: float
     deadline: Deadline
-    wanted: frozenset[str]
+    wanted: Wanted
     so_far: Happened
     trace: list[Entry]
     signals: dict[str, Value] = field(default_factory=dict)

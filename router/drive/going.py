@@ -74,7 +74,13 @@ class Going:
         """
         self.arrive()
         try:
-            self.context.signals = await self.sensed()
+            context = self.context
+            if context.wanted.waits:
+                context.signals = await self.sensed()
+            else:  # no coroutine and no timer, which cost more than all that is read
+                context.signals = self.home.senses.at_once(
+                    self.request, self.policy, context.label, context.wanted
+                )
             steps = self.steps()
             while (call := self.next_call(steps)) is not None:
                 hop = await self.hop(call)
@@ -154,8 +160,6 @@ class Going:
         """The signals of the request, as far as they can be had in time."""
         context, senses = self.context, self.home.senses
         reading = senses.read(self.request, self.policy, context.label, context.wanted)
-        if not senses.waits(context.wanted):
-            return await reading  # a timer costs more than all that is read
         limit = asyncio.timeout(context.deadline.left_s(self.home.clock.now()))
         try:
             async with limit:
@@ -164,7 +168,7 @@ class Going:
             if not limit.expired():
                 raise
             context.out_of_time = True
-            return dict.fromkeys(n for n in context.wanted if not n.startswith("draft."))
+            return dict.fromkeys(context.wanted.of_request)
 
     def steps(self) -> Walk:
         context, senses = self.context, self.home.senses

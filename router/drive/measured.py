@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from ..policy.rules import OF_CONFIDENCE
 from ..signals import draft_signals
 from ..signals.catalogue import Value
 from ..types import Completion, Request
@@ -43,22 +42,21 @@ def shows_state(context: Context, target: str) -> bool:
     if target in senses.states:
         return True
     confidence = senses.confidence
-    if confidence is None or context.wanted.isdisjoint(OF_CONFIDENCE):
+    if confidence is None or not context.wanted.of_confidence:
         return False
     return confidence.reads_state(target)
 
 
 def measured(context: Context, target: str, draft: Completion) -> dict[str, Value]:
     """The wanted signals of a draft. None: unknown."""
-    request = context.request
-    found = draft_signals(draft, request, context.wanted, context.signals)
-    asked = context.wanted & OF_CONFIDENCE
-    if asked:
+    request, wanted = context.request, context.wanted
+    found = draft_signals(draft, request, wanted.of_draft, context.signals)
+    if wanted.of_confidence:
         confidence = context.home.senses.confidence
         known = {**context.signals, **found}
         told = {} if confidence is None else confidence.of_draft(target, request, draft, known)
-        found |= {name: told.get(name) for name in sorted(asked)}
-    if SAME_AS_BEFORE in context.wanted:
+        found |= {name: told.get(name) for name in wanted.of_confidence}
+    if SAME_AS_BEFORE in wanted.names:
         found[SAME_AS_BEFORE] = _same_as_before(context, target, draft)
     return found
 

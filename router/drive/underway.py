@@ -245,7 +245,7 @@ class UnderWay:
 
     def _so_far(self, reading: Reading, asked: Predicate) -> dict[str, Value]:
         """The signals that `asked` is about, of what has come."""
-        context, names = self.context, frozenset(test.signal for test in tests_in(asked))
+        context, names = self.context, sorted({test.signal for test in tests_in(asked)})
         found = draft_signals(reading.completion(), context.request, names, context.signals)
         return {**context.signals, **found}
 

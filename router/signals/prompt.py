@@ -54,9 +54,9 @@ def prompt_bound(
 
 
 def request_signals(
-    request: Request, label: Label, wanted: frozenset[str], given: Mapping[str, Value]
+    request: Request, label: Label, wanted: Collection[str], given: Mapping[str, Value]
 ) -> dict[str, Value]:
-    """The wanted signals that the request itself holds. None: unknown.
+    """The wanted signals that the request itself holds, in the order of `wanted`. None: unknown.
 
     Each is found out at most once, and what several need is found out once. Signals of the device,
     of the world and of the tiers, and names nobody knows, are left out.
@@ -70,14 +70,13 @@ def request_signals(
     """
     found: dict[str, Value] = {}
     seen: Complexity | None = None
-    text = last_user(request.messages)
-    for name in sorted(wanted):
+    for name in wanted:
         if name in given:
             found[name] = given[name]
         elif name in _OF_REQUEST:
             found[name] = _OF_REQUEST[name](request)
         elif name in _OF_TEXT:
-            found[name] = _OF_TEXT[name](text)
+            found[name] = _OF_TEXT[name](last_user(request.messages))
         elif name == "request.label":
             found[name] = label
         elif name == "request.max_output_tokens" and request.max_output_tokens is not None:
@@ -85,7 +84,7 @@ def request_signals(
         elif name.startswith("request.tags."):
             found[name] = request.tags.get(name.removeprefix("request.tags."), "")
         elif name in _COMPLEXITY:
-            seen = seen or complexity(text, len(request.messages))
+            seen = seen or complexity(last_user(request.messages), len(request.messages))
             found[name] = getattr(seen, name.removeprefix("complexity."))
     return found
 
