@@ -183,13 +183,9 @@ class OneCall:
         left = self.deadline.left_s(now)
         self.deadline_is_nearer = left is not None and left <= limit
         self.timeout_s = limit if left is None else min(left, limit)
-        self.until = now + self.timeout_s
         self.reading.sent = now
-        while (chunk := await self.read()) is not None:
-            self.held.append(chunk)
-            if release(self.reading):
-                self.released = True
-                return
+        self.limit = Limit(self.timeout_s)
+        await self._in_time(partial(self._hold, release))
 
     async def refuse(self, error: HopError) -> NoReturn:
         """Book that it was not sent, at no cost, and raise `error`."""
@@ -197,36 +193,58 @@ class OneCall:
         await self._fail(error)
         raise error
 
-    async def read(self) -> Chunk | None:
-        """The next chunk within the time limit; None at the end. Books the end, whatever it is.
+    def read(self) -> Awaitable[Chunk | None]:
+        """The next chunk within the time limit; None at the end. Books the end, whatever it is."""
+        return self._in_time(self._piece)
+
+    async def _in_time(self, begin: Callable[[], Awaitable[Chunk | None]]) -> Chunk | None:
+        """What `begin` gives, within the time limit. None: the call has ended."""
+        if self.ended:
+            return None
+        assert self.limit is not None
+        try:
+            return await self.limit.step(begin)
+        except TimeoutError as exc:
+            self.out_of_time = self.deadline_is_nearer
+            error = TimedOut(f"no whole answer within {self.timeout_s:.1f} s", retryable=False)
+            await self._fail(error)
+            raise error from exc
+        except Exception:  # what a provider raised is booked by now; the rest is not the call's
+            raise
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _hold(self, release: Callable[[Reading], bool]) -> None:
+        """Read until it is released, in one step of the limit: nobody else's code runs between."""
+        while (chunk := await self._piece()) is not None:
+            self.held.append(chunk)
+            if release(self.reading):
+                self.released = True
+                return
+
+    async def _piece(self) -> Chunk | None:
+        """The next chunk, whenever it comes.
 
         This is the door to providers, which anybody may write: what one raises against its
         promise fails the call like any other error, with its cause kept.
         """
-        if self.ended:
-            return None
         try:
             if self.source is None:
-                self._send()
-            assert self.limit is not None
-            chunk = await self.limit.step(self._following)
+                once = self.ask.once(self.attempt_id, self.timeout_s)
+                self.source = self.live.provider.stream(once)
+            chunk = await anext(self.source, None)
             if chunk is None and self.reading.finish is None:
                 raise BadWire("the answer ended without saying why")
         except HopError as exc:
             await self._fail(exc)
             raise
         except TimeoutError as exc:
-            if self.limit is None or not self.limit.over:
-                raise await self._broken(exc) from exc
-            self.out_of_time = self.deadline_is_nearer
-            error = TimedOut(f"no whole answer within {self.timeout_s:.1f} s", retryable=False)
-            await self._fail(error)
-            raise error from exc
+            if self.limit is not None and self.limit.over:
+                raise
+            raise await self._broken(exc) from exc
         except Exception as exc:
             raise await self._broken(exc) from exc
-        except BaseException:
-            await self.close()
-            raise
         now = self.clock.now()
         if chunk is None:
             self.whole = True
@@ -238,11 +256,6 @@ class OneCall:
             if chunk.transit is not None:
                 self.live.way.met(chunk.transit, began=self.reading.sent, now=now)
         return chunk
-
-    def _send(self) -> None:
-        self.source = self.live.provider.stream(self.ask.once(self.attempt_id, self.timeout_s))
-        self._following: Callable[[], Awaitable[Chunk | None]] = partial(anext, self.source, None)
-        self.limit = Limit(max(0.0, self.until - self.clock.now()))
 
     async def _broken(self, exc: Exception) -> HopError:
         """The failure of a provider that raised what no provider may."""

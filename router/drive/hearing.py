@@ -146,14 +146,11 @@ class Hearing:
             deadline=self._until,
             booking=_Booking(booking, number, part.attempts),
             allowance=Allowance(None, part.worst_usd),
-            barred=lambda: (
-                "" if senses.breakers.lets(call.target) else "its circuit breaker is open"
-            ),
+            lets=context.home.senses.breakers.lets,
         )
         try:
             try:
-                while await run.next(_held) is not None:
-                    pass
+                await run.next(_held)
             finally:
                 await run.aclose()
             part.said.append(Said(signal, run.answer))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from functools import partial
 
 from ..cascade import Call, Seen
 from ..errors import Filtered, HopError
@@ -28,7 +27,6 @@ from .measured import measured, shows_state
 from .outgoing import attachable, outgoing
 from .purse import Reservation
 from .rungs import cap, dearest, worst_case_of
-from .senses import Senses
 
 OVERTAKEN = "another hop was first"
 
@@ -97,7 +95,7 @@ class UnderWay:
                 senses=context.home.senses,
             ),
             allowance=Allowance(self._most_usd(beside), self._worst),
-            barred=partial(_barred, context.home.senses, call.target),
+            lets=context.home.senses.breakers.lets,
             counted=self._counted(ask),
         )
         most = EXACT.multiply(self._worst or Decimal(0), self.live.attempts)
@@ -168,9 +166,7 @@ class UnderWay:
         try:
             try:
                 while (piece := await run.next(self._release)) is not None:
-                    if not run.released:
-                        run.pass_over()
-                    elif piece.text or piece.tool_calls or piece.logprobs:
+                    if piece.text or piece.tool_calls or piece.logprobs:
                         chunk = piece
                         return chunk
             finally:
@@ -315,11 +311,3 @@ class UnderWay:
             spent_usd=context.so_far.spent,
             day_left_usd=context.day_left(),
         )
-
-
-def _barred(senses: Senses, target: str) -> str:
-    """Why a target may not be called now. Empty: it may.
-
-    No method: a hop that is held by what it holds waits for the garbage collector.
-    """
-    return "" if senses.breakers.lets(target) else "its circuit breaker is open"

@@ -81,7 +81,7 @@ class Hopper:
         async with aclosing(pieces(self.run, release(commits))) as chunks:
             async for chunk in chunks:
                 self.chunks.append(chunk)
-        return "".join(chunk.text for chunk in self.chunks)
+        return self.run.answer.text
 
     def fails(self, *, commits: bool = False) -> HopError:
         with pytest.raises(HopError) as caught:
