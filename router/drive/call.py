@@ -13,6 +13,7 @@ from ..clock import Clock, Deadline
 from ..errors import BadWire, HopError, TimedOut
 from ..hops import Attempt
 from ..limit import Limit
+from ..quick import copier, maker
 from ..types import (
     Ask,
     Chunk,
@@ -85,17 +86,12 @@ class Reading:
 
     def completion(self) -> Completion:
         """All of it, collected."""
-        return Completion(
-            text="".join(self.text),
-            tokens=tuple(self.tokens),
-            logprobs=tuple(self.logprobs),
-            tool_calls=tuple(self.tool_calls),
-            finish=self.finish,
-            filtered=self.filtered,
-            usage=self.usage,
-            model=self.model,
-            request_id=self.request_id,
-            state=self.state,
+        return _whole(
+            self,
+            "".join(self.text),
+            tuple(self.tokens),
+            tuple(self.logprobs),
+            tuple(self.tool_calls),
         )
 
     def ttft_s(self) -> float | None:
@@ -115,6 +111,10 @@ class Reading:
         if shown < 2 or self.first is None or self.last is None or self.last <= self.first:
             return None
         return (self.last - self.first) / (shown - 1)
+
+
+_attempt = maker(Attempt)
+_whole = copier(Completion, Reading, "text", "tokens", "logprobs", "tool_calls")
 
 
 class OneCall:
@@ -325,7 +325,7 @@ class OneCall:
         cost = Decimal(0) if unbilled else meter.cost(reading.usage)
         transit = reading.transit or (error.transit if error else None)
         guess = self._guess(error) if cost is None and meter.price is not None else None
-        attempt = Attempt(
+        attempt = _attempt(
             attempt_id=self.attempt_id,
             number=self.number,
             started_at=self.started_at,

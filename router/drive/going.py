@@ -14,6 +14,7 @@ from ..policy.explain import PolicyTrace
 from ..policy.rules import Policy
 from ..policy.sample import sampled
 from ..policy.trace import Note
+from ..quick import maker
 from ..signals.catalogue import Value
 from ..types import Chunk, Completion, Request
 from .context import Context
@@ -25,6 +26,8 @@ from .lanes import Lanes
 from .opinions import heard
 from .rungs import rungs_of
 from .underway import UnderWay
+
+_outcome, _closed = maker(Outcome), maker(Closed)
 
 
 class Going:
@@ -198,7 +201,7 @@ class Going:
         flags: tuple[str, ...] = ()
         if verdict is not None:
             status, answered, flags = verdict.status, verdict.answered_by, verdict.flags
-        self.outcome = Outcome(
+        self.outcome = _outcome(
             decision_id=context.decision_id,
             started_at=self.started_at,
             policy=self.policy.name,
@@ -220,7 +223,7 @@ class Going:
             self.home.senses.answered(self.request, self.policy, self.outcome, calls, kept=kept)
         returned = answered is not None or bool(so_far.text)
         self.home.ledger.close_request(
-            Closed(
+            _closed(
                 outcome=self.outcome,
                 label=context.label,
                 tags=self.request.tags,

@@ -13,9 +13,13 @@ from ..hops import Attempt, Hop, HopStatus, SignalValue, total_cost
 from ..money import EXACT
 from ..policy.explain import plain
 from ..providers.base import Target
+from ..quick import copier, maker
 from ..signals.catalogue import Value
 from ..types import Chunk, Completion
 from .attempt import HopRun
+
+_hop = maker(Hop)
+_of_draft = copier(Chunk, Completion, "transit")
 
 
 @dataclass(slots=True)
@@ -44,7 +48,7 @@ class Left:
     def hop(self, *, answered: bool) -> Hop:
         """As it is told."""
         call, target = self.call, self.target
-        return Hop(
+        return _hop(
             index=call.hop,
             target=target.name,
             tier=target.tier,
@@ -139,18 +143,7 @@ def says_something(answer: Completion) -> bool:
 
 def as_chunk(draft: Completion) -> Chunk:
     """A whole draft in one piece."""
-    return Chunk(
-        text=draft.text,
-        tokens=draft.tokens,
-        logprobs=draft.logprobs,
-        tool_calls=draft.tool_calls,
-        finish=draft.finish,
-        filtered=draft.filtered,
-        usage=draft.usage,
-        model=draft.model,
-        request_id=draft.request_id,
-        state=draft.state,
-    )
+    return _of_draft(draft, None)
 
 
 def filtered(where: Literal["prompt", "answer"], categories: tuple[str, ...]) -> str:

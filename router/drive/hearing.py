@@ -125,20 +125,8 @@ class Hearing:
     async def _one(self, call: Call, part: Part, number: int) -> None:
         """One call of a part, to its end."""
         context = self._context
-        senses = context.home.senses
         signal, ask = part.asks[number - 1]
-        booking = HopBooking(
-            ledger=context.home.ledger,
-            decision_id=context.decision_id,
-            request=context.request,
-            label=context.label,
-            policy=context.policy,
-            target=part.live.target,
-            call=call,
-            hop=call.hop,
-            alone=False,
-            senses=senses,
-        )
+        booking = HopBooking(context, call, part.live.target, alone=False)
         run = HopRun(
             replace(part.live, attempts=1),
             ask,

@@ -7,12 +7,15 @@ from decimal import Decimal
 
 from ..ladder import Rung
 from ..policy.rules import Policy
+from ..quick import maker
 from ..signals import prompt_bound
 from ..signals.size import PromptSize
 from ..types import Ask, Message, Need, Request
 from .live import Live
 from .outgoing import outgoing_bound
 from .senses import Senses
+
+_rung = maker(Rung)
 
 _TAKES_NO: dict[Need, str] = {
     "images": "it takes no images",
@@ -42,7 +45,7 @@ def rungs_of(
     leaves = _leaves(prompt, request, policy, targets)
     for live in targets.values():
         name, tier = live.target.name, live.target.tier
-        rung = Rung(
+        rung = _rung(
             name=name,
             tier=tier,
             worst_case_usd=_most(live, leaves, request.messages, cap(live, request)),

@@ -13,7 +13,7 @@ from ..money import EXACT
 from ..policy.decide import doubt, early, given_up
 from ..policy.predicates import Predicate, tests_in
 from ..policy.trace import Check, Note
-from ..quick import copier
+from ..quick import copier, maker
 from ..signals import draft_signals, presentable
 from ..signals.catalogue import Value
 from ..types import Ask, Chunk, Request
@@ -33,6 +33,7 @@ OVERTAKEN = "another hop was first"
 _ask_of = copier(
     Ask, Request, "attempt_id", "messages", "max_output_tokens", "timeout_s", "timed", "states"
 )
+_seen = maker(Seen)
 
 
 class UnderWay:
@@ -83,16 +84,7 @@ class UnderWay:
             clock=context.home.clock,
             deadline=context.deadline,
             booking=HopBooking(
-                ledger=context.home.ledger,
-                decision_id=context.decision_id,
-                request=context.request,
-                label=context.label,
-                policy=context.policy,
-                target=self.live.target,
-                call=call,
-                hop=call.hop,
-                alone=beside is None and call.rival is None,
-                senses=context.home.senses,
+                context, call, self.live.target, beside is None and call.rival is None
             ),
             allowance=Allowance(self._most_usd(beside), self._worst),
             lets=context.home.senses.breakers.lets,
@@ -298,7 +290,7 @@ class UnderWay:
         failed = self.error is not None or self.aborted
         cut = answer.finish == "content_filter"
         returnable = not failed and not cut and says_something(answer)
-        return Seen(
+        return _seen(
             signals=None if failed else {**context.signals, **self._measured},
             returnable=returnable,
             filtered=cut or isinstance(self.error, Filtered),
