@@ -47,7 +47,7 @@ def prompt_bound(
         for call in message.tool_calls:
             found += PER_MESSAGE + _call_bytes(call)
     if tools:
-        found += PER_TOOL * len(tools) + _json_bytes([_on_the_wire(tool) for tool in tools])
+        found += PER_TOOL * len(tools) + _tools_bytes(tools)
     if json_schema is not None:
         found += PER_TOOL + _json_bytes({"json_schema": {"schema": dict(json_schema)}})
     return AtMost(found)
@@ -134,6 +134,25 @@ _COMPLEXITY = frozenset(f"complexity.{part}" for part in ("score", *Complexity._
 
 def _call_bytes(call: ToolCall) -> int:
     return sum(_json_bytes(part) for part in (call.id, call.name, call.arguments))
+
+
+_counted: dict[int, tuple[Sequence[Tool], int]] = {}
+"""Bytes of tools by the identity of their tuple, which is kept with them so that it stays its own:
+an app sends the same tools with each request, and the door makes one tuple of them."""
+_MOST_COUNTED = 16
+
+
+def _tools_bytes(tools: Sequence[Tool]) -> int:
+    """Bytes of all tools as JSON at its longest."""
+    known = _counted.get(id(tools))
+    if known is not None and known[0] is tools:
+        return known[1]
+    found = _json_bytes([_on_the_wire(tool) for tool in tools])
+    if isinstance(tools, tuple):  # what can be changed may be another next time
+        if len(_counted) >= _MOST_COUNTED:
+            _counted.clear()
+        _counted[id(tools)] = tools, found
+    return found
 
 
 def _on_the_wire(tool: Tool) -> dict[str, Any]:
