@@ -68,21 +68,32 @@ class Reading:
     def take(self, chunk: Chunk, now: float) -> None:
         """Add a chunk that came at `now`."""
         if chunk.text or chunk.tokens or chunk.tool_calls:
-            self.first = now if self.first is None else self.first
+            if self.first is None:
+                self.first = now
             self.last = now
             self.text.append(chunk.text)
-            self.tokens.extend(chunk.tokens)
-            self.logprobs.extend(chunk.logprobs)
-            self.tool_calls.extend(chunk.tool_calls)
-        if chunk.tool_calls or chunk.text.strip():
-            self.says_something = True
-        self.finish = chunk.finish or self.finish
-        self.filtered = chunk.filtered or self.filtered
-        self.usage = chunk.usage or self.usage
-        self.model = chunk.model or self.model
-        self.request_id = chunk.request_id or self.request_id
-        self.transit = chunk.transit or self.transit
-        self.state = chunk.state or self.state
+            if chunk.tokens:
+                self.tokens.extend(chunk.tokens)
+            if chunk.logprobs:
+                self.logprobs.extend(chunk.logprobs)
+            if chunk.tool_calls:
+                self.tool_calls.extend(chunk.tool_calls)
+            if not self.says_something:
+                self.says_something = bool(chunk.tool_calls or chunk.text.strip())
+        if chunk.finish:
+            self.finish = chunk.finish
+        if chunk.filtered:
+            self.filtered = chunk.filtered
+        if chunk.usage:
+            self.usage = chunk.usage
+        if chunk.model:
+            self.model = chunk.model
+        if chunk.request_id:
+            self.request_id = chunk.request_id
+        if chunk.transit:
+            self.transit = chunk.transit
+        if chunk.state:
+            self.state = chunk.state
 
     def completion(self) -> Completion:
         """All of it, collected."""

@@ -234,13 +234,13 @@ class Going:
 
     def finish(self) -> Outcome:
         """The outcome, or the error that says why there is no answer."""
-        outcome, verdict, first = self.outcome, self.verdict, self.first
-        errors = self.so_far.errors
+        outcome, verdict = self.outcome, self.verdict
         assert outcome is not None
         assert verdict is not None
-        assert first is not None
         if verdict.status == "answered":
             return outcome
+        first, errors = self.first, self.so_far.errors
+        assert first is not None
         causes = ExceptionGroup("hops that failed", errors) if errors else None
         asked = self.home.targets.get(self.request.target or "")
         named = None if asked is None else asked.target

@@ -10,7 +10,7 @@ from ..policy.rules import Policy
 from ..quick import maker
 from ..signals import prompt_bound
 from ..signals.size import PromptSize
-from ..types import Ask, Message, Need, Request
+from ..types import Ask, Image, Message, Need, Request
 from .live import Live
 from .outgoing import outgoing_bound
 from .senses import Senses
@@ -43,12 +43,13 @@ def rungs_of(
     found: dict[str, tuple[Rung, ...]] = {}
     prompt, needs = PromptSize(request), request.needs
     leaves = _leaves(prompt, request, policy, targets)
+    pictures = _pictures(request.messages) if "images" in needs else []
     for live in targets.values():
         name, tier = live.target.name, live.target.tier
         rung = _rung(
             name=name,
             tier=tier,
-            worst_case_usd=_most(live, leaves, request.messages, cap(live, request)),
+            worst_case_usd=_most(live, leaves, pictures, cap(live, request)),
             expected_s=senses.speeds.end_s(name, None),
             first_token_p95_s=senses.speeds.first_token_p95_s(name) if policy.hedge else None,
             unable=_unable(live, needs, senses, prompt, deadline_s),
@@ -64,7 +65,7 @@ def worst_case(
 ) -> Decimal | None:
     """Most dollars one call can cost. None: not known."""
     leaves = _leaves(PromptSize(request), request, policy, targets)
-    return _most(live, leaves, request.messages, cap(live, request))
+    return _most(live, leaves, _pictures(request.messages), cap(live, request))
 
 
 def _leaves(
@@ -79,14 +80,17 @@ def _leaves(
 def worst_case_of(ask: Ask, live: Live) -> Decimal | None:
     """The same of what really leaves."""
     bound = int(prompt_bound(ask.messages, ask.tools, ask.json_schema).bound)
-    return _most(live, bound, ask.messages, ask.max_output_tokens)
+    return _most(live, bound, _pictures(ask.messages), ask.max_output_tokens)
+
+
+def _pictures(messages: tuple[Message, ...]) -> list[Image]:
+    return [image for message in messages for image in message.images]
 
 
 def _most(
-    live: Live, text_tokens: int, messages: tuple[Message, ...], output_tokens: int
+    live: Live, text_tokens: int, pictures: list[Image], output_tokens: int
 ) -> Decimal | None:
     """Text, and frames times what the target is said to take for one. None: that is unknown."""
-    pictures = [image for message in messages if message.images for image in message.images]
     if not pictures:
         return live.meter.worst_case(text_tokens, output_tokens)
     frames = [image.frames for image in pictures if image.frames is not None]

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from ..cascade import Call, Seen
 from ..errors import Filtered, HopError
-from ..hops import HopStatus
+from ..hops import HopStatus, total_cost
 from ..money import EXACT
 from ..policy.decide import doubt, early, given_up
 from ..policy.predicates import Predicate, tests_in
@@ -98,16 +98,18 @@ class UnderWay:
         context = self.context
         if self._worst is None and self.live.unpriced:
             return None
-        bounds: list[Decimal] = []
+        most: Decimal | None = None
         if context.limits.cost_usd is not None:
-            left = EXACT.subtract(context.limits.cost_usd, context.so_far.spent)
-            bounds.append(left if beside is None else EXACT.subtract(left, beside.may_spend))
+            most = EXACT.subtract(context.limits.cost_usd, context.so_far.spent)
+            if beside is not None:
+                most = EXACT.subtract(most, beside.may_spend)
         day_left = context.day_left()
         if day_left is not None:
-            bounds.append(day_left)
+            most = day_left if most is None else min(most, day_left)
         if beside is not None and beside.call.rival is not None:
-            bounds.append(beside.call.rival.most_usd)
-        return min(bounds, default=None)
+            rivals = beside.call.rival.most_usd
+            most = rivals if most is None else min(most, rivals)
+        return most
 
     def _counted(self, ask: Ask) -> int | None:
         """Tokens of what is sent, as a tokenizer of ours counted them. None: nobody did."""
@@ -249,19 +251,24 @@ class UnderWay:
             return
         self._kept = True
         context, run = self.context, self.run
-        senses = context.home.senses
-        if run.attempts:
+        senses, attempts, allowance = context.home.senses, run.attempts, run.allowance
+        cost_usd = booked_usd = total_cost([attempt.cost_usd for attempt in attempts])
+        if cost_usd is None:
+            booked_usd = allowance.booked(attempts)
+        if attempts:
             senses.saw(
                 self.call.target,
-                run.attempts,
+                attempts,
                 cold=self._cold,
                 out_of_time=run.out_of_time,
                 overtaken=self.overtaken,
                 hedged=self.call.rival is not None and self.call.rival.cause == "hedge",
             )
             times = (self._started - context.arrived, took_s)
-            context.so_far.add(self.call, run, status, left, self._measured, times)
-        senses.purse.settle(self._reserved, run.allowance.booked(run.attempts))
+            spent_usd = allowance.spent(attempts) if booked_usd is None else booked_usd
+            usd = (cost_usd, spent_usd)
+            context.so_far.add(self.call, run, status, left, self._measured, times, usd)
+        senses.purse.settle(self._reserved, booked_usd)
 
     def learn(self, found: Mapping[str, Value]) -> None:
         """Add to what was measured of its draft, after it has ended."""
