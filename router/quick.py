@@ -90,12 +90,11 @@ def _written(
     known: dict[str, Any],
 ) -> Any:
     """A function that fills a twin of the class, and makes it what it is."""
-    # Both of them: with one alone Python takes the slow way for all assignments.
-    free = {"__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
-    own = {"__slots__": vars(cls)["__slots__"], **free}
-    twin = type(cls.__name__, cls.__bases__, own)
-    known |= {"_new": object.__new__, "_twin": twin, "_cls": cls}
-    lines = ["self = _new(_twin)", *(f"self.{n} = {value}" for n, value in values.items())]
+    # Not one of them without the other: Python then takes the slow way for every assignment.
+    own = {name: getattr(object, name) for name in ("__init__", "__setattr__", "__delattr__")}
+    twin = type(cls.__name__, cls.__bases__, {**own, "__slots__": vars(cls)["__slots__"]})
+    known |= {"_twin": twin, "_cls": cls}
+    lines = ["self = _twin()", *(f"self.{n} = {value}" for n, value in values.items())]
     lines += ["self.__class__ = _cls", "return self"]
     exec(f"def {name}({', '.join(taken)}):\n  " + "\n  ".join(lines), known)
     return known[name]
