@@ -77,8 +77,10 @@ class Ladder:
             return None
         place = first.permitted.index(first.start)
         for tier in first.permitted[place:]:
-            self._note(tier)
-            if self._open.get(tier):
+            able = self._open.get(tier, ())
+            if not able or len(able) < len(self._rungs[tier]):
+                self._note(tier)
+            if able:
                 self._left.append(tier)
         self._below = [tier for tier in first.permitted[:place] if self._open.get(tier)]
         if self._left:

@@ -34,6 +34,8 @@ class Rivals:
             commits: Whether what `rung` says goes to the caller from its first token on.
             seen: What came of the last call.
         """
+        if self._policy.race is None and self._policy.hedge is None:
+            return None
         if self._first.race is not None and self._bounds.hops == 0:
             found = self._race(rung, seen)
             if isinstance(found, Rival):

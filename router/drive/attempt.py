@@ -20,8 +20,9 @@ from ..clock import Clock, Deadline
 from ..errors import HopError, Incapable, LedgerError, NotSent
 from ..hops import Attempt
 from ..types import Ask, Chunk, Completion
-from .call import Aborted, OneCall, Reading
+from .call import Aborted, OneCall
 from .live import Allowance, Booking, Live, Meter
+from .reading import Reading
 from .way import LONGEST_WAIT_S
 
 __all__ = ["Allowance", "Booking", "HopRun", "Live", "Meter"]

@@ -63,7 +63,7 @@ class HopBooking:
         Not after a draft: the next hop waits for its turn, and a caller who is given a whole draft
         may look at it first.
         """
-        request = self.context.request
-        whole = request.whole and self.call.commits and says
+        context = self.context
+        whole = context.request.whole and self.call.commits and says
         kept = shown or (whole and attempt.finish != "content_filter")
-        return kept and self.context.home.senses.is_ready(request)
+        return kept and context.home.senses.is_ready(context.needs)

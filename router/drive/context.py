@@ -10,7 +10,7 @@ from ..money import EXACT
 from ..policy.rules import Limits, Policy
 from ..policy.trace import Entry
 from ..signals.catalogue import Value
-from ..types import Label, Request
+from ..types import Label, Need, Request
 from .happened import Happened
 from .home import Home
 from .wanted import Wanted
@@ -22,6 +22,7 @@ class Context:
 
     Attributes:
         limits: The policy's, tightened by the caller's.
+        needs: The request's: they are looked for in each message, so once for all hops.
         label: The caller's, or what the policy says where the caller said nothing.
         arrived: When the request came, on the clock.
         wanted: The signals that are measured.
@@ -35,6 +36,7 @@ class Context:
     policy: Policy
     decision_id: str
     limits: Limits
+    needs: frozenset[Need]
     label: Label
     arrived: float
     deadline: Deadline

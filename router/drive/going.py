@@ -121,6 +121,7 @@ class Going:
             policy,
             decision_id=self.decision_id or new_id(self.started_at),
             limits=limits,
+            needs=request.needs,
             label=request.label or policy.default_label,
             arrived=arrived,
             deadline=Deadline.after(limits.deadline_s, arrived),
@@ -177,7 +178,12 @@ class Going:
         context, senses = self.context, self.home.senses
         self.first = before(self.policy, context.signals)
         rungs = rungs_of(
-            self.request, self.policy, self.home.targets, senses, context.limits.deadline_s
+            self.request,
+            context.needs,
+            self.policy,
+            self.home.targets,
+            senses,
+            context.limits.deadline_s,
         )
         context.worst_usd = {r.name: r.worst_case_usd for tier in rungs.values() for r in tier}
         return walk(

@@ -15,11 +15,11 @@ from ..policy.trace import Taken
 from ..types import Ask, Completion
 from .attempt import HopRun
 from .booking import HopBooking
-from .call import Reading
 from .context import Context
 from .happened import Left
 from .live import Allowance, Live
 from .questions import Said
+from .reading import Reading
 
 NO_ANSWER = Completion(text="")
 

@@ -29,6 +29,7 @@ _TAKES_NO: dict[Need, str] = {
 
 def rungs_of(
     request: Request,
+    needs: frozenset[Need],
     policy: Policy,
     targets: Mapping[str, Live],
     senses: Senses,
@@ -37,12 +38,13 @@ def rungs_of(
     """Every target by its tier, in the order of the config.
 
     Args:
+        needs: The request's.
         deadline_s: Of the request, by the policy and the caller. None: there is none.
     """
     if senses.network is not None:
         senses.network.heed()
     found: dict[str, tuple[Rung, ...]] = {}
-    prompt, needs = PromptSize(request), request.needs
+    prompt = PromptSize(request)
     leaving = _Leaving(prompt, request, policy, targets)
     for live in targets.values():
         name, tier = live.target.name, live.target.tier

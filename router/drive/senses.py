@@ -211,10 +211,10 @@ class Senses:
             loop = asyncio.get_running_loop()
             self.detector = loop.run_in_executor(None, load_detector)
 
-    def is_ready(self, request: Request) -> bool:
-        """Whether `ready` has nothing to wait for."""
+    def is_ready(self, needs: frozenset[Need]) -> bool:
+        """Whether `ready` has nothing to wait for, of a request with these needs."""
         loaded = self.detector is None or self.detector.done()
-        return loaded and (self.checks or not request.needs & _CHECKED)
+        return loaded and (self.checks or not needs & _CHECKED)
 
     async def ready(self, request: Request) -> None:
         """Wait until the signals of a draft can be computed without holding up the event loop."""

@@ -19,13 +19,14 @@ from ..signals.catalogue import Value
 from ..types import Ask, Chunk, Request
 from .attempt import HopRun
 from .booking import HopBooking
-from .call import Aborted, Reading
+from .call import Aborted
 from .context import Context
 from .happened import filtered, says_something
 from .live import Allowance
 from .measured import measured, shows_state
 from .outgoing import attachable, outgoing
 from .purse import Reservation
+from .reading import Reading
 from .rungs import cap, dearest, worst_case_of
 
 OVERTAKEN = "another hop was first"
@@ -167,12 +168,13 @@ class UnderWay:
                 if chunk is None:
                     await run.aclose()
             ended = context.home.clock.now()
-            if not context.home.senses.is_ready(context.request):
+            if not context.home.senses.is_ready(context.needs):
                 await context.home.senses.ready(context.request)
-            self._measured = measured(context, self.call.target, run.answer)
+            answer = run.answer
+            self._measured = measured(context, self.call.target, answer)
             status, left = "deferred", "not kept"
-            if run.answer.finish == "content_filter":
-                left += f": {filtered('answer', run.answer.filtered)}"
+            if answer.finish == "content_filter":
+                left += f": {filtered('answer', answer.filtered)}"
         except HopError as exc:
             said = filtered("prompt", exc.categories) if isinstance(exc, Filtered) else exc.kind
             self.error, left = exc, f"failed: {said}"

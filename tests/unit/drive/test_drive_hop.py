@@ -17,7 +17,7 @@ from support.street import STALL, Fixed, Play, Player, Step, says, target
 
 from router.clock import Clock, Deadline, ManualClock, SystemClock
 from router.drive.attempt import SHORTEST_WAIT_S, Allowance, HopRun, Live
-from router.drive.call import Reading
+from router.drive.reading import Reading
 from router.drive.way import LONGEST_WAIT_S
 from router.errors import (
     AuthFailed,
