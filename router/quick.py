@@ -37,7 +37,7 @@ def quick(cls: type[T]) -> type[T]:
 
 
 def maker(cls: Callable[P, T]) -> Callable[P, T]:
-    """What makes values of a frozen dataclass with slots, more quickly than a call of the class.
+    """What makes values of a dataclass with slots, more quickly than a call of the class.
 
     It takes what that takes: a function, which Python calls without a dict for what is named. The
     class stays as it is.

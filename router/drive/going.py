@@ -27,7 +27,7 @@ from .opinions import heard
 from .rungs import rungs_of
 from .underway import UnderWay
 
-_outcome, _closed = maker(Outcome), maker(Closed)
+_context, _outcome, _closed = maker(Context), maker(Outcome), maker(Closed)
 
 
 class Going:
@@ -94,7 +94,8 @@ class Going:
                     self.seen = await heard(self.context, hop, call, self.seen)
             assert self.verdict is not None
             answered = self.verdict.answered_by
-            self.note_sample(answered)
+            if self.policy.sample is not None:
+                self.note_sample(answered)
             draft = Completion(text="") if answered is None else self.so_far.hops[answered].draft
             if answered is not None and not self.so_far.text and says_something(draft):
                 yield self.so_far.shown(as_chunk(draft), self.home.clock.now())
@@ -105,7 +106,7 @@ class Going:
             try:
                 if self.lanes is not None:
                     await self.lanes.aclose()
-                elif self.under_way is not None:
+                elif self.under_way is not None and not self.under_way.kept:
                     await self.under_way.aclose()
             finally:
                 self.close()
@@ -115,7 +116,7 @@ class Going:
         home, request, policy, clock = self.home, self.request, self.policy, self.home.clock
         arrived, self.started_at = clock.now(), clock.wall()
         limits = policy.limits.tightened(request.deadline_s, request.cost_usd)
-        self.context = Context(
+        self.context = _context(
             home,
             request,
             policy,

@@ -49,6 +49,7 @@ class UnderWay:
         early: What was said of the beginning of its draft.
         aborted: Its draft was given up before its end.
         error: Why it failed. None: it did not, or has not ended.
+        kept: It is among what has happened, unless not one call of it could be booked.
     """
 
     def __init__(self, context: Context, call: Call, beside: UnderWay | None = None) -> None:
@@ -70,7 +71,7 @@ class UnderWay:
         self._told = 0
         self._looked_at: Reading | None = None
         self._measured: dict[str, Value] = {}
-        self._read = self._kept = False
+        self.kept = self._read = False
         self.live = context.home.targets[call.target]
         self._cold = self.live.cold
         self._started = context.home.clock.now()
@@ -192,7 +193,7 @@ class UnderWay:
 
     async def aclose(self) -> None:
         """Stop it, and book it as stopped, if it has begun and has not ended."""
-        if self._kept or not self._read:
+        if self.kept or not self._read:
             return
         try:
             await self.run.aclose()
@@ -249,9 +250,9 @@ class UnderWay:
 
     def _keep(self, status: HopStatus, left: str, took_s: float) -> None:
         """Add it to what has happened, unless not one call of it could be booked."""
-        if self._kept:
+        if self.kept:
             return
-        self._kept = True
+        self.kept = True
         context, run = self.context, self.run
         senses, attempts, allowance = context.home.senses, run.attempts, run.allowance
         cost_usd = booked_usd = total_cost([attempt.cost_usd for attempt in attempts])
@@ -278,7 +279,7 @@ class UnderWay:
 
     def give_up(self) -> None:
         """Book it as stopped if that was not done: its target doesn't let go, or had no turn."""
-        if self._kept:
+        if self.kept:
             return
         self.run.give_up()
         self._keep("cancelled", self._stopped_by(), self.context.home.clock.now() - self._started)
