@@ -166,6 +166,7 @@ class Free:
     """The device's meter."""
 
     price = "free"
+    free = True
 
     def cost(self, usage: Usage) -> Decimal | None:
         return Decimal(0)
@@ -181,6 +182,7 @@ class PerToken:
     """The cloud's."""
 
     price = "gpt-4o"
+    free = False
 
     def cost(self, usage: Usage) -> Decimal | None:
         if usage.input_tokens is None or usage.output_tokens is None:

@@ -17,6 +17,7 @@ from .policy.decide import Before, after
 from .policy.predicates import Signals
 from .policy.rules import Limits, Policy
 from .policy.trace import Ended, Entry, Note, Taken
+from .quick import maker
 from .rivals import Rivals
 from .steps import UNPRESENTABLE, UNRETURNABLE, Call, Seen, Verdict
 
@@ -25,6 +26,7 @@ __all__ = ["Call", "Rung", "Seen", "Verdict", "Walk", "walk"]
 Walk = Generator[Call, Seen, Verdict]
 _Step = Generator[Call, Seen, Verdict | None]
 """Part of a walk. None: it goes on."""
+_seen = maker(Seen)
 
 
 def walk(
@@ -53,15 +55,15 @@ def walk(
         day_left_usd: Dollars left of the day. None: the day has no limit.
         trace: Every decision is appended here as it is made, for who has to stop half-way.
 
-    Yields a call at a time; has to be sent what was seen of it.
+    Returns: a generator that yields a call at a time and has to be sent what was seen of it.
     """
     entries = [] if trace is None else trace
     entries.extend(first.checks)
     ladder = Ladder(policy, first, rungs, entries)
-    seen = Seen(elapsed_s=elapsed_s, day_left_usd=day_left_usd)
+    seen = _seen(elapsed_s=elapsed_s, day_left_usd=day_left_usd)
     bounds = Bounds(limits, entries)
     rivals = Rivals(policy, first, ladder, bounds, entries)
-    return (yield from _Walker(policy, ladder, bounds, rivals, entries, seen).run(asked, stay))
+    return _Walker(policy, ladder, bounds, rivals, entries, seen).run(asked, stay)
 
 
 class _Walker:
@@ -171,7 +173,7 @@ class _Walker:
         before = self.because
         self.cause, self.because = "loop", f"{target} made the tool call"
         verdict = yield from self.ask(rung, commits=True)
-        self.ladder.use_up(target)
+        self.ladder.use_up(target, rung.tier)
         if verdict is None and self.bounds.hops == 0:  # a limit kept it from being asked
             self.cause, self.because = "start", before
         return verdict
@@ -186,7 +188,7 @@ class _Walker:
         rungs = self.ladder.take(tier)
         commits = self.ladder.is_last(tier)
         for rung in rungs:
-            if rung not in self.ladder.open(tier):  # it was the rival of another
+            if not self.ladder.offers(rung):  # it was the rival of another
                 continue
             verdict = yield from self.ask(rung, commits=commits)
             if verdict is not None or self.bounds.are_over(self.seen):
@@ -246,7 +248,7 @@ class _Walker:
 
     def taken(self, call: Call) -> None:
         self.bounds.hops += 1
-        self.ladder.use_up(call.target)  # nor is it ever asked beside another
+        self.ladder.use_up(call.target, call.tier)  # nor is it ever asked beside another
         self.entries.append(Taken(call.hop, call.cause, call.because, call.commits))
 
     def ended(self, call: Call, *, shown: bool) -> Verdict | None:
@@ -296,13 +298,9 @@ class _Walker:
         commits = shown or self.seen.committed
         found = after(self.policy, tier, self.seen.signals)
         kept = found.accepted and self.seen.returnable
-        checks = found.checks
-        if commits:
-            flagged = "flagged; " + self.seen.shown_because(self.cause)
-            checks = tuple(
-                c._replace(effect="" if c.truth else flagged) if c.effect else c for c in checks
-            )
-        self.entries.extend(checks)
+        for check in found.checks:
+            only_flags = commits and check.effect
+            self.entries.append(self.seen.flagged(check, self.cause) if only_flags else check)
         because = found.because
         if not self.seen.returnable:
             because = because or UNRETURNABLE

@@ -60,9 +60,9 @@ class Ladder:
         self._first = first
         self._rungs = rungs
         self._trace = trace
+        self._open: dict[str, list[Rung]] = {}
         self._left: list[str] = []
         self._below: list[str] = []
-        self._gone: set[str] = set()
         self.because = first.because
         self.start = self._start()
 
@@ -71,12 +71,19 @@ class Ladder:
 
         Where none can, the strongest weaker one that can: as where the start is forbidden.
         """
+        for tier, rungs in self._rungs.items():
+            self._open[tier] = [rung for rung in rungs if not rung.unable]
         first = self._first
         if first.start is None:
             return None
         place = first.permitted.index(first.start)
-        self._left = [tier for tier in first.permitted[place:] if self._served(tier, note=True)]
-        self._below = [tier for tier in first.permitted[:place] if self._served(tier)]
+        for tier in first.permitted[place:]:
+            able = self._open.get(tier, ())
+            if not able or len(able) < len(self._rungs[tier]):
+                self._note(tier)
+            if able:
+                self._left.append(tier)
+        self._below = [tier for tier in first.permitted[:place] if self._open.get(tier)]
         if self._left:
             return self._left[0]
         if self._below:
@@ -85,16 +92,14 @@ class Ladder:
             return self._left[0]
         return None
 
-    def _served(self, tier: str, *, note: bool = False) -> bool:
-        """Whether a target of that tier can be asked."""
+    def _note(self, tier: str) -> None:
+        """Say who of that tier can't be asked."""
         rungs = self._rungs.get(tier, ())
-        unable = [rung for rung in rungs if rung.unable]
-        if note:
-            for rung in unable:
+        if not rungs:
+            self._trace.append(Note(f"tier {tier} skipped: no target serves it"))
+        for rung in rungs:
+            if rung.unable:
                 self._trace.append(Skipped(f"{rung.name} skipped: {rung.unable}"))
-            if not rungs:
-                self._trace.append(Note(f"tier {tier} skipped: no target serves it"))
-        return len(unable) < len(rungs)
 
     def take(self, tier: str) -> tuple[Rung, ...]:
         """The targets to try of that tier, which is gone from the ladder with it."""
@@ -104,28 +109,33 @@ class Ladder:
 
     def open(self, tier: str) -> tuple[Rung, ...]:
         """The targets of a tier that can be asked and were not used up, in the order to try."""
-        of_tier = self._rungs.get(tier, ())
-        return tuple([r for r in of_tier if not r.unable and r.name not in self._gone])
+        return tuple(self._open.get(tier, ()))
 
-    def use_up(self, target: str) -> None:
-        """Never offer that target again, nor a tier that has no other left."""
-        self._gone.add(target)
-        self._left = [tier for tier in self._left if self.open(tier)]
-        self._below = [tier for tier in self._below if self.open(tier)]
+    def offers(self, rung: Rung) -> bool:
+        """Whether it is among the `open` of its tier."""
+        return rung in self._open[rung.tier]
+
+    def use_up(self, target: str, tier: str) -> None:
+        """Never offer that target again, nor its tier if that has no other left."""
+        self._drop(tier, [rung for rung in self._open[tier] if rung.name != target])
 
     def only_below(self, tier: str) -> None:
         """Never offer a target of `tier` or of a stronger one again."""
         order = self._policy.tiers
         for other in order[order.index(tier) :]:
-            self._gone |= {rung.name for rung in self._rungs.get(other, ())}
-        self._left = [one for one in self._left if self.open(one)]
-        self._below = [one for one in self._below if self.open(one)]
+            self._drop(other, [])
+
+    def _drop(self, tier: str, but: list[Rung]) -> None:
+        """Offer of a tier only these from now on."""
+        self._open[tier] = but
+        if not but:
+            self._left = [one for one in self._left if one != tier]
+            self._below = [one for one in self._below if one != tier]
 
     def is_last(self, tier: str) -> bool:
         """Whether nothing stronger than `tier` is left, so that it commits at its first token."""
         order = self._policy.tiers
-        place = order.index(tier)
-        return not any(order.index(left) > place for left in self._left)
+        return not self._left or order.index(self._left[-1]) <= order.index(tier)
 
     def next(self, doubted: Signals | None = None) -> tuple[str, str] | None:
         """The tier to go on with, and why that one; None: nobody is left.

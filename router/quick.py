@@ -14,8 +14,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, fields
-from typing import Any, NoReturn, TypeVar
+from typing import Any, NoReturn, ParamSpec, TypeVar
 
+P = ParamSpec("P")
 T = TypeVar("T")
 
 
@@ -26,7 +27,7 @@ def quick(cls: type[T]) -> type[T]:
         cls: Frozen and with slots, of no other class, without `__post_init__`. Nothing may be
             derived from it.
     """
-    new = _maker(cls, "__new__")
+    new = _maker(cls, "__new__", "cls")
     new.__qualname__ = f"{cls.__qualname__}.__new__"
     cls.__new__ = new  # type: ignore[method-assign]
     del cls.__init__
@@ -35,13 +36,13 @@ def quick(cls: type[T]) -> type[T]:
     return cls
 
 
-def maker(cls: type[T]) -> Callable[..., T]:
-    """What makes values of a frozen dataclass with slots, more quickly than its own `__init__`.
+def maker(cls: Callable[P, T]) -> Callable[P, T]:
+    """What makes values of a dataclass with slots, more quickly than a call of the class.
 
-    It takes what that takes. The class stays as it is.
+    It takes what that takes: a function, which Python calls without a dict for what is named. The
+    class stays as it is.
     """
-    make = _maker(cls, "make")
-    made: Callable[..., T] = make.__get__(cls)
+    made: Callable[P, T] = _maker(cls, "make")
     return made
 
 
@@ -62,9 +63,9 @@ def copier(cls: type[T], source: type, *given: str) -> Callable[..., T]:
     return made
 
 
-def _maker(cls: type, name: str) -> Any:
+def _maker(cls: Any, name: str, *first: str) -> Any:
     known: dict[str, Any] = {"_missing": MISSING}
-    taken, values = ["cls"], {}
+    taken, values = [*first], {}
     for part in fields(cls):
         field = values[part.name] = part.name
         if part.kw_only and "*" not in taken:
@@ -89,10 +90,11 @@ def _written(
     known: dict[str, Any],
 ) -> Any:
     """A function that fills a twin of the class, and makes it what it is."""
-    own = {"__slots__": vars(cls)["__slots__"], "__setattr__": object.__setattr__}
-    twin = type(cls.__name__, cls.__bases__, own)
-    known |= {"_new": object.__new__, "_twin": twin, "_cls": cls}
-    lines = ["self = _new(_twin)", *(f"self.{n} = {value}" for n, value in values.items())]
+    # Not one of them without the other: Python then takes the slow way for every assignment.
+    own = {name: getattr(object, name) for name in ("__init__", "__setattr__", "__delattr__")}
+    twin = type(cls.__name__, cls.__bases__, {**own, "__slots__": vars(cls)["__slots__"]})
+    known |= {"_twin": twin, "_cls": cls}
+    lines = ["self = _twin()", *(f"self.{n} = {value}" for n, value in values.items())]
     lines += ["self.__class__ = _cls", "return self"]
     exec(f"def {name}({', '.join(taken)}):\n  " + "\n  ".join(lines), known)
     return known[name]

@@ -34,6 +34,8 @@ class Rivals:
             commits: Whether what `rung` says goes to the caller from its first token on.
             seen: What came of the last call.
         """
+        if self._policy.race is None and self._policy.hedge is None:
+            return None
         if self._first.race is not None and self._bounds.hops == 0:
             found = self._race(rung, seen)
             if isinstance(found, Rival):
@@ -78,8 +80,10 @@ class Rivals:
     def _hedge(self, rung: Rung, commits: bool, seen: Seen) -> Rival | str:
         """The second target of a tier, or why there is none; empty where nobody asked for one."""
         rule = self._policy.hedge
+        if rule is None or rung.tier not in rule.on:
+            return ""
         others = [r for r in self._ladder.open(rung.tier) if r.name != rung.name]
-        if rule is None or rung.tier not in rule.on or not others:
+        if not others:
             return ""
         late_s = rung.first_token_p95_s
         if late_s is None:

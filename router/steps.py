@@ -151,6 +151,15 @@ class Seen:
             return "a tool loop stays with its target"
         return "no stronger tier is left"
 
+    def flagged(self, check: Check, cause: Cause) -> Check:
+        """A requirement on an answer that is given whatever is said of it.
+
+        Args:
+            cause: Why the hop was taken.
+        """
+        effect = "" if check.truth else f"flagged; {self.shown_because(cause)}"
+        return check._replace(effect=effect)
+
 
 @quick
 @dataclass(frozen=True, slots=True)

@@ -82,7 +82,7 @@ def _of_text(
     device = [live.target for live in targets.values() if live.target.provider == "device"]
     cap = request.max_output_tokens or (device[0].max_output_tokens if device else None)
     given["request.max_output_tokens"] = cap
-    wanted = frozenset(name for name in policy.signals() if not name.startswith("draft."))
+    wanted = sorted(name for name in policy.signals() if not name.startswith("draft."))
     label = request.label or policy.default_label
     return request_signals(request, label, wanted, given) | of_config
 

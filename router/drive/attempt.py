@@ -20,8 +20,9 @@ from ..clock import Clock, Deadline
 from ..errors import HopError, Incapable, LedgerError, NotSent
 from ..hops import Attempt
 from ..types import Ask, Chunk, Completion
-from .call import Aborted, OneCall, Reading
+from .call import Aborted, OneCall
 from .live import Allowance, Booking, Live, Meter
+from .reading import Reading
 from .way import LONGEST_WAIT_S
 
 __all__ = ["Allowance", "Booking", "HopRun", "Live", "Meter"]
@@ -51,15 +52,16 @@ class HopRun:
         allowance: Allowance | None = None,
         jitter: Callable[[], float] = random.random,
         counted: int | None = None,
-        barred: Callable[[], str] = str,
+        lets: Callable[[str], bool] | None = None,
     ) -> None:
         """Make it ready; nothing is sent.
 
         Args:
             jitter: Gives a number from 0 to 1, each as likely as the other.
             counted: Tokens of the prompt by a tokenizer of ours. None: nobody counted.
-            barred: Why the target may not be called now, beside what its way says. Empty: it may.
-                Asked before each call: much can happen while a draft is written.
+            lets: Whether a target of that name may be called now, beside what its way says; as
+                `Breakers.lets`. Asked before each call: much can happen while a draft is written.
+                None: it may.
         """
         self.live = live
         self.ask = ask
@@ -69,7 +71,7 @@ class HopRun:
         self.allowance = allowance or Allowance()
         self.jitter = jitter
         self.counted = counted
-        self.barred = barred
+        self.lets = lets
         self.attempts: list[Attempt] = []
         self.released = False
         self.out_of_time = False
@@ -116,8 +118,8 @@ class HopRun:
 
         Args:
             release: Says, of all that has come so far, that it may go to the caller from now on;
-                from there on there is no retry. Until then nothing is given out; what is never
-                released is given out when it is whole. Raises `Aborted` where it is not worth its
+                from there on there is no retry. Until then nothing is given out; of what is never
+                released there is only the `answer`. Raises `Aborted` where it is not worth its
                 rest; that ends the hop.
 
         Raises:
@@ -133,15 +135,12 @@ class HopRun:
         if one is None:
             one = self._through = await self._opened(release)
             self.released = one.released
+            if not self.released:
+                return None  # it has ended
         if self._given < len(one.held):
             self._given += 1
             return one.held[self._given - 1]
         return await one.read()
-
-    def pass_over(self) -> None:
-        """Don't give out what is held."""
-        if self._through is not None:
-            self._given = len(self._through.held)
 
     async def aclose(self) -> None:
         """Stop it, if it has not ended. Has to be called, whatever happened."""
@@ -244,7 +243,9 @@ class HopRun:
                 await way.network.settled(self.deadline.left_s(now))
                 now = clock.now()
             left_s = self.deadline.left_s(now)
-            why = self.barred() or way.barred(now, left_s)
+            why = way.barred(now, left_s)
+            if self.lets is not None and not self.lets(self.live.target.name):
+                why = "its circuit breaker is open"
             if left_s == 0:
                 self.out_of_time, why = True, "no time is left"
             if why:

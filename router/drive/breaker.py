@@ -74,7 +74,7 @@ class Breakers:
 
     def lets(self, target: str) -> bool:
         """Whether calls are let through. Asking changes nothing."""
-        return self.state(target) != "open"
+        return target not in self._breakers or self.state(target) != "open"
 
     def saw(self, target: str, error_kind: str | None, code: str | None = None) -> None:
         """Learn how a call ended.

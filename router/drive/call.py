@@ -4,34 +4,25 @@ from __future__ import annotations
 
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from decimal import Decimal
 from functools import partial
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn, TypeVar
 
 from ..clock import Clock, Deadline
 from ..errors import BadWire, HopError, TimedOut
 from ..hops import Attempt
 from ..limit import Limit
-from ..types import (
-    Ask,
-    Chunk,
-    Completion,
-    Finish,
-    TokenLogprob,
-    TokenStat,
-    ToolCall,
-    Transit,
-    Usage,
-)
+from ..quick import maker
+from ..types import Ask, Chunk, Usage
 from .estimate import estimate
 from .ids import new_id
 from .live import Live
-
-if TYPE_CHECKING:
-    from ..layerstate import LayerState
+from .reading import Reading
 
 log = logging.getLogger("firsthop")
+
+T = TypeVar("T")
 
 NO_TOKENS = Usage()
 
@@ -40,81 +31,7 @@ class Aborted(Exception):
     """What has come of a call is not worth waiting for the rest. Never leaves the drive."""
 
 
-@dataclass(slots=True)
-class Reading:
-    """What one call has given so far, with its times on the clock.
-
-    Attributes:
-        says_something: There is a tool call in it, or text that is more than white space.
-    """
-
-    sent: float
-    first: float | None = None
-    last: float | None = None
-    text: list[str] = field(default_factory=list)
-    tokens: list[TokenStat] = field(default_factory=list)
-    logprobs: list[TokenLogprob] = field(default_factory=list)
-    tool_calls: list[ToolCall] = field(default_factory=list)
-    finish: Finish | None = None
-    filtered: tuple[str, ...] = ()
-    usage: Usage = Usage()
-    model: str | None = None
-    request_id: str | None = None
-    transit: Transit | None = None
-    state: LayerState | None = None
-    says_something: bool = False
-
-    def take(self, chunk: Chunk, now: float) -> None:
-        """Add a chunk that came at `now`."""
-        if chunk.text or chunk.tokens or chunk.tool_calls:
-            self.first = now if self.first is None else self.first
-            self.last = now
-            self.text.append(chunk.text)
-            self.tokens.extend(chunk.tokens)
-            self.logprobs.extend(chunk.logprobs)
-            self.tool_calls.extend(chunk.tool_calls)
-        if chunk.tool_calls or chunk.text.strip():
-            self.says_something = True
-        self.finish = chunk.finish or self.finish
-        self.filtered = chunk.filtered or self.filtered
-        self.usage = chunk.usage or self.usage
-        self.model = chunk.model or self.model
-        self.request_id = chunk.request_id or self.request_id
-        self.transit = chunk.transit or self.transit
-        self.state = chunk.state or self.state
-
-    def completion(self) -> Completion:
-        """All of it, collected."""
-        return Completion(
-            text="".join(self.text),
-            tokens=tuple(self.tokens),
-            logprobs=tuple(self.logprobs),
-            tool_calls=tuple(self.tool_calls),
-            finish=self.finish,
-            filtered=self.filtered,
-            usage=self.usage,
-            model=self.model,
-            request_id=self.request_id,
-            state=self.state,
-        )
-
-    def ttft_s(self) -> float | None:
-        """Seconds from sending to the first token."""
-        return None if self.first is None else self.first - self.sent
-
-    def tpot_s(self) -> float | None:
-        """Mean seconds per token after the first, of the tokens that were shown.
-
-        Reasoning tokens come before the first that is shown, so they are outside the time
-        measured and are not counted either.
-        """
-        counted = self.usage.output_tokens
-        shown = len(self.tokens)
-        if counted is not None:
-            shown = counted - (self.usage.reasoning_tokens or 0)
-        if shown < 2 or self.first is None or self.last is None or self.last <= self.first:
-            return None
-        return (self.last - self.first) / (shown - 1)
+_attempt = maker(Attempt)
 
 
 class OneCall:
@@ -170,7 +87,7 @@ class OneCall:
         self._entered = entered
         self.reading = Reading(sent=clock.now())
 
-    async def open(self, release: Callable[[Reading], bool]) -> None:
+    def open(self, release: Callable[[Reading], bool]) -> Awaitable[None]:
         """Send it and read into `held`, until `release` says that it may go on, or to the end.
 
         Args:
@@ -183,13 +100,9 @@ class OneCall:
         left = self.deadline.left_s(now)
         self.deadline_is_nearer = left is not None and left <= limit
         self.timeout_s = limit if left is None else min(left, limit)
-        self.until = now + self.timeout_s
         self.reading.sent = now
-        while (chunk := await self.read()) is not None:
-            self.held.append(chunk)
-            if release(self.reading):
-                self.released = True
-                return
+        self.limit = Limit(self.timeout_s)
+        return self._in_time(partial(self._hold, release))
 
     async def refuse(self, error: HopError) -> NoReturn:
         """Book that it was not sent, at no cost, and raise `error`."""
@@ -197,36 +110,58 @@ class OneCall:
         await self._fail(error)
         raise error
 
-    async def read(self) -> Chunk | None:
-        """The next chunk within the time limit; None at the end. Books the end, whatever it is.
+    def read(self) -> Awaitable[Chunk | None]:
+        """The next chunk within the time limit; None at the end. Books the end, whatever it is."""
+        return self._in_time(self._piece)
+
+    async def _in_time(self, begin: Callable[[], Awaitable[T]]) -> T | None:
+        """What `begin` gives, within the time limit. None: the call has ended."""
+        if self.ended:
+            return None
+        assert self.limit is not None
+        try:
+            return await self.limit.step(begin)
+        except TimeoutError as exc:
+            self.out_of_time = self.deadline_is_nearer
+            error = TimedOut(f"no whole answer within {self.timeout_s:.1f} s", retryable=False)
+            await self._fail(error)
+            raise error from exc
+        except Exception:  # what a provider raised is booked by now; the rest is not the call's
+            raise
+        except BaseException:
+            await self.close()
+            raise
+
+    async def _hold(self, release: Callable[[Reading], bool]) -> None:
+        """Read until it is released, in one step of the limit: nobody else's code runs between."""
+        while (chunk := await self._piece()) is not None:
+            self.held.append(chunk)
+            if release(self.reading):
+                self.released = True
+                return
+
+    async def _piece(self) -> Chunk | None:
+        """The next chunk, whenever it comes.
 
         This is the door to providers, which anybody may write: what one raises against its
         promise fails the call like any other error, with its cause kept.
         """
-        if self.ended:
-            return None
         try:
             if self.source is None:
-                self._send()
-            assert self.limit is not None
-            chunk = await self.limit.step(self._following)
+                once = self.ask.once(self.attempt_id, self.timeout_s)
+                self.source = self.live.provider.stream(once)
+            chunk = await anext(self.source, None)
             if chunk is None and self.reading.finish is None:
                 raise BadWire("the answer ended without saying why")
         except HopError as exc:
             await self._fail(exc)
             raise
         except TimeoutError as exc:
-            if self.limit is None or not self.limit.over:
-                raise await self._broken(exc) from exc
-            self.out_of_time = self.deadline_is_nearer
-            error = TimedOut(f"no whole answer within {self.timeout_s:.1f} s", retryable=False)
-            await self._fail(error)
-            raise error from exc
+            if self.limit is not None and self.limit.over:
+                raise
+            raise await self._broken(exc) from exc
         except Exception as exc:
             raise await self._broken(exc) from exc
-        except BaseException:
-            await self.close()
-            raise
         now = self.clock.now()
         if chunk is None:
             self.whole = True
@@ -238,11 +173,6 @@ class OneCall:
             if chunk.transit is not None:
                 self.live.way.met(chunk.transit, began=self.reading.sent, now=now)
         return chunk
-
-    def _send(self) -> None:
-        self.source = self.live.provider.stream(self.ask.once(self.attempt_id, self.timeout_s))
-        self._following: Callable[[], Awaitable[Chunk | None]] = partial(anext, self.source, None)
-        self.limit = Limit(max(0.0, self.until - self.clock.now()))
 
     async def _broken(self, exc: Exception) -> HopError:
         """The failure of a provider that raised what no provider may."""
@@ -312,7 +242,7 @@ class OneCall:
         cost = Decimal(0) if unbilled else meter.cost(reading.usage)
         transit = reading.transit or (error.transit if error else None)
         guess = self._guess(error) if cost is None and meter.price is not None else None
-        attempt = Attempt(
+        attempt = _attempt(
             attempt_id=self.attempt_id,
             number=self.number,
             started_at=self.started_at,

@@ -10,9 +10,10 @@ from ..money import EXACT
 from ..policy.rules import Limits, Policy
 from ..policy.trace import Entry
 from ..signals.catalogue import Value
-from ..types import Label, Request
+from ..types import Label, Need, Request
 from .happened import Happened
 from .home import Home
+from .wanted import Wanted
 
 
 @dataclass(slots=True)
@@ -21,9 +22,10 @@ class Context:
 
     Attributes:
         limits: The policy's, tightened by the caller's.
+        needs: The request's: they are looked for in each message, so once for all hops.
         label: The caller's, or what the policy says where the caller said nothing.
         arrived: When the request came, on the clock.
-        wanted: Names of the signals that are measured.
+        wanted: The signals that are measured.
         signals: Of the request.
         worst_usd: Most dollars one call of each target can cost. None: not known.
         out_of_time: A timer for the deadline has fired, however early by the clock.
@@ -34,10 +36,11 @@ class Context:
     policy: Policy
     decision_id: str
     limits: Limits
+    needs: frozenset[Need]
     label: Label
     arrived: float
     deadline: Deadline
-    wanted: frozenset[str]
+    wanted: Wanted
     so_far: Happened
     trace: list[Entry]
     signals: dict[str, Value] = field(default_factory=dict)

@@ -14,6 +14,7 @@ from ..policy.explain import PolicyTrace
 from ..policy.rules import Policy
 from ..policy.sample import sampled
 from ..policy.trace import Note
+from ..quick import maker
 from ..signals.catalogue import Value
 from ..types import Chunk, Completion, Request
 from .context import Context
@@ -25,6 +26,8 @@ from .lanes import Lanes
 from .opinions import heard
 from .rungs import rungs_of
 from .underway import UnderWay
+
+_context, _outcome, _closed = maker(Context), maker(Outcome), maker(Closed)
 
 
 class Going:
@@ -74,7 +77,13 @@ class Going:
         """
         self.arrive()
         try:
-            self.context.signals = await self.sensed()
+            context = self.context
+            if context.wanted.waits:
+                context.signals = await self.sensed()
+            else:  # no coroutine and no timer, which cost more than all that is read
+                context.signals = self.home.senses.at_once(
+                    self.request, self.policy, context.label, context.wanted
+                )
             steps = self.steps()
             while (call := self.next_call(steps)) is not None:
                 hop = await self.hop(call)
@@ -85,7 +94,8 @@ class Going:
                     self.seen = await heard(self.context, hop, call, self.seen)
             assert self.verdict is not None
             answered = self.verdict.answered_by
-            self.note_sample(answered)
+            if self.policy.sample is not None:
+                self.note_sample(answered)
             draft = Completion(text="") if answered is None else self.so_far.hops[answered].draft
             if answered is not None and not self.so_far.text and says_something(draft):
                 yield self.so_far.shown(as_chunk(draft), self.home.clock.now())
@@ -96,7 +106,7 @@ class Going:
             try:
                 if self.lanes is not None:
                     await self.lanes.aclose()
-                elif self.under_way is not None:
+                elif self.under_way is not None and not self.under_way.kept:
                     await self.under_way.aclose()
             finally:
                 self.close()
@@ -106,12 +116,13 @@ class Going:
         home, request, policy, clock = self.home, self.request, self.policy, self.home.clock
         arrived, self.started_at = clock.now(), clock.wall()
         limits = policy.limits.tightened(request.deadline_s, request.cost_usd)
-        self.context = Context(
+        self.context = _context(
             home,
             request,
             policy,
             decision_id=self.decision_id or new_id(self.started_at),
             limits=limits,
+            needs=request.needs,
             label=request.label or policy.default_label,
             arrived=arrived,
             deadline=Deadline.after(limits.deadline_s, arrived),
@@ -154,8 +165,6 @@ class Going:
         """The signals of the request, as far as they can be had in time."""
         context, senses = self.context, self.home.senses
         reading = senses.read(self.request, self.policy, context.label, context.wanted)
-        if not senses.waits(context.wanted):
-            return await reading  # a timer costs more than all that is read
         limit = asyncio.timeout(context.deadline.left_s(self.home.clock.now()))
         try:
             async with limit:
@@ -164,13 +173,18 @@ class Going:
             if not limit.expired():
                 raise
             context.out_of_time = True
-            return dict.fromkeys(n for n in context.wanted if not n.startswith("draft."))
+            return dict.fromkeys(context.wanted.of_request)
 
     def steps(self) -> Walk:
         context, senses = self.context, self.home.senses
         self.first = before(self.policy, context.signals)
         rungs = rungs_of(
-            self.request, self.policy, self.home.targets, senses, context.limits.deadline_s
+            self.request,
+            context.needs,
+            self.policy,
+            self.home.targets,
+            senses,
+            context.limits.deadline_s,
         )
         context.worst_usd = {r.name: r.worst_case_usd for tier in rungs.values() for r in tier}
         return walk(
@@ -194,7 +208,7 @@ class Going:
         flags: tuple[str, ...] = ()
         if verdict is not None:
             status, answered, flags = verdict.status, verdict.answered_by, verdict.flags
-        self.outcome = Outcome(
+        self.outcome = _outcome(
             decision_id=context.decision_id,
             started_at=self.started_at,
             policy=self.policy.name,
@@ -216,7 +230,7 @@ class Going:
             self.home.senses.answered(self.request, self.policy, self.outcome, calls, kept=kept)
         returned = answered is not None or bool(so_far.text)
         self.home.ledger.close_request(
-            Closed(
+            _closed(
                 outcome=self.outcome,
                 label=context.label,
                 tags=self.request.tags,
@@ -227,13 +241,13 @@ class Going:
 
     def finish(self) -> Outcome:
         """The outcome, or the error that says why there is no answer."""
-        outcome, verdict, first = self.outcome, self.verdict, self.first
-        errors = self.so_far.errors
+        outcome, verdict = self.outcome, self.verdict
         assert outcome is not None
         assert verdict is not None
-        assert first is not None
         if verdict.status == "answered":
             return outcome
+        first, errors = self.first, self.so_far.errors
+        assert first is not None
         causes = ExceptionGroup("hops that failed", errors) if errors else None
         asked = self.home.targets.get(self.request.target or "")
         named = None if asked is None else asked.target

@@ -9,13 +9,17 @@ from typing import Literal
 
 from ..cascade import Call
 from ..errors import HopError
-from ..hops import Attempt, Hop, HopStatus, SignalValue, total_cost
+from ..hops import Attempt, Hop, HopStatus, SignalValue
 from ..money import EXACT
 from ..policy.explain import plain
 from ..providers.base import Target
-from ..signals.catalogue import Value
+from ..quick import copier, maker
+from ..signals.catalogue import AtMost, Value
 from ..types import Chunk, Completion
 from .attempt import HopRun
+
+_hop = maker(Hop)
+_of_draft = copier(Chunk, Completion, "transit")
 
 
 @dataclass(slots=True)
@@ -44,7 +48,7 @@ class Left:
     def hop(self, *, answered: bool) -> Hop:
         """As it is told."""
         call, target = self.call, self.target
-        return Hop(
+        return _hop(
             index=call.hop,
             target=target.name,
             tier=target.tier,
@@ -94,26 +98,28 @@ class Happened:
         left: str,
         measured: Mapping[str, Value],
         times: tuple[float, float],
+        usd: tuple[Decimal | None, Decimal],
     ) -> None:
         """Add a hop that has ended.
 
         Args:
             times: Seconds from the request's arrival to its start, and from there to its end.
+            usd: What it cost, None: not known; and with what is not known at the worst case.
         """
         began_s, took_s = times
-        self.spent = EXACT.add(self.spent, run.allowance.spent(run.attempts))
-        attempts = tuple(run.attempts)
+        cost_usd, spent_usd = usd
+        self.spent = EXACT.add(self.spent, spent_usd)
         self.hops[call.hop] = Left(
             call,
             run.live.target,
-            attempts,
+            tuple(run.attempts),
             run.answer,
             status,
             left,
             measured,
             began_s,
             took_s,
-            total_cost([attempt.cost_usd for attempt in attempts]),
+            cost_usd,
         )
 
     def hops_with(self, answered: int | None) -> tuple[Hop, ...]:
@@ -129,7 +135,7 @@ def _given(draft: Completion) -> str:
 
 def recorded(signals: Mapping[str, Value]) -> dict[str, SignalValue]:
     """Signals as they are kept: plain values."""
-    return {name: plain(value) for name, value in signals.items()}
+    return {n: plain(v) if isinstance(v, AtMost) else v for n, v in signals.items()}
 
 
 def says_something(answer: Completion) -> bool:
@@ -139,18 +145,7 @@ def says_something(answer: Completion) -> bool:
 
 def as_chunk(draft: Completion) -> Chunk:
     """A whole draft in one piece."""
-    return Chunk(
-        text=draft.text,
-        tokens=draft.tokens,
-        logprobs=draft.logprobs,
-        tool_calls=draft.tool_calls,
-        finish=draft.finish,
-        filtered=draft.filtered,
-        usage=draft.usage,
-        model=draft.model,
-        request_id=draft.request_id,
-        state=draft.state,
-    )
+    return _of_draft(draft, None)
 
 
 def filtered(where: Literal["prompt", "answer"], categories: tuple[str, ...]) -> str:

@@ -15,11 +15,11 @@ from ..policy.trace import Taken
 from ..types import Ask, Completion
 from .attempt import HopRun
 from .booking import HopBooking
-from .call import Reading
 from .context import Context
 from .happened import Left
 from .live import Allowance, Live
 from .questions import Said
+from .reading import Reading
 
 NO_ANSWER = Completion(text="")
 
@@ -125,20 +125,8 @@ class Hearing:
     async def _one(self, call: Call, part: Part, number: int) -> None:
         """One call of a part, to its end."""
         context = self._context
-        senses = context.home.senses
         signal, ask = part.asks[number - 1]
-        booking = HopBooking(
-            ledger=context.home.ledger,
-            decision_id=context.decision_id,
-            request=context.request,
-            label=context.label,
-            policy=context.policy,
-            target=part.live.target,
-            call=call,
-            hop=call.hop,
-            alone=False,
-            senses=senses,
-        )
+        booking = HopBooking(context, call, part.live.target, alone=False)
         run = HopRun(
             replace(part.live, attempts=1),
             ask,
@@ -146,14 +134,11 @@ class Hearing:
             deadline=self._until,
             booking=_Booking(booking, number, part.attempts),
             allowance=Allowance(None, part.worst_usd),
-            barred=lambda: (
-                "" if senses.breakers.lets(call.target) else "its circuit breaker is open"
-            ),
+            lets=context.home.senses.breakers.lets,
         )
         try:
             try:
-                while await run.next(_held) is not None:
-                    pass
+                await run.next(_held)
             finally:
                 await run.aclose()
             part.said.append(Said(signal, run.answer))

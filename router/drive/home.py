@@ -14,6 +14,7 @@ from .live import Live
 from .measured import SOURCES
 from .outgoing import Transform
 from .senses import Senses
+from .wanted import Wanted
 
 _POLICIES = 64
 """Policies whose signals are remembered; each change of a file makes another one."""
@@ -37,16 +38,17 @@ class Home:
     senses: Senses
     keep_text: bool = False
     transforms: Sequence[Transform] = ()
-    _wanted: dict[str, frozenset[str]] = field(default_factory=dict, init=False, repr=False)
+    _wanted: dict[str, Wanted] = field(default_factory=dict, init=False, repr=False)
 
-    def wanted(self, policy: Policy) -> frozenset[str]:
-        """Names of the signals that a request under `policy` is measured by."""
+    def wanted(self, policy: Policy) -> Wanted:
+        """The signals that a request under `policy` is measured by."""
         found = self._wanted.get(policy.revision)
         if found is None:
             tiers = [live.target.tier for live in self.targets.values()]
-            found = wanted_signals(policy.signals(), policy.record_signals, tiers)
-            if self.senses.confidence is not None and of_confidence(found):
-                found |= SOURCES
+            names = wanted_signals(policy.signals(), policy.record_signals, tiers)
+            if self.senses.confidence is not None and of_confidence(names):
+                names |= SOURCES
+            found = Wanted(names)
             if len(self._wanted) >= _POLICIES:
                 self._wanted.clear()
             self._wanted[policy.revision] = found

@@ -23,6 +23,11 @@ class Meter(Protocol):
         """Id of the price line. None: there is none."""
         ...
 
+    @property
+    def free(self) -> bool:
+        """Whether a call costs nothing whatever is asked, so that nobody has to count it first."""
+        ...
+
     def cost(self, usage: Usage) -> Decimal | None:
         """Dollars. None: not known."""
         ...

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from ..policy.confided import TIER_GAIN, of_confidence
+from ..policy.confided import TIER_GAIN
 from ..signals import draft_signals
 from ..signals.catalogue import Value
 from ..types import Completion, Request
@@ -43,23 +43,22 @@ def shows_state(context: Context, target: str) -> bool:
     if target in senses.states:
         return True
     confidence = senses.confidence
-    if confidence is None or not of_confidence(context.wanted):
+    if confidence is None or not context.wanted.of_confidence:
         return False
     return confidence.reads_state(target)
 
 
 def measured(context: Context, target: str, draft: Completion) -> dict[str, Value]:
     """The wanted signals of a draft. None: unknown."""
-    request = context.request
-    found = draft_signals(draft, request, context.wanted, context.signals)
-    asked = of_confidence(context.wanted)
-    if asked:
+    request, wanted = context.request, context.wanted
+    found = draft_signals(draft, request, wanted.of_draft, context.signals)
+    if wanted.of_confidence:
         confidence = context.home.senses.confidence
         known = {**context.signals, **found}
         told = {} if confidence is None else confidence.of_draft(target, request, draft, known)
         told = told or _beyond(context, target)
-        found |= {name: told.get(name) for name in sorted(asked)}
-    if SAME_AS_BEFORE in context.wanted:
+        found |= {name: told.get(name) for name in wanted.of_confidence}
+    if SAME_AS_BEFORE in wanted.names:
         found[SAME_AS_BEFORE] = _same_as_before(context, target, draft)
     return found
 

@@ -66,6 +66,10 @@ class DatedMeter:
     def price(self) -> str | None:
         return self.at(self._clock.wall()).price
 
+    @property
+    def free(self) -> bool:
+        return self.at(self._clock.wall()).free
+
     def cost(self, usage: Usage) -> Decimal | None:
         return self.at(self._clock.wall()).cost(usage)
 

@@ -134,7 +134,7 @@ class _Plan:
 
     async def _other(self) -> Live | None:
         """The target that gives a second answer. None: there is none, or no time for it."""
-        needs, tier = self._context.request.needs, self._call.tier
+        needs, tier = self._context.needs, self._call.tier
         tried = {left.call.target for left in self._context.so_far.hops.values()}
         for live in self._context.home.targets.values():
             name = live.target.name

@@ -7,12 +7,16 @@ from decimal import Decimal
 
 from ..ladder import Rung
 from ..policy.rules import Policy
+from ..quick import maker
 from ..signals import prompt_bound
 from ..signals.size import PromptSize
 from ..types import Ask, Message, Need, Request
 from .live import Live
 from .outgoing import outgoing_bound
 from .senses import Senses
+
+_rung = maker(Rung)
+_NOTHING = Decimal(0)
 
 _TAKES_NO: dict[Need, str] = {
     "images": "it takes no images",
@@ -25,6 +29,7 @@ _TAKES_NO: dict[Need, str] = {
 
 def rungs_of(
     request: Request,
+    needs: frozenset[Need],
     policy: Policy,
     targets: Mapping[str, Live],
     senses: Senses,
@@ -33,19 +38,20 @@ def rungs_of(
     """Every target by its tier, in the order of the config.
 
     Args:
+        needs: The request's.
         deadline_s: Of the request, by the policy and the caller. None: there is none.
     """
     if senses.network is not None:
         senses.network.heed()
     found: dict[str, tuple[Rung, ...]] = {}
-    prompt, needs = PromptSize(request), request.needs
-    leaves = _leaves(prompt, request, policy, targets)
+    prompt = PromptSize(request)
+    leaving = _Leaving(prompt, request, policy, targets)
     for live in targets.values():
         name, tier = live.target.name, live.target.tier
-        rung = Rung(
+        rung = _rung(
             name=name,
             tier=tier,
-            worst_case_usd=_most(live, leaves, request.messages, cap(live, request)),
+            worst_case_usd=leaving.worst_case(live),
             expected_s=senses.speeds.end_s(name, None),
             first_token_p95_s=senses.speeds.first_token_p95_s(name) if policy.hedge else None,
             unable=_unable(live, needs, senses, prompt, deadline_s),
@@ -60,17 +66,36 @@ def worst_case(
     live: Live, request: Request, policy: Policy, targets: Mapping[str, Live]
 ) -> Decimal | None:
     """Most dollars one call can cost. None: not known."""
-    leaves = _leaves(PromptSize(request), request, policy, targets)
-    return _most(live, leaves, request.messages, cap(live, request))
+    return _Leaving(PromptSize(request), request, policy, targets).worst_case(live)
 
 
-def _leaves(
-    prompt: PromptSize, request: Request, policy: Policy, targets: Mapping[str, Live]
-) -> int:
-    """Most tokens of text that leave for any target."""
-    if not policy.attach_draft:
-        return outgoing_bound(prompt, None)
-    return outgoing_bound(prompt, max(cap(live, request) for live in targets.values()))
+class _Leaving:
+    """What leaves for a target, counted once somebody has a price for it."""
+
+    def __init__(
+        self, prompt: PromptSize, request: Request, policy: Policy, targets: Mapping[str, Live]
+    ) -> None:
+        self._prompt = prompt
+        self._request = request
+        self._policy = policy
+        self._targets = targets
+        self._tokens: int | None = None
+
+    def worst_case(self, live: Live) -> Decimal | None:
+        """Most dollars one call can cost. None: not known."""
+        if live.meter.free:
+            return _NOTHING
+        request = self._request
+        return _most(live, self._most_tokens(), request.messages, cap(live, request))
+
+    def _most_tokens(self) -> int:
+        """Of text, for any target."""
+        if self._tokens is None:
+            targets, draft = self._targets.values(), None
+            if self._policy.attach_draft:
+                draft = max(cap(live, self._request) for live in targets)
+            self._tokens = outgoing_bound(self._prompt, draft)
+        return self._tokens
 
 
 def worst_case_of(ask: Ask, live: Live) -> Decimal | None:
@@ -83,7 +108,7 @@ def _most(
     live: Live, text_tokens: int, messages: tuple[Message, ...], output_tokens: int
 ) -> Decimal | None:
     """Text, and frames times what the target is said to take for one. None: that is unknown."""
-    pictures = [image for message in messages if message.images for image in message.images]
+    pictures = [image for message in messages for image in message.images]
     if not pictures:
         return live.meter.worst_case(text_tokens, output_tokens)
     frames = [image.frames for image in pictures if image.frames is not None]

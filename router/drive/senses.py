@@ -29,6 +29,7 @@ from .network import Network
 from .purse import Purse
 from .speeds import Speeds
 from .toolloops import ToolLoops
+from .wanted import Wanted
 
 if TYPE_CHECKING:
     from ..device.predict import Forecast
@@ -43,6 +44,7 @@ seconds, and so many times what its first token usually takes. Else a deadline b
 would hide for ever that it hangs, and every request would wait for it."""
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
 _STATES = ("closed", "half_open", "open")
+_NOTHING: Mapping[str, Value] = {}
 _CHECKED: frozenset[Need] = frozenset(("json", "tools"))
 
 
@@ -99,41 +101,50 @@ class Senses:
     detector: asyncio.Future[None] | None = None
     checks: bool = False
 
-    def waits(self, wanted: frozenset[str]) -> bool:
-        """Whether `read` may have to wait for something that is wanted."""
-        return any(name in _WAITED_FOR or name.startswith("device.") for name in wanted)
-
     async def read(
-        self, request: Request, policy: Policy, label: Label, wanted: frozenset[str]
+        self, request: Request, policy: Policy, label: Label, wanted: Wanted
     ) -> dict[str, Value]:
         """The wanted signals of a request, those of drafts left out. None: unknown."""
         self.begin_detector(wanted)
-        names = {name for name in wanted if not name.startswith("draft.")}
-        if "prompt.language" in names:
+        if "prompt.language" in wanted.names:
             await self.ready(request)
         given: dict[str, Value] = {}
-        if names & _NEED_TOKENS:
+        if wanted.tokens:
             given["prompt.tokens"] = await self._tokens(request)
-        if "request.max_output_tokens" in names:
-            given["request.max_output_tokens"] = self._cap(request)
-        text = set(names)
-        if "prompt.escalation_chance" in names:
-            text.add("complexity.score")
-        found = request_signals(request, label, frozenset(text), given)
-        if "prompt.escalation_chance" in names:
+        if wanted.device:
+            given |= await self._device(request, policy, wanted, given)
+        return self.at_once(request, policy, label, wanted, given)
+
+    def at_once(
+        self,
+        request: Request,
+        policy: Policy,
+        label: Label,
+        wanted: Wanted,
+        given: Mapping[str, Value] = _NOTHING,
+    ) -> dict[str, Value]:
+        """The same where nothing that is wanted has to be waited for.
+
+        Args:
+            given: What is known already.
+        """
+        self.begin_detector(wanted)
+        found = request_signals(request, label, wanted.of_text, given)
+        if "request.max_output_tokens" in wanted.names:
+            found["request.max_output_tokens"] = self._cap(request)
+        if "prompt.escalation_chance" in wanted.names:
             score = found.get("complexity.score")
             found["prompt.escalation_chance"] = (
                 self.chances.chance(policy.revision, score) if isinstance(score, float) else None
             )
-        if any(name.startswith("device.") or name == "world.online" for name in names):
-            found |= await self._device(request, policy, names, found | given)
-        if names & _OF_MONEY:
+        if wanted.money:
             found |= self._money(policy)
-        if names & _OF_TIME:
+        if wanted.time:
             found |= self._time()
-        found |= self._tiers(names)
+        if wanted.tiers:
+            found |= self._tiers(wanted.tiers)
         found[CALIBRATED] = self.confidence is not None
-        return {name: found.get(name) for name in sorted(names)}
+        return {name: found.get(name) for name in wanted.of_request}
 
     def saw(
         self,
@@ -194,16 +205,16 @@ class Senses:
         if drafted and ended and isinstance(score, float):
             self.chances.saw(policy.revision, score, kept=kept)
 
-    def begin_detector(self, wanted: frozenset[str]) -> None:
+    def begin_detector(self, wanted: Wanted) -> None:
         """Begin to load the language detector, once, if somebody asks for a language."""
-        if self.detector is None and wanted & _LANGUAGES:
+        if wanted.languages and self.detector is None:
             loop = asyncio.get_running_loop()
             self.detector = loop.run_in_executor(None, load_detector)
 
-    def is_ready(self, request: Request) -> bool:
-        """Whether `ready` has nothing to wait for."""
+    def is_ready(self, needs: frozenset[Need]) -> bool:
+        """Whether `ready` has nothing to wait for, of a request with these needs."""
         loaded = self.detector is None or self.detector.done()
-        return loaded and (self.checks or not request.needs & _CHECKED)
+        return loaded and (self.checks or not needs & _CHECKED)
 
     async def ready(self, request: Request) -> None:
         """Wait until the signals of a draft can be computed without holding up the event loop."""
@@ -231,20 +242,20 @@ class Senses:
         return self.device.live.target.max_output_tokens if self.device else None
 
     async def _device(
-        self, request: Request, policy: Policy, names: set[str], found: Mapping[str, Value]
+        self, request: Request, policy: Policy, wanted: Wanted, given: Mapping[str, Value]
     ) -> dict[str, Value]:
         values: dict[str, Value] = {}
-        if names & _NEED_MACHINE:
+        if wanted.machine:
             values |= await self._machine()
         if self.device is None:
             return values | {"device.loaded": False}
-        device, tokens = self.device, found.get("prompt.tokens")
+        device, tokens = self.device, given.get("prompt.tokens")
         abilities = device.live.abilities
         values["device.sees_images"] = "images" in abilities
         values["device.calls_tools"] = "tools" in abilities
-        if "device.fits" in names:
+        if "device.fits" in wanted.names:
             values["device.fits"] = await self._fits(request, tokens)
-        if names & _NEED_HEALTH:
+        if wanted.health:
             values |= await self._health(request, policy, tokens)
         return values
 
@@ -314,9 +325,9 @@ class Senses:
         hour = now.tm_hour + now.tm_min / 60 + now.tm_sec / 3600
         return {"world.hour": hour, "world.weekday": _DAYS[now.tm_wday]}
 
-    def _tiers(self, names: set[str]) -> dict[str, Value]:
+    def _tiers(self, tiers: Sequence[str]) -> dict[str, Value]:
         values: dict[str, Value] = {}
-        for tier in {name.split(".", 1)[1].rpartition(".")[0] for name in names if _of_tier(name)}:
+        for tier in tiers:
             served = [n for n, live in self.targets.items() if live.target.tier == tier]
             states = [self.breakers.state(name) for name in served]
             able = [n for n, state in zip(served, states, strict=True) if state != "open"]
@@ -326,24 +337,6 @@ class Senses:
             )
             values[f"tier.{tier}.end_s"] = _least([self.speeds.end_s(name, None) for name in able])
         return values
-
-
-_OF_MONEY = frozenset(
-    f"world.{name}" for name in ("spent_today_usd", "left_today_usd", "budget_used")
-)
-_OF_TIME = frozenset(("world.hour", "world.weekday"))
-_LANGUAGES = frozenset(("prompt.language", "draft.language", "draft.same_language"))
-_NEED_HEALTH = frozenset(
-    f"device.{name}" for name in ("loaded", "queue", "first_token_s", "end_s", "in_time")
-)
-_NEED_TOKENS = _NEED_HEALTH | {"prompt.tokens", "device.fits"}
-_WAITED_FOR = frozenset(("prompt.language", "prompt.tokens", "world.online"))
-_OF_MACHINE = ("battery", "on_mains", "metered", "temperature_c", "throttled")
-_NEED_MACHINE = frozenset((*(f"device.{name}" for name in _OF_MACHINE), "world.online"))
-
-
-def _of_tier(name: str) -> bool:
-    return name.startswith("tier.")
 
 
 def _least(values: Sequence[float | None]) -> float | None:

@@ -179,7 +179,7 @@ class Speeds:
         if pace is None:
             return None
         fitted = None if input_tokens is None else pace.by_tokens.at(input_tokens)
-        rest = pace.rest.known()
+        rest = None if fitted is None else pace.rest.known()
         return pace.end.known() if fitted is None or rest is None else fitted + rest
 
     def _known(self, target: str) -> Pace | None:

@@ -5,36 +5,36 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from decimal import Decimal
-from functools import partial
 
 from ..cascade import Call, Seen
 from ..errors import Filtered, HopError
-from ..hops import HopStatus
+from ..hops import HopStatus, total_cost
 from ..money import EXACT
 from ..policy.decide import doubt, early, given_up
 from ..policy.predicates import Predicate, tests_in
 from ..policy.trace import Check, Note
-from ..quick import copier
+from ..quick import copier, maker
 from ..signals import draft_signals, presentable
 from ..signals.catalogue import Value
 from ..types import Ask, Chunk, Request
 from .attempt import HopRun
 from .booking import HopBooking
-from .call import Aborted, Reading
+from .call import Aborted
 from .context import Context
 from .happened import filtered, says_something
 from .live import Allowance
 from .measured import measured, shows_state
 from .outgoing import attachable, outgoing
 from .purse import Reservation
+from .reading import Reading
 from .rungs import cap, dearest, worst_case_of
-from .senses import Senses
 
 OVERTAKEN = "another hop was first"
 
 _ask_of = copier(
     Ask, Request, "attempt_id", "messages", "max_output_tokens", "timeout_s", "timed", "states"
 )
+_seen = maker(Seen)
 
 
 class UnderWay:
@@ -49,6 +49,7 @@ class UnderWay:
         early: What was said of the beginning of its draft.
         aborted: Its draft was given up before its end.
         error: Why it failed. None: it did not, or has not ended.
+        kept: It is among what has happened, unless not one call of it could be booked.
     """
 
     def __init__(self, context: Context, call: Call, beside: UnderWay | None = None) -> None:
@@ -70,7 +71,7 @@ class UnderWay:
         self._told = 0
         self._looked_at: Reading | None = None
         self._measured: dict[str, Value] = {}
-        self._read = self._kept = False
+        self.kept = self._read = False
         self.live = context.home.targets[call.target]
         self._cold = self.live.cold
         self._started = context.home.clock.now()
@@ -85,19 +86,10 @@ class UnderWay:
             clock=context.home.clock,
             deadline=context.deadline,
             booking=HopBooking(
-                ledger=context.home.ledger,
-                decision_id=context.decision_id,
-                request=context.request,
-                label=context.label,
-                policy=context.policy,
-                target=self.live.target,
-                call=call,
-                hop=call.hop,
-                alone=beside is None and call.rival is None,
-                senses=context.home.senses,
+                context, call, self.live.target, beside is None and call.rival is None
             ),
             allowance=Allowance(self._most_usd(beside), self._worst),
-            barred=partial(_barred, context.home.senses, call.target),
+            lets=context.home.senses.breakers.lets,
             counted=self._counted(ask),
         )
         most = EXACT.multiply(self._worst or Decimal(0), self.live.attempts)
@@ -108,16 +100,18 @@ class UnderWay:
         context = self.context
         if self._worst is None and self.live.unpriced:
             return None
-        bounds: list[Decimal] = []
+        most: Decimal | None = None
         if context.limits.cost_usd is not None:
-            left = EXACT.subtract(context.limits.cost_usd, context.so_far.spent)
-            bounds.append(left if beside is None else EXACT.subtract(left, beside.may_spend))
+            most = EXACT.subtract(context.limits.cost_usd, context.so_far.spent)
+            if beside is not None:
+                most = EXACT.subtract(most, beside.may_spend)
         day_left = context.day_left()
         if day_left is not None:
-            bounds.append(day_left)
+            most = day_left if most is None else min(most, day_left)
         if beside is not None and beside.call.rival is not None:
-            bounds.append(beside.call.rival.most_usd)
-        return min(bounds, default=None)
+            rivals = beside.call.rival.most_usd
+            most = rivals if most is None else min(most, rivals)
+        return most
 
     def _counted(self, ask: Ask) -> int | None:
         """Tokens of what is sent, as a tokenizer of ours counted them. None: nobody did."""
@@ -168,21 +162,20 @@ class UnderWay:
         try:
             try:
                 while (piece := await run.next(self._release)) is not None:
-                    if not run.released:
-                        run.pass_over()
-                    elif piece.text or piece.tool_calls or piece.logprobs:
+                    if piece.text or piece.tool_calls or piece.logprobs:
                         chunk = piece
                         return chunk
             finally:
                 if chunk is None:
                     await run.aclose()
             ended = context.home.clock.now()
-            if not context.home.senses.is_ready(context.request):
+            if not context.home.senses.is_ready(context.needs):
                 await context.home.senses.ready(context.request)
-            self._measured = measured(context, self.call.target, run.answer)
+            answer = run.answer
+            self._measured = measured(context, self.call.target, answer)
             status, left = "deferred", "not kept"
-            if run.answer.finish == "content_filter":
-                left += f": {filtered('answer', run.answer.filtered)}"
+            if answer.finish == "content_filter":
+                left += f": {filtered('answer', answer.filtered)}"
         except HopError as exc:
             said = filtered("prompt", exc.categories) if isinstance(exc, Filtered) else exc.kind
             self.error, left = exc, f"failed: {said}"
@@ -200,7 +193,7 @@ class UnderWay:
 
     async def aclose(self) -> None:
         """Stop it, and book it as stopped, if it has begun and has not ended."""
-        if self._kept or not self._read:
+        if self.kept or not self._read:
             return
         try:
             await self.run.aclose()
@@ -245,7 +238,7 @@ class UnderWay:
 
     def _so_far(self, reading: Reading, asked: Predicate) -> dict[str, Value]:
         """The signals that `asked` is about, of what has come."""
-        context, names = self.context, frozenset(test.signal for test in tests_in(asked))
+        context, names = self.context, sorted({test.signal for test in tests_in(asked)})
         found = draft_signals(reading.completion(), context.request, names, context.signals)
         return {**context.signals, **found}
 
@@ -257,23 +250,28 @@ class UnderWay:
 
     def _keep(self, status: HopStatus, left: str, took_s: float) -> None:
         """Add it to what has happened, unless not one call of it could be booked."""
-        if self._kept:
+        if self.kept:
             return
-        self._kept = True
+        self.kept = True
         context, run = self.context, self.run
-        senses = context.home.senses
-        if run.attempts:
+        senses, attempts, allowance = context.home.senses, run.attempts, run.allowance
+        cost_usd = booked_usd = total_cost([attempt.cost_usd for attempt in attempts])
+        if cost_usd is None:
+            booked_usd = allowance.booked(attempts)
+        if attempts:
             senses.saw(
                 self.call.target,
-                run.attempts,
+                attempts,
                 cold=self._cold,
                 out_of_time=run.out_of_time,
                 overtaken=self.overtaken,
                 hedged=self.call.rival is not None and self.call.rival.cause == "hedge",
             )
             times = (self._started - context.arrived, took_s)
-            context.so_far.add(self.call, run, status, left, self._measured, times)
-        senses.purse.settle(self._reserved, run.allowance.booked(run.attempts))
+            spent_usd = allowance.spent(attempts) if booked_usd is None else booked_usd
+            usd = (cost_usd, spent_usd)
+            context.so_far.add(self.call, run, status, left, self._measured, times, usd)
+        senses.purse.settle(self._reserved, booked_usd)
 
     def learn(self, found: Mapping[str, Value]) -> None:
         """Add to what was measured of its draft, after it has ended."""
@@ -281,7 +279,7 @@ class UnderWay:
 
     def give_up(self) -> None:
         """Book it as stopped if that was not done: its target doesn't let go, or had no turn."""
-        if self._kept:
+        if self.kept:
             return
         self.run.give_up()
         self._keep("cancelled", self._stopped_by(), self.context.home.clock.now() - self._started)
@@ -302,7 +300,7 @@ class UnderWay:
         failed = self.error is not None or self.aborted
         cut = answer.finish == "content_filter"
         returnable = not failed and not cut and says_something(answer)
-        return Seen(
+        return _seen(
             signals=None if failed else {**context.signals, **self._measured},
             returnable=returnable,
             filtered=cut or isinstance(self.error, Filtered),
@@ -315,11 +313,3 @@ class UnderWay:
             spent_usd=context.so_far.spent,
             day_left_usd=context.day_left(),
         )
-
-
-def _barred(senses: Senses, target: str) -> str:
-    """Why a target may not be called now. Empty: it may.
-
-    No method: a hop that is held by what it holds waits for the garbage collector.
-    """
-    return "" if senses.breakers.lets(target) else "its circuit breaker is open"

@@ -68,9 +68,10 @@ class Way:
         """
         if self.network is not None and self.network.offline:
             return self.network.words()
-        quiet_s = self.quiet_s(now)
-        in_time = left_s is None or quiet_s < left_s
-        if quiet_s == 0 or (quiet_s <= LONGEST_WAIT_S and in_time):
+        quiet_s = self._quiet_until - now
+        if quiet_s <= _NEXT_TO_NOTHING_S:
+            return ""
+        if quiet_s <= LONGEST_WAIT_S and (left_s is None or quiet_s < left_s):
             return ""
         return f"it asked for {_short(self._asked_s)}, and {_short(quiet_s)} of them are left"
 

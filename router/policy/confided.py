@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 OF_CONFIDENCE = frozenset(
     ("draft.confidence", "draft.confidence_low", "draft.certified", "draft.gain")
 )
@@ -13,7 +11,6 @@ OF_TIER = (TIER_GAIN, TIER_GOOD)
 """How the names of those begin that a calibration tells of each stronger tier."""
 
 
-@lru_cache(maxsize=64)  # asked for each draft, of a few sets that never change
 def of_confidence(names: frozenset[str]) -> frozenset[str]:
     """Those of the signals that are unknown without a calibration."""
     return frozenset(name for name in names if name in OF_CONFIDENCE or name.startswith(OF_TIER))

@@ -10,7 +10,7 @@ compares as false, and under a `not` it would let a draft through.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 from ..types import Completion, Request, TokenStat
 from .catalogue import Value
@@ -33,9 +33,9 @@ _UNSPACED = frozenset(("han", "kana", "thai"))
 
 
 def draft_signals(
-    draft: Completion, request: Request, wanted: frozenset[str], known: Mapping[str, Value]
+    draft: Completion, request: Request, wanted: Collection[str], known: Mapping[str, Value]
 ) -> dict[str, Value]:
-    """The wanted signals of a draft. None: unknown.
+    """The wanted signals of a draft, in the order of `wanted` but for languages. None: unknown.
 
     Args:
         draft: Finished, or as far as it has come.
@@ -45,7 +45,7 @@ def draft_signals(
         known: The request's own signals; what is missing and needed is found out.
     """
     found: dict[str, Value] = {}
-    for name in sorted(wanted):
+    for name in wanted:
         if name in _OF_STATS:
             found[name] = _OF_STATS[name](draft.tokens)
         elif name in _OF_DRAFT:
@@ -54,7 +54,7 @@ def draft_signals(
             found[name] = _json_valid(draft, request)
         elif name == "draft.tool_calls_valid":
             found[name] = _calls_valid(draft, request)
-    if wanted & {"draft.language", "draft.same_language"}:
+    if "draft.language" in wanted or "draft.same_language" in wanted:
         language = language_of(draft.text)
         if "draft.language" in wanted:
             found["draft.language"] = language

@@ -47,16 +47,16 @@ def prompt_bound(
         for call in message.tool_calls:
             found += PER_MESSAGE + _call_bytes(call)
     if tools:
-        found += PER_TOOL * len(tools) + _json_bytes([_on_the_wire(tool) for tool in tools])
+        found += PER_TOOL * len(tools) + _tools_bytes(tools)
     if json_schema is not None:
         found += PER_TOOL + _json_bytes({"json_schema": {"schema": dict(json_schema)}})
     return AtMost(found)
 
 
 def request_signals(
-    request: Request, label: Label, wanted: frozenset[str], given: Mapping[str, Value]
+    request: Request, label: Label, wanted: Collection[str], given: Mapping[str, Value]
 ) -> dict[str, Value]:
-    """The wanted signals that the request itself holds. None: unknown.
+    """The wanted signals that the request itself holds, in the order of `wanted`. None: unknown.
 
     Each is found out at most once, and what several need is found out once. Signals of the device,
     of the world and of the tiers, and names nobody knows, are left out.
@@ -70,14 +70,13 @@ def request_signals(
     """
     found: dict[str, Value] = {}
     seen: Complexity | None = None
-    text = last_user(request.messages)
-    for name in sorted(wanted):
+    for name in wanted:
         if name in given:
             found[name] = given[name]
         elif name in _OF_REQUEST:
             found[name] = _OF_REQUEST[name](request)
         elif name in _OF_TEXT:
-            found[name] = _OF_TEXT[name](text)
+            found[name] = _OF_TEXT[name](last_user(request.messages))
         elif name == "request.label":
             found[name] = label
         elif name == "request.max_output_tokens" and request.max_output_tokens is not None:
@@ -85,7 +84,7 @@ def request_signals(
         elif name.startswith("request.tags."):
             found[name] = request.tags.get(name.removeprefix("request.tags."), "")
         elif name in _COMPLEXITY:
-            seen = seen or complexity(text, len(request.messages))
+            seen = seen or complexity(last_user(request.messages), len(request.messages))
             found[name] = getattr(seen, name.removeprefix("complexity."))
     return found
 
@@ -135,6 +134,25 @@ _COMPLEXITY = frozenset(f"complexity.{part}" for part in ("score", *Complexity._
 
 def _call_bytes(call: ToolCall) -> int:
     return sum(_json_bytes(part) for part in (call.id, call.name, call.arguments))
+
+
+_counted: dict[int, tuple[Sequence[Tool], int]] = {}
+"""Bytes of tools by the identity of their tuple, which is kept with them so that it stays its own:
+an app sends the same tools with each request, and the door makes one tuple of them."""
+_MOST_COUNTED = 16
+
+
+def _tools_bytes(tools: Sequence[Tool]) -> int:
+    """Bytes of all tools as JSON at its longest."""
+    known = _counted.get(id(tools))
+    if known is not None and known[0] is tools:
+        return known[1]
+    found = _json_bytes([_on_the_wire(tool) for tool in tools])
+    if isinstance(tools, tuple):  # what can be changed may be another next time
+        if len(_counted) >= _MOST_COUNTED:
+            _counted.clear()
+        _counted[id(tools)] = tools, found
+    return found
 
 
 def _on_the_wire(tool: Tool) -> dict[str, Any]:

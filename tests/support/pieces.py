@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Callable
 
 from router.drive.attempt import HopRun
-from router.drive.call import Reading
+from router.drive.reading import Reading
 from router.types import Chunk
 
 

@@ -91,6 +91,10 @@ class Fixed:
     def price(self) -> str | None:
         return None if self.usd_per_token is None else "fixed"
 
+    @property
+    def free(self) -> bool:
+        return False  # so that whoever asks counts what leaves
+
     def cost(self, usage: Usage) -> Decimal | None:
         if self.usd_per_token == 0:
             return Decimal(0)

@@ -111,10 +111,10 @@ def test_a_detector_that_is_still_being_loaded_is_waited_for() -> None:
         street = Street()
         street.add("device", "device", CLOUD)
         senses = street.home.senses
-        assert senses.is_ready(ask())
+        assert senses.is_ready(ask().needs)
         senses.detector = asyncio.get_running_loop().create_future()
-        assert not senses.is_ready(ask())
+        assert not senses.is_ready(ask().needs)
         senses.detector.set_result(None)
-        assert senses.is_ready(ask())
+        assert senses.is_ready(ask().needs)
 
     asyncio.run(main())

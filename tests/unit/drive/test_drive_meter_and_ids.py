@@ -36,6 +36,7 @@ def test_without_a_price_line_every_cost_is_unknown() -> None:
     meter = PriceMeter(None)
 
     assert meter.price is None
+    assert not meter.free
     assert meter.cost(Usage(input_tokens=1, output_tokens=1)) is None
     assert meter.worst_case(1, 1) is None
 
@@ -44,12 +45,14 @@ def test_a_line_that_declares_zero_is_known_even_without_usage() -> None:
     meter = PriceMeter(line("0", "0"))
 
     assert meter.price == "a-line"
+    assert meter.free
     assert meter.cost(Usage()) == meter.worst_case(9, 9) == Decimal(0)
 
 
 def test_a_priced_line_needs_usage_to_know_a_cost() -> None:
     meter = PriceMeter(line("1", "2"))
 
+    assert not meter.free
     assert meter.cost(Usage(input_tokens=1_000_000, output_tokens=500_000)) == Decimal(2)
     assert meter.cost(Usage(input_tokens=3)) is None
     assert meter.worst_case(1_000_000, 1_000_000) == Decimal(3)

@@ -14,6 +14,7 @@ from support.virtual import LoopClock, run_virtual
 
 from router.clock import Clock
 from router.drive.network import FIRST_S, LONGEST_S, PROBE_S, Network, Place, tcp_connects
+from router.drive.wanted import Wanted
 from router.drive.way import Way
 from router.errors import NoAnswer, NotSent, TimedOut, Unavailable
 from router.policy.rules import Limits, Policy
@@ -228,7 +229,7 @@ def test_what_answers_counts_for_more_than_what_the_machine_says_of_its_links() 
     found, network = street(outside, says("here all the same"))
     machine = Linked(found.clock, up=False)
     network._machine = found.home.senses.machine = machine
-    online = frozenset({"world.online"})
+    online = Wanted(frozenset({"world.online"}))
 
     async def main() -> list[object]:
         machine.read()
@@ -284,7 +285,7 @@ def test_the_signal_agrees() -> None:
     found, network = street(Outside(), NOT_THERE)
     senses = found.home.senses
     senses.machine = Linked(found.clock, up=True)
-    wanted = frozenset({"world.online"})
+    wanted = Wanted(frozenset({"world.online"}))
 
     async def main() -> list[object]:
         senses.machine.read()

@@ -8,6 +8,7 @@ import pytest
 from support.street import Street, ask, says
 
 from router.device.wire import Healthy
+from router.drive.wanted import Wanted
 from router.policy.rules import Policy
 from router.signals import CATALOGUE
 from router.types import Message
@@ -35,7 +36,7 @@ class Slow(Street):
 def test_what_is_said_to_be_there_is_read_without_waiting(name: str) -> None:
     street = Slow()
     street.add("device", "device", says("yes"))
-    senses, wanted = street.home.senses, frozenset((name,))
+    senses, wanted = street.home.senses, Wanted(frozenset((name,)))
 
     async def waited() -> bool:
         reading = senses.read(ask(), POLICY, "public", wanted)
@@ -47,12 +48,21 @@ def test_what_is_said_to_be_there_is_read_without_waiting(name: str) -> None:
             reading.close()
         return True
 
-    assert senses.waits(wanted) or not asyncio.run(waited())
+    assert wanted.waits or not asyncio.run(waited())
 
 
 def test_counting_by_the_device_is_waited_for() -> None:
-    street = Slow()
-    street.add("device", "device", says("yes"))
+    assert Wanted(frozenset(("prompt.tokens",))).waits
+    assert not Wanted(frozenset(("request.label", "draft.finish"))).waits
 
-    assert street.home.senses.waits(frozenset(("prompt.tokens",)))
-    assert not street.home.senses.waits(frozenset(("request.label", "draft.finish")))
+
+@pytest.mark.parametrize("name", sorted(CATALOGUE))
+def test_what_needs_no_waiting_is_the_same_at_once(name: str) -> None:
+    street, wanted = Street(), Wanted(frozenset((name,)))
+    street.add("device", "device", says("yes"))
+    senses = street.home.senses
+
+    read = asyncio.run(senses.read(ask(), POLICY, "public", wanted))
+
+    assert list(read) == list(wanted.of_request)
+    assert wanted.waits or senses.at_once(ask(), POLICY, "public", wanted) == read

@@ -217,6 +217,22 @@ def test_a_schema_counts_as_json_on_lines_of_its_own(schema: dict[str, object]) 
     assert bound == PER_TOOL + len(written)
 
 
+def test_tools_that_are_sent_again_are_counted_as_they_are_then() -> None:
+    plain = (Message(role="user", content="hm?"),)
+    tools = (Tool(name="look"),)
+    listed = [*tools]
+
+    first = prompt_bound(plain, tools).bound
+    assert prompt_bound(plain, tools).bound == prompt_bound(plain, listed).bound == first
+    listed.append(Tool(name="find"))
+    more = prompt_bound(plain, listed).bound
+    assert more > first
+    assert prompt_bound(plain, tuple(listed)).bound == more
+    many = [(Tool(name="n" * size),) for size in range(1, 100)]
+    bounds = [prompt_bound(plain, one).bound for one in many]
+    assert [prompt_bound(plain, one).bound for one in many] == bounds == sorted(set(bounds))
+
+
 def test_the_signal_counts_the_tools_too() -> None:
     with_tools = request("x", tools=(Tool(name="clock", description="d" * 500),))
 
