@@ -59,14 +59,19 @@ _PACKAGE = Path(__file__).parents[1]
 """What lies in here a test has held against both of `yamltext`'s readers."""
 
 
-def read_yaml(path: Path, *, kind: type[ConfigError] = ConfigError) -> Document:
+def read_yaml(
+    path: Path, *, kind: type[ConfigError] = ConfigError, known: bool = False
+) -> Document:
     """Read a YAML file.
+
+    Args:
+        known: It comes with this version; see `yamltext.parse`. What lies in the package does.
 
     Raises:
         ConfigError (or `kind`): unreadable, over 256 KB, not UTF-8, not YAML, empty, too deep, a
             duplicate key, an anchor (aliases can grow without bound), or not a mapping.
     """
-    known = _PACKAGE in path.parents
+    known = known or _PACKAGE in path.parents
     return parse_yaml(_text(path, kind), str(path), kind=kind, known=known)
 
 

@@ -84,15 +84,18 @@ class _File(BaseModel):
     prices: list[_Line]
 
 
-def read_prices(path: Path) -> tuple[PriceLine, ...]:
+def read_prices(path: Path, *, known: bool = False) -> tuple[PriceLine, ...]:
     """The lines of a price file, in its order.
+
+    Args:
+        known: It comes with this version, wherever that keeps it.
 
     Raises:
         ConfigError with file, line and field: the file can't be read, a field is missing, unknown
             or malformed, an id is there twice, two lines of a model begin on one day, an id is the
             name of a model, a zero price has no basis or a paid one has, or tiers are out of order.
     """
-    document = read_yaml(path)
+    document = read_yaml(path, known=known)
     lines = [line.line() for line in validate(document, _File).prices]
     _check(document, lines)
     return tuple(lines)
