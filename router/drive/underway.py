@@ -178,7 +178,7 @@ class UnderWay:
                     await run.aclose()
             ended = context.home.clock.now()
             if not context.home.senses.is_ready(context.request):
-                await context.home.senses.ready(context.request)
+                await context.home.senses.ready(context.request, run.answer)
             self._measured = measured(context, self.call.target, run.answer)
             status, left = "deferred", "not kept"
             if run.answer.finish == "content_filter":
