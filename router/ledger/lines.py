@@ -268,7 +268,8 @@ def _hop(hop: Hop, mask: Mask) -> HopLeft:
     because, left = hop.because, hop.left
     if mask is not NO_MASK:
         because, left = mask.words(because), mask.words(left)
-    return HopLeft(*_OF_HOP(hop), because, left, _json(hop.signals, _OBJECT))
+    told = (*_OF_HOP(hop), because, left, _json(hop.signals, _OBJECT))
+    return HopLeft(*told)
 
 
 def read_line(raw: bytes) -> Line | None:
