@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -54,6 +55,10 @@ class Document:
             hint=hint,
         )
 
+
+_BUILDING = threading.Lock()
+"""Models are built when a document first needs them. Older versions of pydantic don't see to it
+that only one thread does."""
 
 _PACKAGE = Path(__file__).parents[1]
 """What lies in here a test has held against both of `yamltext`'s readers."""
@@ -145,6 +150,8 @@ def validate(
 
     from .shape import first_problem
 
+    with _BUILDING:
+        model.model_rebuild()  # nothing, where it is built
     try:
         return model.model_validate(data if at or data is not None else document.data)
     except pydantic.ValidationError as exc:

@@ -45,7 +45,7 @@ Word = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class _Tier(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
     above_input_tokens: Annotated[int, Field(ge=1, le=100_000_000)]
     input_usd_per_1m: Dollars
@@ -55,7 +55,7 @@ class _Tier(BaseModel):
 
 
 class _Line(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
     id: Word
     provider: Word
@@ -79,7 +79,7 @@ class _Line(BaseModel):
 
 
 class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
     prices: list[_Line]
 
