@@ -371,3 +371,21 @@ def runs(server: Sidecar, seconds: float) -> int:
     before = sum(int((task / "schedstat").read_text().split()[2]) for task in tasks)
     time.sleep(seconds)
     return sum(int((task / "schedstat").read_text().split()[2]) for task in tasks) - before
+
+
+def test_a_start_imports_nothing_that_the_first_answer_can_do_without() -> None:
+    heavy = {
+        *("aiohttp", "genai_prices", "jsonschema", "keyring", "numpy", "onnxruntime_genai"),
+        *("openai", "opentelemetry", "psutil", "py3langid", "rich"),
+        *("router.confidence.evidence", "router.ledger.report", "router.calibrated"),
+    }
+    loaded = (
+        "import sys; from router.cli import app; app.built('serve'); "
+        "import router.sidecar.plan, router.sidecar.http, router.sidecar.quiet; "
+        f"print(sorted(set({sorted(heavy)}) & sys.modules.keys()))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", loaded], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert told.stdout.strip() == "[]"
