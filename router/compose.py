@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING
 
 from . import config as configs
 from . import providers
-from .calibrated import Calibrated
 from .catalogue.prices import Prices
 from .catalogue.target import facts_of, line_of
 from .clock import Clock, SystemClock
@@ -47,6 +46,7 @@ from .types import Chunk, Request
 from .world.machine import Machine
 
 if TYPE_CHECKING:
+    from .calibrated import Calibrated
     from .device.wire import Healthy
 
 log = logging.getLogger("firsthop")
@@ -195,6 +195,8 @@ def calibrated_by(config: Config, targets: dict[str, Live], clock: Clock) -> Cal
     """The calibration file of the config under its targets. None: it names none."""
     if config.confidence is None:
         return None
+    from .calibrated import Calibrated  # with all it reads drafts by, which few configs need
+
     # Devices first: where the file is for nobody here, it was probably meant for one.
     lives = sorted(targets.items(), key=lambda item: not item[1].here)
     here = {name: identity_of(live.target, live.provider) for name, live in lives}

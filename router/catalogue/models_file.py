@@ -18,7 +18,7 @@ Tokens = Annotated[int, Field(ge=1, le=100_000_000)]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
 
 class _End(_Part):

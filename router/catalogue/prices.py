@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date
+from functools import lru_cache
 from pathlib import Path
 
 from ..ledger.pricing import PriceBook, PriceLine, PriceTier
@@ -33,8 +34,10 @@ class Prices:
         Raises: ConfigError with file, line and field.
         """
         same = declared.resolve() == shipped.resolve()
-        files = (shipped,) if same else (declared, shipped)
-        return cls(files, tuple(PriceBook.load(file) for file in files))
+        ours = _shipped(shipped)
+        if same:
+            return cls((shipped,), (ours,))
+        return cls((declared, shipped), (PriceBook.load(declared), ours))
 
     def find(self, provider: str, name: str, on: date, url: str | None = None) -> PriceLine | None:
         """The line that holds on a day: of the first list that has one.
@@ -66,6 +69,12 @@ class Prices:
             if not any(same_price(other, one) for one in (line, *differing)):
                 differing.append(other)
         return tuple(differing)
+
+
+@lru_cache(maxsize=1)
+def _shipped(path: Path) -> PriceBook:
+    """The list that comes with this version: read once, for each policy is held against prices."""
+    return PriceBook.load(path, known=True)
 
 
 def same_price(one: PriceLine, other: PriceLine) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -55,18 +56,27 @@ class Document:
         )
 
 
+_BUILDING = threading.Lock()
+"""Models are built when a document first needs them. Older versions of pydantic don't see to it
+that only one thread does."""
+
 _PACKAGE = Path(__file__).parents[1]
 """What lies in here a test has held against both of `yamltext`'s readers."""
 
 
-def read_yaml(path: Path, *, kind: type[ConfigError] = ConfigError) -> Document:
+def read_yaml(
+    path: Path, *, kind: type[ConfigError] = ConfigError, known: bool = False
+) -> Document:
     """Read a YAML file.
+
+    Args:
+        known: It comes with this version; see `yamltext.parse`. What lies in the package does.
 
     Raises:
         ConfigError (or `kind`): unreadable, over 256 KB, not UTF-8, not YAML, empty, too deep, a
             duplicate key, an anchor (aliases can grow without bound), or not a mapping.
     """
-    known = _PACKAGE in path.parents
+    known = known or _PACKAGE in path.parents
     return parse_yaml(_text(path, kind), str(path), kind=kind, known=known)
 
 
@@ -140,6 +150,8 @@ def validate(
 
     from .shape import first_problem
 
+    with _BUILDING:
+        model.model_rebuild()  # nothing, where it is built
     try:
         return model.model_validate(data if at or data is not None else document.data)
     except pydantic.ValidationError as exc:

@@ -20,7 +20,7 @@ from ..signals import prompt_bound, request_signals
 from ..signals.catalogue import AtMost, Value
 from ..signals.language import load as load_detector
 from ..signals.schemas import load as load_checker
-from ..types import Label, Message, Need, Request, ToolCall
+from ..types import Completion, Label, Message, Need, Request, ToolCall
 from ..world.machine import Machine
 from .breaker import Breakers
 from .chances import Chances
@@ -106,8 +106,8 @@ class Senses:
     ) -> dict[str, Value]:
         """The wanted signals of a request, those of drafts left out. None: unknown."""
         self.begin_detector(wanted)
-        if "prompt.language" in wanted.names:
-            await self.ready(request)
+        if self.detector is not None and "prompt.language" in wanted.names:
+            await asyncio.shield(self.detector)
         given: dict[str, Value] = {}
         if wanted.tokens:
             given["prompt.tokens"] = await self._tokens(request)
@@ -216,13 +216,19 @@ class Senses:
         loaded = self.detector is None or self.detector.done()
         return loaded and (self.checks or not needs & _CHECKED)
 
-    async def ready(self, request: Request) -> None:
+    async def ready(self, request: Request, draft: Completion) -> None:
         """Wait until the signals of a draft can be computed without holding up the event loop."""
         if self.detector is not None:
             await asyncio.shield(self.detector)
         if not self.checks and request.needs & _CHECKED:
-            await asyncio.to_thread(load_checker)
-            self.checks = True
+            loading = asyncio.get_running_loop().run_in_executor(None, self._load_checks)
+            # A draft that calls no tool is held against no tool's schema: it need not wait.
+            if draft.tool_calls or "json" in request.needs:
+                await loading
+
+    def _load_checks(self) -> None:
+        load_checker()
+        self.checks = True
 
     async def _tokens(self, request: Request) -> Value:
         if "images" in request.needs:  # neither count nor bound knows what a picture takes

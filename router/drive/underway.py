@@ -169,9 +169,9 @@ class UnderWay:
                 if chunk is None:
                     await run.aclose()
             ended = context.home.clock.now()
-            if not context.home.senses.is_ready(context.needs):
-                await context.home.senses.ready(context.request)
             answer = run.answer
+            if not context.home.senses.is_ready(context.needs):
+                await context.home.senses.ready(context.request, answer)
             self._measured = measured(context, self.call.target, answer)
             status, left = "deferred", "not kept"
             if answer.finish == "content_filter":

@@ -200,8 +200,9 @@ class Journal:
         if self._fd < 0:
             raise OSError(errno.EBADF, "the journal is closed")
         fresh = self._fresh
-        if self._kept:
-            data = b"".join([*(waiting for waiting, _ in self._kept), data])
+        kept = self._kept
+        if kept:
+            data = b"".join([waiting for waiting, _ in kept] + [data])
         mend = 1 if self._torn else 0
         if mend:
             data = b"\n" + data
@@ -224,12 +225,13 @@ class Journal:
             raise
         finally:
             self.size += done
-        for _, waiting in self._kept:
-            fresh.add(waiting)
+        if kept:
+            for _, waiting in kept:
+                fresh.add(waiting)
+            kept.clear()
         fresh.add(line)
         if mend:
             fresh.forget()
-        self._kept.clear()
         self._torn = False
 
     def _forget(self, done: int) -> int:

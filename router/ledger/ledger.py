@@ -144,7 +144,7 @@ class Ledger:
             raise ConfigError(f"score is {score}, and has to be from 0 to 1", field="score")
         if self._closed:  # to look would open the tables again, and nobody would close them
             raise LedgerError(f"the ledger at {self.folder} is closed", folder=self.folder)
-        if not self._current().knows(decision_id):
+        if not self._start().knows(decision_id):
             raise LedgerError(
                 f"no request {decision_id!r} in the ledger at {self.folder}; "
                 "`firsthop ledger` lists them",
@@ -170,7 +170,7 @@ class Ledger:
         Returns: whether all is in the tables.
         Raises: LedgerError, when the tables can't be written.
         """
-        return self._current().flush(timeout_s)
+        return self._start().flush(timeout_s)
 
     @property
     def unwritten(self) -> int:
@@ -213,18 +213,16 @@ class Ledger:
                 self._writer = Writer.start(self.folder, self._options)
             return self._writer
 
-    def _current(self) -> Writer:
-        return self._writer or self._start()
-
     def _append(self, line: Line, otherwise: str) -> None:
         try:
-            self._current().append(line)
+            (self._writer or self._start()).append(line)
         except OSError as exc:
             raise trouble(self.folder, otherwise, exc) from exc
 
     def _append_or_keep(self, line: Line, more_follows: bool = False) -> None:
         try:
-            reason = self._current().append_or_keep(line, more_follows=more_follows)
+            writer = self._writer or self._start()
+            reason = writer.append_or_keep(line, more_follows=more_follows)
         except LedgerError as exc:
             log.error("a result could not be booked and is lost: %s", exc)
             return

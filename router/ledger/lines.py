@@ -242,14 +242,18 @@ def over(request: Closed, *, keep_text: bool) -> Close:
     """The end of a request."""
     outcome = request.outcome
     mask = NO_MASK if keep_text else Mask.of(outcome.hops)
+    trace: Any = outcome.trace.as_json()
+    signals: Any = outcome.signals
+    if mask is not NO_MASK:
+        trace, signals = mask.value(trace), mask.value(signals)
     told = (
         *_OF_OUTCOME(outcome),
         request.label,
         [_hop(hop, mask) for hop in outcome.hops],
         _json(request.tags, _OBJECT),
         _json(outcome.flags, _LIST),
-        _json(mask.value(outcome.trace.as_json()), _LIST),
-        _json(mask.value(outcome.signals), _OBJECT),
+        _json(trace, _LIST),
+        _json(signals, _OBJECT),
         _json(request.messages, _NULL) if keep_text else _NULL,
         request.answer if keep_text else None,
     )
@@ -261,8 +265,10 @@ _OF_HOP = attrgetter(*HopLeft.__struct_fields__[:9])  # up to its words
 
 
 def _hop(hop: Hop, mask: Mask) -> HopLeft:
-    words = (mask.words(hop.because), mask.words(hop.left))
-    told = (*_OF_HOP(hop), *words, _json(hop.signals, _OBJECT))
+    because, left = hop.because, hop.left
+    if mask is not NO_MASK:
+        because, left = mask.words(because), mask.words(left)
+    told = (*_OF_HOP(hop), because, left, _json(hop.signals, _OBJECT))
     return HopLeft(*told)
 
 

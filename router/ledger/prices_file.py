@@ -45,7 +45,7 @@ Word = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class _Tier(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
     above_input_tokens: Annotated[int, Field(ge=1, le=100_000_000)]
     input_usd_per_1m: Dollars
@@ -55,7 +55,7 @@ class _Tier(BaseModel):
 
 
 class _Line(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
     id: Word
     provider: Word
@@ -79,20 +79,23 @@ class _Line(BaseModel):
 
 
 class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True)
+    model_config = ConfigDict(extra="forbid", strict=True, defer_build=True)
 
     prices: list[_Line]
 
 
-def read_prices(path: Path) -> tuple[PriceLine, ...]:
+def read_prices(path: Path, *, known: bool = False) -> tuple[PriceLine, ...]:
     """The lines of a price file, in its order.
+
+    Args:
+        known: It comes with this version, wherever that keeps it.
 
     Raises:
         ConfigError with file, line and field: the file can't be read, a field is missing, unknown
             or malformed, an id is there twice, two lines of a model begin on one day, an id is the
             name of a model, a zero price has no basis or a paid one has, or tiers are out of order.
     """
-    document = read_yaml(path)
+    document = read_yaml(path, known=known)
     lines = [line.line() for line in validate(document, _File).prices]
     _check(document, lines)
     return tuple(lines)

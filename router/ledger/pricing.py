@@ -100,14 +100,17 @@ class PriceBook:
             dated.sort(key=lambda line: (line.host is not None, line.valid_from))
 
     @classmethod
-    def load(cls, path: Path) -> PriceBook:
+    def load(cls, path: Path, *, known: bool = False) -> PriceBook:
         """Read a price file.
+
+        Args:
+            known: It comes with this version; see `read_prices`.
 
         Raises: ConfigError with file, line and field.
         """
         from .prices_file import read_prices
 
-        return cls(read_prices(path))
+        return cls(read_prices(path, known=known))
 
     @property
     def lines(self) -> tuple[PriceLine, ...]:

@@ -48,6 +48,7 @@ class Writer:
         self._options = options
         self._intake_lock = threading.Lock()
         self._wake = threading.Event()
+        self._called = False  # whether the thread knows that there is a line, or is about to
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._thread_lock = threading.Lock()
@@ -78,7 +79,8 @@ class Writer:
     def append(self, line: Line) -> None:
         """Write a line. Raises: OSError; the line is then not booked."""
         self.journal.append(line_of(line), line)
-        self._nudge()
+        if not self._called:
+            self._call()
 
     def append_or_keep(self, line: Line, *, more_follows: bool) -> OSError | None:
         """Write a line, or keep it in memory until that is possible; returns why, then.
@@ -86,7 +88,8 @@ class Writer:
         One that more follows waits for the next line, or for the thread to come round.
         """
         reason = self.journal.append_or_keep(line_of(line), line, more_follows=more_follows)
-        self._nudge()
+        if not self._called:
+            self._call()
         return reason
 
     def flush(self, timeout_s: float) -> bool:
@@ -148,9 +151,7 @@ class Writer:
         """In the child: leave journal and lock to the parent."""
         self.journal.drop_in_child()
 
-    def _nudge(self) -> None:
-        if not self._wake.is_set():
-            self._wake.set()
+    def _call(self) -> None:
         if self._thread is None:
             with self._thread_lock:
                 if self._thread is None and not self._stop.is_set():
@@ -159,6 +160,8 @@ class Writer:
                     )
                     thread.start()
                     self._thread = thread
+        self._called = True
+        self._wake.set()
 
     def _work(self) -> None:
         """The thread: wait for a line, let more gather, take them in."""
@@ -166,6 +169,7 @@ class Writer:
             self._wake.wait()
             self._stop.wait(self._options.batch_s)
             self._wake.clear()
+            self._called = False  # after the clearing: who sees it true wrote before it was false
             # Asked after the clearing: `close` sets stop before wake, so it is seen here or wakes.
             if self._stop.is_set():
                 return

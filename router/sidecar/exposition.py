@@ -29,14 +29,16 @@ class Counter:
 
     def add(self, labels: Labels, by: Number = 1) -> None:
         """Let it grow. Dollars stay exact."""
-        key = _bounded(labels, self._values)
-        before = self._values.get(key)
+        before = self._values.get(labels)
         if before is None:
-            self._values[key] = by
+            labels = _bounded(labels, self._values)
+            before = self._values.get(labels)
+        if before is None:
+            self._values[labels] = by
         elif isinstance(by, Decimal) and isinstance(before, Decimal):
-            self._values[key] = EXACT.add(before, by)
+            self._values[labels] = EXACT.add(before, by)
         else:
-            self._values[key] = before + by  # type: ignore[operator] # never mixed
+            self._values[labels] = before + by  # type: ignore[operator] # never mixed
 
     def lines(self) -> Iterator[str]:
         """As text."""
@@ -54,13 +56,15 @@ class Histogram:
 
     def add(self, labels: Labels, value: float) -> None:
         """Count one value."""
-        key = _bounded(labels, self._counts)
-        counts = self._counts.get(key)
+        counts = self._counts.get(labels)
         if counts is None:
-            counts = self._counts[key] = [0] * (len(self._bounds) + 1)
-            self._sums[key] = 0.0
+            labels = _bounded(labels, self._counts)
+            counts = self._counts.get(labels)
+        if counts is None:
+            counts = self._counts[labels] = [0] * (len(self._bounds) + 1)
+            self._sums[labels] = 0.0
         counts[bisect_left(self._bounds, value)] += 1
-        self._sums[key] += value
+        self._sums[labels] += value
 
     def lines(self) -> Iterator[str]:
         """As text."""

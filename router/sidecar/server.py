@@ -49,6 +49,7 @@ def serve(
         import uvicorn
 
         from .http import bounded
+        from .quiet import QuietServer
     except ImportError as exc:
         raise ConfigError("`serve` needs uvicorn", hint="pip install 'firsthop[sidecar]'") from exc
     app = App(router, settings, announce, callers, observers, board)
@@ -66,7 +67,7 @@ def serve(
         timeout_graceful_shutdown=int(settings.grace_s),
         backlog=BACKLOG,
     )
-    server = uvicorn.Server(config)
+    server = QuietServer(config)
 
     def stop(number: int, frame: object) -> None:
         """Before uvicorn heeds signals itself, and when it raises them again after its end."""

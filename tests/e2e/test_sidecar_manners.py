@@ -356,3 +356,36 @@ def test_a_kept_connection_serves_many_and_a_pipeline_in_order(sidecar: Sidecar)
         while found.count(b"policy_problem") < 3:
             found += pipe.recv(65536)
     assert found.count(b"HTTP/1.1 200") == 3
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="how often a thread runs is in Linux' /proc")
+def test_a_server_that_nobody_asks_sleeps(tmp_path: Path) -> None:
+    with serving(tmp_path) as server:
+        assert server.call(GOOD).status == 200
+        until(lambda: runs(server, 1.0) <= 2)
+
+
+def runs(server: Sidecar, seconds: float) -> int:
+    """How often its threads are given a processor in so many seconds."""
+    tasks = list(Path(f"/proc/{server.process.pid}/task").iterdir())
+    before = sum(int((task / "schedstat").read_text().split()[2]) for task in tasks)
+    time.sleep(seconds)
+    return sum(int((task / "schedstat").read_text().split()[2]) for task in tasks) - before
+
+
+def test_a_start_imports_nothing_that_the_first_answer_can_do_without() -> None:
+    heavy = {
+        *("aiohttp", "genai_prices", "jsonschema", "keyring", "numpy", "onnxruntime_genai"),
+        *("openai", "opentelemetry", "psutil", "py3langid", "rich"),
+        *("router.confidence.evidence", "router.ledger.report", "router.calibrated"),
+    }
+    loaded = (
+        "import sys; from router.cli import app; app.built('serve'); "
+        "import router.sidecar.plan, router.sidecar.http, router.sidecar.quiet; "
+        f"print(sorted(set({sorted(heavy)}) & sys.modules.keys()))"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", loaded], capture_output=True, text=True, check=True, timeout=60
+    )
+
+    assert told.stdout.strip() == "[]"

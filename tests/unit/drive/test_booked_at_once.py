@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 
@@ -14,7 +16,7 @@ from router.hops import Attempt
 from router.ledger.entry import Closed
 from router.policy import predicates
 from router.policy.rules import Policy, Race, Requirement
-from router.types import Chunk, Request
+from router.types import Chunk, Completion, Request, Tool, ToolCall
 
 BAR = predicates.Test("draft.mean_logprob", "gte", -0.5)
 POLICY = Policy(
@@ -116,5 +118,30 @@ def test_a_detector_that_is_still_being_loaded_is_waited_for() -> None:
         assert not senses.is_ready(ask().needs)
         senses.detector.set_result(None)
         assert senses.is_ready(ask().needs)
+
+    asyncio.run(main())
+
+
+def test_only_a_draft_that_calls_a_tool_waits_for_what_checks_calls() -> None:
+    async def main() -> None:
+        street = Street()
+        street.add("device", "device", CLOUD)
+        senses = street.home.senses
+        request = ask(tools=(Tool(name="look"),))
+        called = Completion(text="", tool_calls=(ToolCall(id="1", name="look", arguments="{}"),))
+        held = threading.Event()
+        with ThreadPoolExecutor(1) as only:
+            asyncio.get_running_loop().set_default_executor(only)
+            only.submit(held.wait)  # so nothing can be loaded yet
+
+            await asyncio.wait_for(senses.ready(request, Completion(text="It is here.")), 5)
+            waiting = asyncio.ensure_future(senses.ready(request, called))
+            await asyncio.sleep(0)
+            assert not senses.is_ready(request)
+            assert not waiting.done()
+
+            held.set()
+            await asyncio.wait_for(waiting, 30)
+            assert senses.is_ready(request)
 
     asyncio.run(main())
