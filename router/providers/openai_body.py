@@ -7,7 +7,8 @@ anything is sent.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from ..errors import Incapable, Refused, TimedOut
@@ -31,19 +32,12 @@ def request_body(ask: Ask, target: Target, dialect: Dialect) -> dict[str, Any]:
     if ask.timeout_s is not None and ask.timeout_s <= 0:
         raise TimedOut("there was no time left to ask", reached=False)
     honours(ask, dialect.abilities)
-    _check_images(ask, dialect)
+    if "images" in ask.needs:
+        _check_images(ask, dialect)
     try:
-        for text in _texts(ask):
-            if not text.isascii():
-                text.encode()
         body: dict[str, Any] = {
             "model": target.model,
-            "messages": [
-                _message(message)
-                if message.role == "tool" or message.images or message.tool_calls
-                else {"role": message.role, "content": message.content}
-                for message in ask.messages
-            ],
+            "messages": _messages(ask.messages),
             "stream": True,
             dialect.cap_field: ask.max_output_tokens,
         }
@@ -51,6 +45,8 @@ def request_body(ask: Ask, target: Target, dialect: Dialect) -> dict[str, Any]:
             body["tools"] = [_tool(tool) for tool in ask.tools]
         if ask.json or ask.json_schema is not None:
             body["response_format"] = _response_format(ask.json_schema, dialect)
+        for text in ask.stop:
+            text.encode()
     except UnicodeEncodeError as exc:
         raise Refused(
             "the text holds half of a surrogate pair, which no wire carries", reached=False
@@ -76,11 +72,13 @@ def _wishes(ask: Ask) -> dict[str, Any]:
     Raises: Incapable for what this wire has no field for.
     """
     no_field(ask, "top_k", "min_p", "regex", "grammar")
-    body: dict[str, Any] = {
-        name: value
-        for name in ("top_p", "frequency_penalty", "presence_penalty")
-        if (value := getattr(ask, name)) is not None
-    }
+    body: dict[str, Any] = {}
+    if ask.top_p is not None:
+        body["top_p"] = ask.top_p
+    if ask.frequency_penalty is not None:
+        body["frequency_penalty"] = ask.frequency_penalty
+    if ask.presence_penalty is not None:
+        body["presence_penalty"] = ask.presence_penalty
     if ask.logit_bias:
         body["logit_bias"] = {str(token): bias for token, bias in ask.logit_bias.items()}
     if ask.parallel_tool_calls is not None:
@@ -113,25 +111,24 @@ def _check_images(ask: Ask, dialect: Dialect) -> None:
         )
 
 
-def _texts(ask: Ask) -> Iterator[str]:
-    """Every text of the ask, but for those inside its schemas."""
-    for message in ask.messages:
-        yield message.content
-        if not (message.images or message.tool_calls or message.tool_call_id):
-            continue
-        for image in message.images:
-            yield image.url
-        for call in message.tool_calls:
-            yield from (call.id, call.name, call.arguments)
-        if message.tool_call_id is not None:
-            yield message.tool_call_id
-    for tool in ask.tools:
-        yield from (tool.name, tool.description)
-    yield from ask.stop
+def _messages(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """Each as the wire has it. Raises: UnicodeEncodeError."""
+    found: list[dict[str, Any]] = []
+    for message in messages:
+        content = message.content
+        if not content.isascii():
+            content.encode()
+        if message.role == "tool" or message.images or message.tool_calls:
+            found.append(_message(message))
+        else:
+            found.append({"role": message.role, "content": content})
+    return found
 
 
 def _message(message: Message) -> dict[str, Any]:
     said: dict[str, Any] = {"role": message.role, "content": message.content}
+    for text in _beside(message):
+        text.encode()
     if message.images:
         text = [{"type": "text", "text": message.content}] if message.content else []
         said["content"] = text + [
@@ -152,7 +149,19 @@ def _message(message: Message) -> dict[str, Any]:
     return said
 
 
+def _beside(message: Message) -> Iterator[str]:
+    """Every text of a message but its content."""
+    for image in message.images:
+        yield image.url
+    for call in message.tool_calls:
+        yield from (call.id, call.name, call.arguments)
+    if message.tool_call_id is not None:
+        yield message.tool_call_id
+
+
 def _tool(tool: Tool) -> dict[str, Any]:
+    tool.name.encode()
+    tool.description.encode()
     function: dict[str, Any] = {"name": tool.name}
     if tool.description:
         function["description"] = tool.description
@@ -178,16 +187,28 @@ def _response_format(schema: Mapping[str, Any] | None, dialect: Dialect) -> dict
 def _plain(schema: Mapping[str, Any]) -> Any:
     """A schema as values that both transports write alike, whatever the caller built it from.
 
+    Nobody may change them: an app sends the same schemas again and again, and gets the same values.
+
     Raises: UnicodeEncodeError, or Refused when it is no JSON.
     """
     try:
-        text = json.dumps(dict(schema), ensure_ascii=False, allow_nan=False)
+        text = _strict(dict(schema))
         text.encode()
-        return json.loads(text, parse_int=_whole_number)
+        return _read_again(text) if len(text) <= _MOST_KEPT else _read(text)
     except UnicodeEncodeError:
         raise
     except (TypeError, ValueError, RecursionError) as exc:
         raise Refused(f"a JSON Schema of the request is no JSON: {exc}", reached=False) from exc
+
+
+def _read(text: str) -> Any:
+    return json.loads(text, parse_int=_whole_number)
+
+
+_strict = json.JSONEncoder(ensure_ascii=False, allow_nan=False).encode
+_MOST_KEPT = 16_384
+"""Characters of a schema that is remembered."""
+_read_again = lru_cache(maxsize=64)(_read)
 
 
 def _whole_number(digits: str) -> int:

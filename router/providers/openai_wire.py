@@ -90,6 +90,12 @@ class OpenAIWire:
         self.dialect = beside_text(target, dialect)
         self.abilities = self.dialect.abilities
         self._id_headers = id_headers
+        self._same_headers = {
+            "accept": "text/event-stream",
+            "content-type": "application/json",
+            "user-agent": "firsthop",
+            **self.dialect.headers,
+        }
         self.endpoint = find_endpoint(target, dialect, example=example_url, route=route)
         self.address = self.endpoint.address
         self._clock = clock or SystemClock()
@@ -173,8 +179,10 @@ class OpenAIWire:
             from .openai_chunks import ChunkReader
 
             self._reads = ChunkReader
-        told = (headers[name] for name in _REQUEST_ID_HEADERS if name in headers)
-        return self._reads(next(told, None), spell)
+        for name in _REQUEST_ID_HEADERS:
+            if name in headers:
+                return self._reads(headers[name], spell)
+        return self._reads(None, spell)
 
     async def _refuse(self, answer: Answer) -> NoReturn:
         """Raise what an answer that is no stream stands for."""
@@ -205,14 +213,11 @@ class OpenAIWire:
         return SdkTransport(self.endpoint, tls)
 
     def _headers(self, ask: Ask) -> dict[str, str]:
-        return {
-            "accept": "text/event-stream",
-            "content-type": "application/json",
-            "user-agent": "firsthop",
-            **self.dialect.headers,
-            **dict.fromkeys(self._id_headers, ask.attempt_id),
-            **key_headers(self._target, self.dialect),
-        }
+        headers = self._same_headers.copy()
+        for name in self._id_headers:
+            headers[name] = ask.attempt_id
+        headers.update(key_headers(self._target, self.dialect))
+        return headers
 
     def _seal(self, error: HopError) -> None:
         """Name the target, add what is known of a service that ended, and keep secrets out."""
@@ -229,4 +234,7 @@ def _kind(answer: Answer) -> str:
 
 
 def _is_stream(answer: Answer) -> bool:
-    return answer.status == 200 and _kind(answer) in ("text/event-stream", "")
+    if answer.status != 200:
+        return False
+    told = answer.headers.get("content-type")
+    return told == "text/event-stream" or _kind(answer) in ("text/event-stream", "")
