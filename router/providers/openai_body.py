@@ -130,8 +130,8 @@ def _message(message: Message) -> dict[str, Any]:
     for text in _beside(message):
         text.encode()
     if message.images:
-        text = [{"type": "text", "text": message.content}] if message.content else []
-        said["content"] = text + [
+        parts = [{"type": "text", "text": message.content}] if message.content else []
+        said["content"] = parts + [
             {"type": "image_url", "image_url": {"url": image.url}} for image in message.images
         ]
     if message.tool_calls:
