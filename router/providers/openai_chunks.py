@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from ..errors import BadWire, HopError
+from ..quick import maker
 from ..redaction import redact
 from ..types import Chunk, Finish, TokenLogprob, TokenStat, ToolCall, Transit, Usage
 from .openai_calls import CallPiece, Calls
@@ -19,7 +20,7 @@ from .openai_events import Delta, Logprobs, Piece, read_any, read_lines, read_pi
 from .sse import Event
 from .token_stats import Token, spelled, token_stats
 
-_LAST_LINE = b"\n[DONE]"
+_make_usage = maker(Usage)
 _FINISHES: Mapping[str, Finish] = {
     "stop": "stop",
     "length": "length",
@@ -121,20 +122,20 @@ class ChunkReader:
         return came.chunk(), None
 
     def read_lines(
-        self, lines: bytes, transit: Transit | None = None
+        self, lines: list[bytes], transit: Transit | None = None
     ) -> tuple[Chunk | None, HopError | None]:
         """As `read`, of events without a name and of one line each; see `Parser.lines`.
 
         They are read by one call where each is a JSON object. Any other are left to `read`.
         """
-        objects = lines.removesuffix(_LAST_LINE)
-        pieces = None if self.done else read_lines(objects)
+        ends = lines[-1] == b"[DONE]"
+        pieces = None if self.done else read_lines(lines[:-1] if ends else lines)
         if pieces is None:
-            return self.read([Event(b"", data) for data in lines.split(b"\n")], transit)
+            return self.read([Event(b"", data) for data in lines], transit)
         came = _Came(transit)
         try:
             self._gather(pieces, came)
-            if len(objects) < len(lines):
+            if ends:
                 self.done = True
                 self._finish(came)
         except HopError as exc:
@@ -286,7 +287,7 @@ def _usage(sent: Mapping[str, Any] | None, *, any_output: bool) -> Usage | None:
         return None
     output_tokens = _count(sent, "completion_tokens")
     of_prompt = sent.get("prompt_tokens_details")
-    return Usage(
+    return _make_usage(
         input_tokens=_count(sent, "prompt_tokens") or None,
         output_tokens=None if output_tokens == 0 and any_output else output_tokens,
         cached_input_tokens=_count(of_prompt, "cached_tokens"),

@@ -66,20 +66,20 @@ def read_any(data: bytes) -> Any:
     return _decode(data, _ANYTHING)
 
 
-def read_lines(lines: bytes) -> list[Piece] | None:
-    """Each line as an event. None: some line is not a JSON object of a known shape.
+def read_lines(lines: list[bytes]) -> list[Piece] | None:
+    """The data of events of one line each. None: some line is not a JSON object of a known shape.
 
     The decoder takes any white space between values. That each line is one value is sure all the
     same: none goes on over a line's end between two braces, and there are as many as lines.
     """
-    ends = lines.count(b"\n")
-    if lines.count(b"}\n{") != ends:
+    joined = b"\n".join(lines)
+    if joined.count(b"}\n{") != max(0, len(lines) - 1):
         return None
     try:
-        pieces = _PIECE.decode_lines(lines)
+        pieces = _PIECE.decode_lines(joined)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
-    return pieces if len(pieces) == ends + 1 else None
+    return pieces if len(pieces) == len(lines) else None
 
 
 def _decode(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:

@@ -47,11 +47,11 @@ class Parser:
         self._name = b""
         self._data: list[bytes] = []
 
-    def lines(self, piece: bytes) -> bytes | None:
+    def lines(self, piece: bytes) -> list[bytes] | None:
         """Take the next bytes if they are nothing but whole events of one `data` line each.
 
-        So most services send. Returns the data of each, parted by line feeds. None: they are other
-        bytes, and nothing has been taken; they are for `feed`.
+        So most services send. Returns the data of each. None: they are other bytes, and nothing
+        has been taken; they are for `feed`.
         """
         total_bytes = self._total_bytes + len(piece)
         if (
@@ -65,8 +65,8 @@ class Parser:
             or b"\r" in piece
         ):
             return None
-        found = piece[6:-2].replace(b"\n\ndata: ", b"\n")
-        if piece.count(b"\n") != 2 * found.count(b"\n") + 2:
+        found = piece[6:-2].split(b"\n\ndata: ")
+        if piece.count(b"\n") != 2 * len(found):
             return None
         self._total_bytes = total_bytes
         self._first_line = False
