@@ -1,28 +1,26 @@
 """The chat-completions stream, event by event, into our `Chunk`s.
 
 Comes in: `Event`s of one answer. Goes out: text, token statistics, tool calls, why it ended, who
-answered, and usage once everything has come. The wire's shapes live here for one event at a time;
-fields that are not listed are skipped unread.
+answered, and usage once everything has come. An event's own shape is `openai_events`'s to know.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
-
-import msgspec
+from typing import Any
 
 from ..errors import BadWire, HopError
+from ..quick import maker
 from ..redaction import redact
 from ..types import Chunk, Finish, TokenLogprob, TokenStat, ToolCall, Transit, Usage
-from .openai_calls import CallPiece, Calls, Function
+from .openai_calls import CallPiece, Calls
 from .openai_errors import read_fault, stopped_for, stream_error
+from .openai_events import Delta, Logprobs, Piece, read_any, read_lines, read_piece
 from .sse import Event
 from .token_stats import Token, spelled, token_stats
 
-T = TypeVar("T")
-
+_make_usage = maker(Usage)
 _FINISHES: Mapping[str, Finish] = {
     "stop": "stop",
     "length": "length",
@@ -30,38 +28,6 @@ _FINISHES: Mapping[str, Finish] = {
     "tool_calls": "tool_calls",
     "function_call": "tool_calls",
 }
-
-
-class _Logprobs(msgspec.Struct):
-    content: list[Token] | None = None
-    refusal: list[Token] | None = None
-
-
-class _Delta(msgspec.Struct, gc=False):
-    content: str | None = None
-    refusal: str | None = None  # in place of the content: the text of a model that declines
-    tool_calls: list[CallPiece] | None = None
-    function_call: Function | None = None  # a tool call, from before there could be several
-
-
-class _Choice(msgspec.Struct, gc=False):
-    index: int = 0
-    delta: _Delta | None = None
-    finish_reason: str | None = None
-    logprobs: _Logprobs | None = None
-    content_filter_results: Any = None
-
-
-class _Piece(msgspec.Struct, gc=False):
-    id: str | None = None
-    model: str | None = None
-    choices: list[_Choice] | None = None
-    usage: dict[str, Any] | None = None
-    error: Any = None
-
-
-_PIECE = msgspec.json.Decoder(_Piece)
-_ANYTHING = msgspec.json.Decoder()
 
 
 @dataclass(slots=True)
@@ -155,6 +121,27 @@ class ChunkReader:
             return came.chunk(), exc
         return came.chunk(), None
 
+    def read_lines(
+        self, lines: list[bytes], transit: Transit | None = None
+    ) -> tuple[Chunk | None, HopError | None]:
+        """As `read`, of events without a name and of one line each; see `Parser.lines`.
+
+        They are read by one call where each is a JSON object. Any other are left to `read`.
+        """
+        ends = lines[-1] == b"[DONE]"
+        pieces = None if self.done else read_lines(lines[:-1] if ends else lines)
+        if pieces is None:
+            return self.read([Event(b"", data) for data in lines], transit)
+        came = _Came(transit)
+        try:
+            self._gather(pieces, came)
+            if ends:
+                self.done = True
+                self._finish(came)
+        except HopError as exc:
+            return came.chunk(), exc
+        return came.chunk(), None
+
     def _take(self, name: bytes, data: bytes, came: _Came) -> None:
         """One event."""
         if not data.startswith(b"{"):
@@ -166,44 +153,49 @@ class ChunkReader:
                 return
         if name == b"error":
             if not self.finished:
-                self._broken(_decode(data, _ANYTHING), came)
+                self._broken(read_any(data), came)
             return
         try:
-            piece = _PIECE.decode(data)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
+            piece = read_piece(data)
+        except BadWire:
             if self.finished:
                 return  # the text is whole; this can only have been the usage
-            raise _undecoded(exc) from exc
-        if piece.error and not self.finished:
-            self._broken({"error": piece.error}, came)
-            return
-        if piece.usage:
-            self._usage = piece.usage
-        if self._model is None or not self._named_request:
-            self._introduce(piece, came)
-        for choice in piece.choices or ():
-            if choice.index == 0:
-                break
-        else:
-            return
-        delta = choice.delta
-        if delta is not None:
-            if delta.content:
-                came.text.append(delta.content)
-                self._any_output = True
-            if delta.refusal:
-                came.text.append(delta.refusal)
-                self._any_output = True
-            if (delta.tool_calls or delta.function_call) and not self.finished:
-                self._collect(delta)
-        if choice.logprobs is not None:
-            told = _tokens(choice.logprobs)
-            came.tokens += token_stats(told)
-            came.logprobs += spelled(told, self._spell)
-        if choice.content_filter_results:
-            self._filtered |= stopped_for(choice.content_filter_results)
-        if choice.finish_reason and not self.finished:
-            self._ended(choice.finish_reason, came)
+            raise
+        self._gather((piece,), came)
+
+    def _gather(self, pieces: Iterable[Piece], came: _Came) -> None:
+        """What events say once they are read; a loop, for there are many of them."""
+        for piece in pieces:
+            if piece.error and not self.finished:
+                self._broken({"error": piece.error}, came)
+                continue
+            if piece.usage:
+                self._usage = piece.usage
+            if self._model is None or not self._named_request:
+                self._introduce(piece, came)
+            for choice in piece.choices or ():
+                if choice.index == 0:
+                    break
+            else:
+                continue
+            delta = choice.delta
+            if delta is not None:
+                if delta.content:
+                    came.text.append(delta.content)
+                    self._any_output = True
+                if delta.refusal:
+                    came.text.append(delta.refusal)
+                    self._any_output = True
+                if (delta.tool_calls or delta.function_call) and not self.finished:
+                    self._collect(delta)
+            if choice.logprobs is not None:
+                told = _tokens(choice.logprobs)
+                came.tokens += token_stats(told)
+                came.logprobs += spelled(told, self._spell)
+            if choice.content_filter_results:
+                self._filtered |= stopped_for(choice.content_filter_results)
+            if choice.finish_reason and not self.finished:
+                self._ended(choice.finish_reason, came)
 
     def _ended(self, reason: str, came: _Came) -> None:
         """A finish reason has come."""
@@ -223,6 +215,8 @@ class ChunkReader:
         """
         if not (self.finished or self.done):
             raise BadWire("the answer stopped in the middle: no finish reason and no end mark came")
+        if self._told:
+            return None
         came = _Came()
         self._finish(came)
         return came.chunk()
@@ -253,7 +247,7 @@ class ChunkReader:
     def _cut_for(self) -> tuple[str, ...]:
         return tuple(sorted(self._filtered))
 
-    def _collect(self, delta: _Delta) -> None:
+    def _collect(self, delta: Delta) -> None:
         for piece in delta.tool_calls or ():
             self._calls.add(piece)
         if delta.function_call is not None:
@@ -271,7 +265,7 @@ class ChunkReader:
             return finish, ()
         return "tool_calls" if finish == "stop" else finish, self._calls.complete()
 
-    def _introduce(self, piece: _Piece, came: _Came) -> None:
+    def _introduce(self, piece: Piece, came: _Came) -> None:
         """Model and request id, each the first time it is known."""
         if self._model is None and piece.model:
             came.model = self._model = redact(piece.model)  # it may be the key it was sent
@@ -280,24 +274,8 @@ class ChunkReader:
             self._named_request = came.request_id is not None
 
 
-def _tokens(logprobs: _Logprobs) -> tuple[Token, ...]:
+def _tokens(logprobs: Logprobs) -> tuple[Token, ...]:
     return (*(logprobs.content or ()), *(logprobs.refusal or ()))
-
-
-def _decode(data: bytes, decoder: msgspec.json.Decoder[T]) -> T:
-    try:
-        return decoder.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as exc:
-        raise _undecoded(exc) from exc
-
-
-def _undecoded(exc: Exception) -> BadWire:
-    """What it means that an event can't be read."""
-    if isinstance(exc, UnicodeDecodeError):
-        return BadWire("an event of the answer is not UTF-8")
-    if isinstance(exc, msgspec.ValidationError):
-        return BadWire(f"an event of the answer has an unknown shape: {exc}")
-    return BadWire(f"an event of the answer is not JSON: {exc}")
 
 
 def _usage(sent: Mapping[str, Any] | None, *, any_output: bool) -> Usage | None:
@@ -309,7 +287,7 @@ def _usage(sent: Mapping[str, Any] | None, *, any_output: bool) -> Usage | None:
         return None
     output_tokens = _count(sent, "completion_tokens")
     of_prompt = sent.get("prompt_tokens_details")
-    return Usage(
+    return _make_usage(
         input_tokens=_count(sent, "prompt_tokens") or None,
         output_tokens=None if output_tokens == 0 and any_output else output_tokens,
         cached_input_tokens=_count(of_prompt, "cached_tokens"),

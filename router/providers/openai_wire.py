@@ -135,8 +135,12 @@ class OpenAIWire:
                             raise
                         break
                     ended, whole = not piece, events.finished
-                    sse = parser.close() if ended else parser.feed(piece)
-                    (came, error), transit = events.read(sse, transit), None
+                    if (lines := parser.lines(piece)) is not None:
+                        came, error = events.read_lines(lines, transit)
+                    else:
+                        sse = parser.close() if ended else parser.feed(piece)
+                        came, error = events.read(sse, transit)
+                    transit = None
                     if came is not None:
                         yield came
                     if error is not None:

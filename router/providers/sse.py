@@ -9,8 +9,6 @@ Bytes stay bytes: a character split over two pieces is never decoded in halves.
 
 from __future__ import annotations
 
-from functools import partial
-from itertools import repeat
 from typing import NamedTuple
 
 from ..errors import BadWire
@@ -34,10 +32,6 @@ class Event(NamedTuple):
     data: bytes
 
 
-_event = partial(tuple.__new__, Event)
-"""An `Event` of a pair, made in a third of the time: answers have hundreds of them."""
-
-
 class Parser:
     """Reads one stream. Cost is linear in its bytes, however they are cut into pieces."""
 
@@ -53,6 +47,31 @@ class Parser:
         self._name = b""
         self._data: list[bytes] = []
 
+    def lines(self, piece: bytes) -> list[bytes] | None:
+        """Take the next bytes if they are nothing but whole events of one `data` line each.
+
+        So most services send. Returns the data of each. None: they are other bytes, and nothing
+        has been taken; they are for `feed`.
+        """
+        total_bytes = self._total_bytes + len(piece)
+        if (
+            not (piece.startswith(b"data: ") and piece.endswith(b"\n\n"))
+            or len(piece) > self._max_line_bytes
+            or total_bytes > self._max_total_bytes
+            or self._after_cr
+            or self._tail
+            or self._data
+            or self._name
+            or b"\r" in piece
+        ):
+            return None
+        found = piece[6:-2].split(b"\n\ndata: ")
+        if piece.count(b"\n") != 2 * len(found):
+            return None
+        self._total_bytes = total_bytes
+        self._first_line = False
+        return found
+
     def feed(self, piece: bytes) -> list[Event]:
         """Take the next bytes; return the events they completed.
 
@@ -65,9 +84,6 @@ class Parser:
             # The line ended with a carriage return; its line feed comes only now.
             self._after_cr = False
             piece = piece.removeprefix(b"\n")
-        if (plain := self._plain(piece)) is not None:
-            self._first_line = False
-            return list(map(_event, zip(repeat(b""), plain)))
         events: list[Event] = []
         for line in piece.splitlines(keepends=True):
             if len(self._tail) + len(line) > self._max_line_bytes:
@@ -82,22 +98,6 @@ class Parser:
             self._take(text, events)
         self._after_cr = piece.endswith(b"\r") or (self._after_cr and not piece)
         return events
-
-    def _plain(self, piece: bytes) -> list[bytes] | None:
-        """The data of a piece that is nothing but whole events of one `data` line each.
-
-        So most services send. None: it is another one.
-        """
-        if (
-            not (piece.startswith(b"data: ") and piece.endswith(b"\n\n"))
-            or len(piece) > self._max_line_bytes
-            or self._tail
-            or self._data
-            or self._name
-        ):
-            return None
-        found = piece[6:-2].split(b"\n\ndata: ")
-        return found if piece.count(b"\n") == 2 * len(found) and b"\r" not in piece else None
 
     def close(self) -> list[Event]:
         """The stream has ended; return the event it left open, if any."""

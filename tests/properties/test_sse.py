@@ -34,6 +34,17 @@ def parsed(pieces: list[bytes]) -> list[Event]:
     return events + parser.close()
 
 
+def parsed_by_lines(pieces: list[bytes]) -> list[Event]:
+    """As `parsed`, with what can be taken as lines taken so."""
+    parser, events = Parser(), []
+    for piece in pieces:
+        if (lines := parser.lines(piece)) is not None:
+            events += [Event(b"", line) for line in lines]
+        else:
+            events += parser.feed(piece)
+    return events + parser.close()
+
+
 def by_the_book(stream: bytes) -> list[Event]:
     """The WHATWG rules, said slowly and over the whole stream; the open event is kept."""
     events, name, data = [], b"", []
@@ -65,6 +76,24 @@ def test_cutting_the_bytes_changes_nothing(stream: bytes, places: list[int]) -> 
 @given(st.one_of(streams, st.binary(max_size=80)))
 def test_the_events_are_those_of_the_standard(stream: bytes) -> None:
     assert parsed([stream]) == by_the_book(stream)
+
+
+plain_streams = st.lists(
+    st.one_of(
+        values.map(lambda value: b"data: " + value + b"\n\n"),
+        st.sampled_from([b"data: a\n", b"data:b\n\n", b"data: c\r\n\r\n", b"\n", b": d\n\n"]),
+    ),
+    max_size=12,
+).map(b"".join)
+
+
+@given(st.one_of(plain_streams, streams), st.lists(st.integers(0, 10_000), max_size=3))
+def test_events_taken_as_lines_are_the_same(stream: bytes, places: list[int]) -> None:
+    assert parsed_by_lines(cut(stream, places)) == parsed([stream])
+
+
+def test_what_most_services_send_is_taken_as_lines() -> None:
+    assert Parser().lines(b"data: a\n\ndata: b\n\n") == [b"a", b"b"]
 
 
 @given(streams)
@@ -105,6 +134,48 @@ def test_a_damaged_stream_is_an_answer_or_a_hop_error(
         pass
 
     assert all(chunk is None or isinstance(chunk, Chunk) for chunk in chunks)
+
+
+objects = st.sampled_from(
+    [
+        b'{"model":"m","id":"r","choices":[{"delta":{"content":"a"}}]}',
+        b'{"choices":[{"delta":{"content":"b"}},{"index":1,"delta":{"content":"c"}}]}',
+        b'{"choices":[{"delta":{"tool_calls":[{"index":0,"id":"i","function":{"name":"f"}}]}}]}',
+        b'{"choices":[{"delta":{"content":"d"},"logprobs":{"content":[{"logprob":-1}]}}]}',
+        b'{"choices":[{"delta":{},"finish_reason":"stop"}]}',
+        b'{"choices":[{"delta":{"content":"e"},"finish_reason":"content_filter"}]}',
+        b'{"choices":[],"usage":{"prompt_tokens":3,"completion_tokens":1}}',
+        b'{"error":{"message":"no","type":"server_error"}}',
+        b'{"error":{"code":"content_filter"}}',
+        b'{"choices":[{"delta":{"content":"\xff"}}]}',
+        b"[DONE]",
+        b" [DONE] ",
+        b"",
+        b" ",
+        b"null",
+        b"{}",
+        b"{}{}",
+        b'{"choices":[{"delta":{"content":"f"}}',
+        b"]}",
+        b'{"choices":[{"delta":{"content":3}}]}',
+        b'{"x":"}',
+        b'{"}',
+    ]
+)
+
+
+def told(chunk: Chunk | None, error: HopError | None) -> object:
+    return chunk, type(error), str(error)
+
+
+@given(st.lists(st.lists(objects, min_size=1, max_size=6), min_size=1, max_size=3))
+def test_events_read_as_lines_say_the_same_as_one_by_one(bursts: list[list[bytes]]) -> None:
+    at_once, each = ChunkReader("r"), ChunkReader("r")
+    for burst in bursts:
+        by_lines = told(*at_once.read_lines(burst))
+
+        assert by_lines == told(*each.read([Event(b"", data) for data in burst]))
+        assert (at_once.finished, at_once.done) == (each.finished, each.done)
 
 
 @given(st.integers(0, len(GOOD)))
