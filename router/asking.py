@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import partial
 from typing import Any, Literal, TypedDict, cast
@@ -79,7 +79,7 @@ class Options(TypedDict, total=False):
 
 
 def request(
-    conversation: Conversation, options: Options, targets: Sequence[str], *, whole: bool = False
+    conversation: Conversation, options: Options, targets: Collection[str], *, whole: bool = False
 ) -> Request:
     """The request that a call makes. Raises ConfigError that names the argument."""
     if not options:

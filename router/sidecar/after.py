@@ -109,14 +109,18 @@ class After:
     def close_request(self, request: Closed) -> None:
         """See `Sink`."""
         self._ledger.close_request(request)
-        name = request.outcome.decision_id
         if self._callers is not None:
             self._callers.settle(request.outcome)
-        self._add(Over(request, self._parents.get(name) if self._traces else None))
+        over = Over(
+            request, self._parents.get(request.outcome.decision_id) if self._traces else None
+        )
+        for lane in self._lanes:
+            lane.add(over)
 
     def turned(self, turned: Turned) -> None:
         """The door has turned one away."""
-        self._add(turned)
+        for lane in self._lanes:
+            lane.add(turned)
 
     def then(self, look: Callable[[], T]) -> T:
         """Tell the first observer of all that is over by now, and look before it is told of more.
@@ -134,7 +138,3 @@ class After:
         """Tell what is left, and let the observers close. Safe to call twice."""
         for lane in self._lanes:
             lane.close()
-
-    def _add(self, seen: Over | Turned) -> None:
-        for lane in self._lanes:
-            lane.add(seen)
