@@ -6,7 +6,7 @@ Python checks no types, and what is wrong must not show in the middle of a reque
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from decimal import Decimal
 
 from .document import nearest
@@ -27,7 +27,7 @@ def label(given: Label) -> Label:
     return given
 
 
-def one_of(field: str, given: str | None, known: Sequence[str]) -> str | None:
+def one_of(field: str, given: str | None, known: Collection[str]) -> str | None:
     """One of the words known, or none."""
     if given is not None and given not in known:
         raise ConfigError(

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import partial
 from typing import Any, Literal, TypedDict, cast
 
 from . import arguments
@@ -13,7 +14,7 @@ from .document import nearest
 from .errors import ConfigError
 from .quick import maker
 from .types import ROLES, Image, Label, Message, Request, Role, Tool, ToolCall
-from .wishes import wishes
+from .wishes import WISHES, wishes
 
 Conversation = str | Sequence[Message | Mapping[str, Any]]
 """A prompt, or the turns of a conversation, oldest first."""
@@ -78,39 +79,48 @@ class Options(TypedDict, total=False):
 
 
 def request(
-    conversation: Conversation, options: Options, targets: Sequence[str], *, whole: bool = False
+    conversation: Conversation, options: Options, targets: Collection[str], *, whole: bool = False
 ) -> Request:
     """The request that a call makes. Raises ConfigError that names the argument."""
     if not options:
         return Request(messages=messages(conversation), whole=whole)
-    unknown = [name for name in options if name not in Options.__annotations__]
-    if unknown:
+    if not _OPTIONS.issuperset(options):
+        unknown = next(name for name in options if name not in _OPTIONS)
         raise TypeError(
-            f"unknown argument {unknown[0]!r}: {nearest(unknown[0], Options.__annotations__)}"
+            f"unknown argument {unknown!r}: {nearest(unknown, Options.__annotations__)}"
         )
     wants_json, schema = _response_format(options.get("response_format"))
-    label = options.get("label")
-    tools = _tools(options.get("tools", ()))
-    return Request(
-        messages=messages(conversation),
-        max_output_tokens=arguments.whole(
-            "max_output_tokens", options.get("max_output_tokens"), least=1
-        ),
-        temperature=arguments.number("temperature", options.get("temperature")),
-        seed=arguments.whole("seed", options.get("seed")),
-        stop=arguments.stops(options.get("stop", ())),
-        tools=tools,
-        json=wants_json,
-        json_schema=schema,
-        **wishes(options, tools, shaped=wants_json),
-        label=None if label is None else arguments.label(label),
-        tenant=text("tenant", options.get("tenant", "")),
-        tags=arguments.tags(options.get("tags")),
-        deadline_s=arguments.number("deadline_s", options.get("deadline_s"), zero=False),
-        cost_usd=arguments.dollars("cost_usd", options.get("cost_usd")),
-        target=arguments.one_of("target", options.get("target"), targets),
-        whole=whole,
-    )
+    tools = checked_tools(options.get("tools", _NO_TOOLS))
+    said: dict[str, Any] = {"messages": messages(conversation)}
+    for name, check in _OF_TOKENS:
+        if name in options:
+            said[name] = check(options[name])  # type: ignore[literal-required]
+    if not WISHES.isdisjoint(options):
+        said.update(wishes(options, tools, shaped=wants_json))
+    for name, check in _OF_CALLER:
+        if name in options:
+            said[name] = check(options[name])  # type: ignore[literal-required]
+    if "target" in options:
+        said["target"] = arguments.one_of("target", options["target"], targets)
+    return _request(**said, tools=tools, json=wants_json, json_schema=schema, whole=whole)
+
+
+_request = maker(Request)
+_OPTIONS = frozenset(Options.__annotations__)
+# How each option is checked, in the order in which they are: the first wrong one is told.
+_OF_TOKENS: tuple[tuple[str, Callable[[Any], object]], ...] = (
+    ("max_output_tokens", partial(arguments.whole, "max_output_tokens", least=1)),
+    ("temperature", partial(arguments.number, "temperature")),
+    ("seed", partial(arguments.whole, "seed")),
+    ("stop", arguments.stops),
+)
+_OF_CALLER: tuple[tuple[str, Callable[[Any], object]], ...] = (
+    ("label", lambda given: None if given is None else arguments.label(given)),
+    ("tenant", partial(text, "tenant")),
+    ("tags", arguments.tags),
+    ("deadline_s", partial(arguments.number, "deadline_s", zero=False)),
+    ("cost_usd", partial(arguments.dollars, "cost_usd")),
+)
 
 
 def messages(conversation: Conversation) -> tuple[Message, ...]:
@@ -121,24 +131,24 @@ def messages(conversation: Conversation) -> tuple[Message, ...]:
         isinstance(conversation, bytes | Mapping) or not isinstance(conversation, Iterable)
     ):
         raise wrong("messages", "has to be text or a list of messages", conversation)
-    found = tuple([_plain(turn) or _message(i, turn) for i, turn in enumerate(conversation)])
-    if not any(m.content.strip() or m.images for m in found):
-        raise ConfigError("nothing was asked", field="messages")
-    return found
+    found: list[Message] = []
+    for number, turn in enumerate(conversation):
+        # Most turns are a role and text, with nothing in them that could be wrong.
+        if type(turn) is dict and len(turn) == 2:
+            role, content = turn.get("role"), turn.get("content")
+            if type(role) is str and type(content) is str and content.isascii():
+                speaker = _SPEAKERS.get(role)
+                if speaker is not None:
+                    found.append(_turn(role=speaker, content=content))
+                    continue
+        found.append(_message(number, turn))
+    for message in found:
+        if message.images or (message.content and not message.content.isspace()):
+            return tuple(found)
+    raise ConfigError("nothing was asked", field="messages")
 
 
 _turn = maker(Message)
-
-
-def _plain(turn: object) -> Message | None:
-    """A turn that is nothing but a role and text, as most are. None: it has to be looked at."""
-    if type(turn) is not dict or len(turn) != 2:
-        return None
-    role, content = turn.get("role"), turn.get("content")
-    if type(role) is not str or type(content) is not str or not content.isascii():
-        return None
-    speaker = _SPEAKERS.get(role)
-    return None if speaker is None else _turn(role=speaker, content=content)
 
 
 def _message(number: int, turn: object) -> Message:
@@ -230,10 +240,22 @@ def _call(field: str, given: object) -> ToolCall:
     )
 
 
-def _tools(given: object) -> tuple[Tool, ...]:
+class CheckedTools(tuple[Tool, ...]):
+    """Tools that were held to type and form already. They are not looked at again."""
+
+    __slots__ = ()
+
+
+_NO_TOOLS = CheckedTools()
+
+
+def checked_tools(given: object) -> CheckedTools:
+    """Tools in our shape or OpenAI's. Raises ConfigError that names the one that is wrong."""
+    if type(given) is CheckedTools:
+        return given
     if isinstance(given, str | Mapping) or not isinstance(given, Iterable):
         raise wrong("tools", "has to be a list of tools", given)
-    found = tuple(_tool(f"tools[{i}]", tool) for i, tool in enumerate(given))
+    found = CheckedTools([_tool(f"tools[{i}]", tool) for i, tool in enumerate(given)])
     names = [tool.name for tool in found]
     for i, name in enumerate(names):
         if name in names[:i]:

@@ -16,6 +16,14 @@ from .errors import ConfigError
 from .types import Tool
 
 MOST_TOP_LOGPROBS = 20
+WISHES = frozenset(
+    (
+        *("n", "regex", "grammar", "top_p", "top_k", "min_p", "frequency_penalty"),
+        *("presence_penalty", "logit_bias", "logprobs", "top_logprobs", "tool_choice"),
+        "parallel_tool_calls",
+    )
+)
+"""Options that `wishes` reads. With none of them a `Request` has its defaults."""
 _MOST_PENALTY = 2.0
 _MOST_BIAS = 100.0
 _CHOICES = ("auto", "none", "required")

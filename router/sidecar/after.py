@@ -109,10 +109,11 @@ class After:
     def close_request(self, request: Closed) -> None:
         """See `Sink`."""
         self._ledger.close_request(request)
-        name = request.outcome.decision_id
         if self._callers is not None:
             self._callers.settle(request.outcome)
-        over = Over(request, self._parents.get(name) if self._traces else None)
+        over = Over(
+            request, self._parents.get(request.outcome.decision_id) if self._traces else None
+        )
         for lane in self._lanes:
             lane.add(over)
 

@@ -105,7 +105,8 @@ class App:
             check(exchange)
             if self._callers is not None:
                 self._know(exchange, self._callers)
-            await self._route(exchange)
+            work = self._works.get(exchange.path)
+            await (self._route(exchange) if work is None else self._work(exchange, work))
         except Refusal as refusal:
             self._turned(exchange, refusal.failure)
             await exchange.fail(refusal.failure)
@@ -129,14 +130,6 @@ class App:
 
     async def _route(self, exchange: Exchange) -> None:
         path = exchange.path
-        work = self._works.get(path)
-        if work is not None:
-            if exchange.method != "POST":
-                raise _not_allowed(exchange, "POST")
-            if exchange.caller is not None:
-                exchange.caller.let()
-            await self._work(exchange, work)
-            return
         if exchange.caller is not None and path not in _OPEN:
             exchange.caller.count()
         if path.startswith("/v1/responses/"):
@@ -171,12 +164,12 @@ class App:
         else:
             await info.decision(exchange, self.router, name)
 
-    async def _answer(
+    def _answer(
         self, read: Callable[[bytes], Asked], surface: Surface, exchange: Exchange, body: bytes
-    ) -> None:
+    ) -> Awaitable[None]:
         if exchange.dialect is ANTHROPIC:
             anthropic.check_version(exchange)
-        await self._answering.answer(exchange, read(body), surface)
+        return self._answering.answer(exchange, read(body), surface)
 
     async def _count(self, exchange: Exchange, body: bytes) -> None:
         await anthropic.count(exchange, body, self.router, self._names)
@@ -184,6 +177,10 @@ class App:
     async def _work(
         self, exchange: Exchange, work: Callable[[Exchange, bytes], Awaitable[None]]
     ) -> None:
+        if exchange.method != "POST":
+            raise _not_allowed(exchange, "POST")
+        if exchange.caller is not None:
+            exchange.caller.let()
         self._places.free()  # before a body is read for nothing
         body = await exchange.body(self._receiving)
         self._places.take()

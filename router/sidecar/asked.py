@@ -8,7 +8,7 @@ one byte is ever on the socket: the street gives out nothing before it is accept
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 from typing import Any
@@ -73,9 +73,13 @@ class Answering:
         Raises: Refusal and RouterError, both before anything was sent.
         """
         key = exchange.caller
-        choice = await chosen(key, asked.model, self.names)
-        said = caller.options_of(caller.headers_of(exchange.lines), asked.metadata)
-        request = _request(asked, _options(asked, said, choice.target), list(self.router.targets))
+        choice = self.names.ready(asked.model) if key is None else None
+        if choice is None:
+            choice = await chosen(key, asked.model, self.names)
+        options, said = asked.options, caller.headers_of(exchange.lines)
+        if said or asked.metadata or choice.target is not None or "tags" in options:
+            options = _options(asked, caller.options_of(said, asked.metadata), choice.target)
+        request = _request(asked, options, self.router.targets)
         if asked.n > 1:
             await self._several(exchange, asked, surface, choice, request)
             return
@@ -87,15 +91,17 @@ class Answering:
             request = key.held(request, choice, policy, one.decision_id)
         self.after.enter(one.decision_id, exchange.headers)
         watch = Watch(exchange)
-        run = run or self.router.run
+        items = (run or self.router.run)(request, choice.policy, one.decision_id)
         try:
-            async with aclosing(run(request, choice.policy, one.decision_id)) as items:
+            try:
                 if asked.streamed:
                     # The policy in force is the one that `run` has just looked at.
                     one.policy = self.router.of_policy(choice.policy).policy
                     await _streamed(exchange, items, one)
                 else:
                     await _whole(exchange, items, one)
+            finally:
+                await items.aclose()
         except asyncio.CancelledError:
             await _cancelled(exchange, watch, one)
         finally:
@@ -159,7 +165,7 @@ def _options(asked: Asked, said: Options, target: str | None) -> Options:
     return options
 
 
-def _request(asked: Asked, options: Options, targets: list[str]) -> Request:
+def _request(asked: Asked, options: Options, targets: Collection[str]) -> Request:
     """What is wrong is told in the words of the body it came in."""
     try:
         return asking.request(asked.messages, options, targets, whole=not asked.streamed)

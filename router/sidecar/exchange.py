@@ -20,7 +20,10 @@ Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 Headers = list[tuple[bytes, bytes]]
+Heed = Callable[[Callable[[], object]], None]
 
+LEFT = "firsthop.left"
+"""The extension of ASGI that is `Exchange.heed`."""
 _JSON = (b"content-type", b"application/json")
 _LINGER_S = 2.0
 _LINGER_BYTES = 64 * 1024 * 1024
@@ -44,6 +47,8 @@ class Exchange:
         dialect: Whose words are spoken.
         started: Whether the response's head has been sent.
         caller: Whose key it brought. None: none that holds, or nobody asks for keys.
+        heed: Lets the server call something when the client leaves. None: the server can't, and
+            whoever waits for the answer cancels the task.
     """
 
     def __init__(self, scope: Message, receive: Receive, send: Send, settings: Settings) -> None:
@@ -56,6 +61,7 @@ class Exchange:
         self._id = ""
         self.settings = settings
         self.receive = receive
+        self.heed: Heed | None = scope["extensions"].get(LEFT) if "extensions" in scope else None
         self.started = False
         self.caller: Caller | None = None
         self._send = send
@@ -243,8 +249,6 @@ class Heart:
 class Watch:
     """Cancels the task that works for a client once the client has gone.
 
-    Looking costs a task, so it begins only when a request takes longer than most.
-
     Attributes:
         gone: Whether that has happened.
     """
@@ -253,23 +257,15 @@ class Watch:
         task = asyncio.current_task()
         assert task is not None
         self.gone = False
-        self._worker = task
-        self._receive = exchange.receive
-        self._loop = asyncio.get_running_loop()
-        self._looking: asyncio.Task[None] | None = None
-        self._timer = self._loop.call_later(exchange.settings.look_s, self._start)
+        self._worker: Task | None = task
+        if exchange.heed is not None:
+            exchange.heed(self._left)
 
-    def _start(self) -> None:
-        self._looking = self._loop.create_task(self._look())
-
-    async def _look(self) -> None:
-        while (await self._receive())["type"] != "http.disconnect":
-            pass
-        self.gone = True
-        self._worker.cancel()
+    def _left(self) -> None:
+        if self._worker is not None:
+            self.gone = True
+            self._worker.cancel()
 
     def stop(self) -> None:
         """Look no more."""
-        self._timer.cancel()
-        if self._looking is not None:
-            self._looking.cancel()
+        self._worker = None

@@ -7,6 +7,8 @@ name it called us by. There is no CORS: no page is meant to call this.
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 from .exchange import Exchange
 from .wire.failure import refuse
 
@@ -29,9 +31,7 @@ def check(exchange: Exchange) -> None:
         _only_once(exchange)
     hosts = exchange.settings.hosts
     if hosts is not None:
-        host = headers.get(b"host", b"").decode("ascii", "replace").lower()
-        name, sign, port = host.rpartition(":")
-        bare = name if sign and port.isdecimal() else host
+        bare = _bare(headers.get(b"host", b""))
         if bare not in hosts:
             raise refuse(
                 421,
@@ -44,6 +44,14 @@ def check(exchange: Exchange) -> None:
         raise refuse(403, "no web page may call this server", "wrong_origin", close=True)
     if headers.get(b"sec-fetch-site", b"none") not in (b"none", b"same-origin"):
         raise refuse(403, "no web page may call this server", "wrong_origin", close=True)
+
+
+@lru_cache(maxsize=64)
+def _bare(said: bytes) -> str:
+    """A host without its port."""
+    host = said.decode("ascii", "replace").lower()
+    name, sign, port = host.rpartition(":")
+    return name if sign and port.isdecimal() else host
 
 
 def _only_once(exchange: Exchange) -> None:

@@ -5,56 +5,30 @@ large is a 431, one that does not come in time a 408, and both end the connectio
 read in two ways (a coding beside `chunked`, an address that is not the Host's, a broken chunk) is a
 400. What follows a chunked body is dropped: it came after the door had looked at the headers. An
 `Upgrade` is passed over, as HTTP allows, with the body that httptools would leave unread. Who reads
-nothing of a long answer is hung up on. And a response's head goes out with the first of its body in
-one `write`, which saves a system call.
+nothing of a long answer is hung up on. And what every request costs is kept small: the app is told
+no more of one than it reads, and no timer is set and taken back for it.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
+from functools import lru_cache
+from typing import Any
+from urllib.parse import unquote
 
+import httptools
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from .cycle import Cycle
+from .exchange import LEFT
 from .wire.failure import Failure
-
-
-class Joined:
-    """A transport whose `write` holds a response's head until something follows it."""
-
-    __slots__ = ("_held", "_transport")
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._held = b""
-
-    def write(self, data: bytes) -> None:
-        """Send `data`, or hold it if it is the head of a final response."""
-        if self._held:
-            held, self._held = self._held, b""
-            self._transport.write(held + data)
-        elif data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 1"):
-            self._held = data
-        else:
-            self._transport.write(data)
-
-    def flush(self) -> None:
-        """Send what is held."""
-        if self._held:
-            self.write(b"")
-
-    def close(self) -> None:
-        """Send what is held, and close."""
-        self.flush()
-        self._transport.close()
-
-    def is_closing(self) -> bool:
-        """As the transport says."""
-        return self._transport.is_closing()
 
 
 class Bounded(HttpToolsProtocol):
     """One connection. Subclasses set the bounds; see `bounded`."""
+
+    cycle: Cycle | None  # type: ignore[assignment] # as `_ask` makes it
 
     max_head_bytes = 32 * 1024
     head_s = 10.0
@@ -67,6 +41,9 @@ class Bounded(HttpToolsProtocol):
     _upgrades = False
     _clock: asyncio.TimerHandle | None = None
     _unread: asyncio.TimerHandle | None = None
+    # Since when nothing is asked, and what looks whether that has been so for too long.
+    _idle_since: float | None = None
+    _idle: asyncio.TimerHandle | None = None
     # Of a body that comes in pieces: bytes received, and those of them that are the body's own.
     _wire_bytes = 0
     _body_bytes = 0
@@ -75,18 +52,21 @@ class Bounded(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._socket = transport
-        self.transport = Joined(transport)  # type: ignore[assignment]
         self._clock = self.loop.call_later(self.head_s, self._late)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop_clock()
+        if self._idle is not None:
+            self._idle.cancel()
         self.resume_writing()
         super().connection_lost(exc)
+        if self.cycle is not None:
+            self.cycle.gone()
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
+        self._idle_since = None
         if self._in_body:
             self._wire_bytes += len(data)
         self._data = data
@@ -109,7 +89,9 @@ class Bounded(HttpToolsProtocol):
                 self._clock = self.loop.call_later(self.head_s, self._late)
 
     def on_message_begin(self) -> None:
-        super().on_message_begin()
+        self.url = b""
+        self.headers = []
+        self.expect_100_continue = False
         self._in_head = True
 
     def on_header(self, name: bytes, value: bytes) -> None:
@@ -129,18 +111,19 @@ class Bounded(HttpToolsProtocol):
                 host = value
         if size > self.max_head_bytes:
             self._refuse(_TOO_LARGE)
-        elif not self._plain(coding, host):
+            raise ValueError("the head is too large")
+        version = self.parser.get_http_version()
+        if not self._plain(version, coding, host):
             self._refuse(_UNCLEAR)
         if self._refused:
             raise ValueError("the head is refused")  # ends the parser's work on this data
         self._upgrades = self.parser.should_upgrade()
         if not self._upgrades:
             self._in_body, self._wire_bytes, self._body_bytes = True, 0, 0
-            super().on_headers_complete()
+            self._ask(keep_alive=version != "1.0" and self.parser.should_keep_alive())
 
-    def _plain(self, coding: bytes | None, host: bytes) -> bool:
+    def _plain(self, version: str, coding: bytes | None, host: bytes) -> bool:
         """Whether a head can be understood in one way only."""
-        version = self.parser.get_http_version()
         if version not in ("1.1", "1.0"):
             return False
         if coding is not None and (coding.strip().lower() != b"chunked" or version == "1.0"):
@@ -149,6 +132,37 @@ class Bounded(HttpToolsProtocol):
             return True
         named = self.url.partition(b"://")[2].partition(b"/")[0].partition(b"?")[0]
         return named.lower() == host.lower()
+
+    def _ask(self, *, keep_alive: bool) -> None:
+        """Let the app answer the request, or let it wait until those before it are answered."""
+        path, query = _place(self.url)
+        scope: dict[str, Any] = {
+            "type": "http",
+            "method": self.parser.get_method().decode("ascii"),
+            "path": path,
+            "query_string": query,
+            "headers": self.headers,
+        }
+        before = self.cycle
+        cycle = self.cycle = Cycle(
+            scope=scope,  # type: ignore[arg-type] # what our app reads of it
+            transport=self.transport,
+            flow=self.flow,
+            logger=self.logger,
+            access_logger=self.access_logger,
+            access_log=False,
+            default_headers=[],
+            message_event=asyncio.Event(),
+            expect_100_continue=self.expect_100_continue,
+            keep_alive=keep_alive,
+            on_response=self.on_response_complete,
+        )
+        scope["extensions"] = {LEFT: cycle.heed}
+        if before is None or before.response_complete:
+            self._start_asgi_task(cycle, self.app)
+        else:
+            self.flow.pause_reading()
+            self.pipeline.appendleft((cycle, self.app))
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
@@ -181,13 +195,31 @@ class Bounded(HttpToolsProtocol):
         self._again = b"\r\n".join(lines) + b"\r\n\r\n" + self._data[stopped.args[0] :]
 
     def on_response_complete(self) -> None:
-        if isinstance(self.transport, Joined):  # the response to a HEAD has no body to go with
-            self.transport.flush()
-        super().on_response_complete()
+        self.server_state.total_requests += 1
+        if self.transport.is_closing():
+            return
+        self.flow.resume_reading()
+        if self.pipeline:
+            self._start_asgi_task(*self.pipeline.pop())
+            return
+        self._idle_since = self.loop.time()
+        if self._idle is None:
+            self._idle = self.loop.call_later(self.timeout_keep_alive, self._look)
+
+    def _look(self) -> None:
+        """Hang up if nothing was asked for long. One timer a connection, not one a request."""
+        self._idle = None
+        if self._idle_since is None:
+            return  # the end of what is asked sets it anew
+        left_s = self._idle_since + self.timeout_keep_alive - self.loop.time()
+        if left_s > 0:
+            self._idle = self.loop.call_later(left_s, self._look)
+        else:
+            self.transport.close()
 
     def pause_writing(self) -> None:
         super().pause_writing()
-        self._unread = self.loop.call_later(self.unread_s, self._socket.abort)
+        self._unread = self.loop.call_later(self.unread_s, self.transport.abort)
 
     def resume_writing(self) -> None:
         super().resume_writing()
@@ -231,8 +263,7 @@ class Bounded(HttpToolsProtocol):
                 % (failure.status, _REASONS[failure.status], len(body), body)
             )
             if cycle is not None:
-                cycle.disconnected = True
-                cycle.message_event.set()
+                cycle.gone()
         self.transport.close()
 
 
@@ -240,6 +271,14 @@ def bounded(max_head_bytes: int, head_s: float, unread_s: float) -> type[Bounded
     """A protocol with these bounds, as uvicorn takes one: by its class."""
     bounds = {"max_head_bytes": max_head_bytes, "head_s": head_s, "unread_s": unread_s}
     return type("Bounded", (Bounded,), bounds)
+
+
+@lru_cache(maxsize=64)
+def _place(url: bytes) -> tuple[str, bytes]:
+    """Path and query of an address. Apps ask at the same few again and again."""
+    parsed = httptools.parse_url(url)
+    path = parsed.path.decode("ascii")
+    return unquote(path) if "%" in path else path, parsed.query or b""
 
 
 _JUST_COME_S = 0.5

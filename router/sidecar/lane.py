@@ -39,6 +39,7 @@ class Lane:
         self._queue: deque[Over | Turned] = deque(maxlen=MOST_WAITING)
         self._lost = 0
         self._some = threading.Event()
+        self._called = False
         self._ending = threading.Event()
         self._telling = threading.Lock()
         self._thread: threading.Thread | None = None
@@ -48,7 +49,8 @@ class Lane:
         if len(self._queue) == MOST_WAITING:
             self._lost += 1
         self._queue.append(seen)
-        if not self._some.is_set():
+        if not self._called:
+            self._called = True
             self._some.set()
             if self._thread is None:
                 self._thread = threading.Thread(
@@ -96,6 +98,7 @@ class Lane:
             self._some.wait()
             self._ending.wait(GATHER_S)
             self._some.clear()
+            self._called = False  # after it, or who adds between the two would not be heard
             self._tell_safely()
 
     def _tell_safely(self) -> None:

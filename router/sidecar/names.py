@@ -65,6 +65,15 @@ class Names:
         """What `model` means. None: nothing is called so."""
         return self._found.get(model)
 
+    def ready(self, model: str) -> Choice | None:
+        """What `model` means, where that is known without a wait. None: ask `choose`."""
+        choice = self._found.get(model)
+        if choice is None or (
+            choice.policy is not None and choice.policy not in self._router.named
+        ):
+            return None
+        return choice
+
     async def choose(self, model: str) -> Choice:
         """What `model` means; a policy that was not used yet is read. Raises: Refusal."""
         choice = self._found.get(model)

@@ -35,13 +35,21 @@ class Places:
 
     def free(self, count: int = 1) -> None:
         """Raises: Refusal, 429, when all workers together have not so many free."""
-        if self._together.busy() + count > self.most:
+        together = self._together
+        busy = together.active if together.alone else together.busy()
+        if busy + count > self.most:
             raise self._full()
 
     def take(self, count: int = 1) -> None:
         """Take so many. Raises: Refusal, 429, when all workers together have not so many free."""
-        if not self._together.enter(self.most, count):
+        together = self._together
+        if not together.alone:
+            if not together.enter(self.most, count):
+                raise self._full()
+        elif together.active + count > self.most:
             raise self._full()
+        else:
+            together.active += count
 
     def _full(self) -> Refusal:
         return refuse(
@@ -53,7 +61,10 @@ class Places:
 
     def leave(self, count: int = 1) -> None:
         """Give so many back."""
-        self._together.leave(count)
+        if self._together.alone:
+            self._together.active -= count
+        else:
+            self._together.leave(count)
         if self._empty is not None and not self.taken:
             self._empty.set()
 

@@ -28,7 +28,6 @@ class Settings:
         unread_s: Seconds after which a client that reads nothing of what is sent is hung up on.
         max_concurrent: Most requests that are answered at once; one more is a 429.
         beat_s: Seconds of silence after which a stream that waits gets a comment.
-        look_s: Seconds after which a request that takes long is watched for its client leaving.
         grace_s: Seconds that running requests get when the server is told to stop.
     """
 
@@ -44,5 +43,4 @@ class Settings:
     unread_s: float = 60.0
     max_concurrent: int = 256
     beat_s: float = 10.0
-    look_s: float = 0.02
     grace_s: float = 20.0

@@ -29,11 +29,13 @@ class Together:
 
     Attributes:
         active: Requests that this process is answering.
+        alone: Whether it shares with nobody; then `active` is all there is to know.
     """
 
     def __init__(self, board: Board | None = None) -> None:
         """Alone without a `board`."""
         self.active = 0
+        self.alone = board is None
         self._board = board
 
     def busy(self) -> int:

@@ -80,7 +80,7 @@ def choice(
     if calls:
         message["content"] = text or None
         message["tool_calls"] = [_call(call) for call in calls]
-    return said | {"message": message, "logprobs": logprobs.chat(tokens)}
+    return said | {"message": message, "logprobs": logprobs.chat(tokens) if tokens else None}
 
 
 def whole(

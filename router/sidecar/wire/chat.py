@@ -9,11 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, cast
 
 import msgspec
 
-from ...asking import Options
+from ...asking import CheckedTools, Options
+from ...quick import quick
+from . import known_tools
 from .failure import Refusal, refuse
 
 _SAMPLING: Mapping[str, tuple[Any, ...]] = {
@@ -91,6 +94,7 @@ class Body(msgspec.Struct, forbid_unknown_fields=True):
     tool_choice: Any = None
 
 
+@quick
 @dataclass(frozen=True, slots=True)
 class Asked:
     """A request as its body says it.
@@ -128,7 +132,35 @@ class Asked:
         return name
 
 
+class _Quick(Body):
+    """The same with its tools as they were written, for they may be known by that."""
+
+    tools: msgspec.Raw = msgspec.Raw()  # type: ignore[assignment]
+
+
 _decoder = msgspec.json.Decoder(Body)
+_quick = msgspec.json.Decoder(_Quick)
+_OFTEN = ("temperature", "seed", "stop", "response_format")
+_SELDOM = tuple(sorted({*NEUTRAL, *PASSED} - {*_OFTEN, "tools"}))
+_seldom = attrgetter(*_SELDOM)
+_NONE_OF_THEM = (None,) * len(_SELDOM)
+
+
+def _decoded(raw: bytes) -> tuple[Body, bytes, CheckedTools | None]:
+    """A body, its tools as they were written, and what they are if they were sent before.
+
+    Raises: Refusal.
+    """
+    try:
+        body = _quick.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return decoded(_decoder, raw), b"", None  # which says what is wrong
+    written = bytes(body.tools)
+    known = known_tools.get(written) if written else None
+    if written and known is None:
+        return decoded(_decoder, raw), written, None
+    body.tools = None  # type: ignore[assignment]
+    return body, written, known
 
 
 def decoded(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
@@ -150,14 +182,17 @@ def decoded(decoder: msgspec.json.Decoder[Any], raw: bytes) -> Any:
 
 def read(raw: bytes) -> Asked:
     """A request. Raises: Refusal, for what is no such body, or asks what can't be honoured."""
-    body: Body = decoded(_decoder, raw)
-    if body.tool_choice == "none":
-        body.tools = body.tool_choice = None
-    neutral(body, NEUTRAL)
-    if body.logprobs in (None, False) and body.top_logprobs == 0:
-        body.top_logprobs = None  # none of none, as some clients always say
+    body, written, tools = _decoded(raw)
+    named: tuple[str, ...] = _OFTEN
+    if _seldom(body) != _NONE_OF_THEM:
+        if body.tool_choice == "none":
+            body.tools = body.tool_choice = tools = None
+        neutral(body, NEUTRAL)
+        if body.logprobs in (None, False) and body.top_logprobs == 0:
+            body.top_logprobs = None  # none of none, as some clients always say
+        named = PASSED
     options: dict[str, Any] = {}
-    for name in PASSED:
+    for name in named:
         value = getattr(body, name)
         if value is not None:
             options[name] = value
@@ -168,6 +203,9 @@ def read(raw: bytes) -> Asked:
         options["max_output_tokens"] = cap
     if body.tools:
         _held("tools", body.tools, ("function",))
+        options["tools"] = known_tools.keep(written, body.tools)
+    elif tools is not None:
+        options["tools"] = tools
     if body.response_format is not None:
         form = body.response_format
         _held("response_format", [form], ("text", "json_object", "json_schema"))
@@ -178,9 +216,18 @@ def read(raw: bytes) -> Asked:
     wanted = body.stream_options
     if wanted is not None and wanted.include_obfuscation:
         raise _refused("stream_options.include_obfuscation", "can't be honoured")
+    messages = body.messages
+    for number, turn in enumerate(messages):
+        # Most are a role and text, and stay as they are.
+        if (
+            len(turn) != 2
+            or type(turn.get("content")) is not str
+            or turn.get("role") == "developer"
+        ):
+            messages[number] = _turn(number, turn)
     return Asked(
         model=body.model,
-        messages=[_turn(i, turn) for i, turn in enumerate(body.messages)],
+        messages=messages,
         options=cast(Options, options),
         metadata=body.metadata,
         streamed=bool(body.stream),
@@ -232,8 +279,6 @@ def _refused(field: str, why: str) -> Refusal:
 def _turn(number: int, turn: dict[str, Any]) -> dict[str, Any]:
     """A turn without what says nothing: nulls and empty lists, as clients send answers back."""
     role = turn.get("role")
-    if len(turn) == 2 and role != "developer" and type(turn.get("content")) is str:
-        return turn
     kept = {name: value for name, value in turn.items() if value not in (None, [])}
     if role == "developer":
         kept["role"] = "system"  # OpenAI's newer word for it

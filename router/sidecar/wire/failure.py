@@ -205,12 +205,13 @@ def router_field(outcome: Outcome) -> dict[str, Any]:
     """The `router` field of a body: how the answer, or its absence, came about."""
     index = outcome.answered_by
     hop = None if index is None else outcome.hops[index]
+    route = route_of(outcome)
     return {
         "decision_id": outcome.decision_id,
         "policy": outcome.policy,
         "policy_revision": outcome.policy_revision,
-        "route": route_of(outcome),
-        "hops": len(route_of(outcome)),
+        "route": route,
+        "hops": len(route),
         "answered_by": None if hop is None else hop.target,
         "finish": None if hop is None else hop.last.finish,
         "confidence": None if hop is None else hop.signals.get("draft.confidence"),
@@ -224,11 +225,12 @@ def router_field(outcome: Outcome) -> dict[str, Any]:
 def router_headers(outcome: Outcome) -> list[tuple[bytes, bytes]]:
     """The same in headers. What is not known has no header."""
     policy = f"{outcome.policy}@{outcome.policy_revision}"
+    route = route_of(outcome)
     found = [
         (b"x-firsthop-decision-id", outcome.decision_id.encode()),
         (b"x-firsthop-policy", policy.encode("ascii", "replace")),
-        (b"x-firsthop-route", ">".join(route_of(outcome)).encode("ascii", "replace")),
-        (b"x-firsthop-hops", str(len(route_of(outcome))).encode()),
+        (b"x-firsthop-route", ">".join(route).encode("ascii", "replace")),
+        (b"x-firsthop-hops", b"%d" % len(route)),
     ]
     if outcome.certified is not None:
         found.append((b"x-firsthop-certified", b"true" if outcome.certified else b"false"))
