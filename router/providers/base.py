@@ -100,6 +100,8 @@ def honours(ask: Ask, abilities: Set[Need]) -> None:
 
     Raises: Incapable for any other: nothing of an ask is silently dropped.
     """
+    if ask.needs <= abilities:
+        return
     missing = sorted(ask.needs - served_by(abilities))
     if missing:
         takes = ", ".join(("text", *sorted(abilities))) if abilities else "text only"
