@@ -95,15 +95,17 @@ class Dialect:
     successors: str | None = None
 
 
-def honours(ask: Ask, abilities: Set[Need]) -> None:
-    """Let an ask pass that needs no more than text and `abilities`.
+def honours(ask: Ask, abilities: Set[Need]) -> Set[Need]:
+    """Let an ask pass that needs no more than text and `abilities`. Returns what it needs.
 
     Raises: Incapable for any other: nothing of an ask is silently dropped.
     """
-    missing = sorted(ask.needs - served_by(abilities))
+    needs = ask.needs
+    missing = () if needs <= abilities else sorted(needs - served_by(abilities))
     if missing:
         takes = ", ".join(("text", *sorted(abilities))) if abilities else "text only"
         raise Incapable(f"it takes {takes}; this needs: {', '.join(missing)}", reached=False)
+    return needs
 
 
 def no_field(ask: Ask, *names: str) -> None:

@@ -64,12 +64,15 @@ class Answer:
         """Whether the next bytes are here already, as far as that is known."""
         return self._reply.waiting()
 
-    async def read(self) -> bytes:
+    def read(self) -> Awaitable[bytes]:
         """The next bytes; empty at the end. Raises: HopError."""
         if self._limit is None:
-            return await self._reply.read()
+            return self._reply.read()
+        return self._read_within(self._limit)
+
+    async def _read_within(self, limit: Limit) -> bytes:
         try:
-            return await self._limit.step(self._reply.read)
+            return await limit.step(self._reply.read)
         except TimeoutError as exc:
             raise _too_late(self._timeout_s) from exc
 

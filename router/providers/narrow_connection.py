@@ -129,18 +129,16 @@ class Connection(asyncio.Protocol):
             self._transport.resume_reading()
         return data
 
-    async def wait(self) -> None:
+    def wait(self) -> asyncio.Future[None]:
         """Until something has changed; perhaps not what is waited for. One waiter at a time."""
         self._waiter = self._loop.create_future()
-        try:
-            await self._waiter
-        finally:
-            self._waiter = None
+        return self._waiter
 
     def rest(self) -> None:
         """Be idle: whatever comes now was not asked for."""
         self._asked = False
-        self.take()
+        if self.pieces or self._paused:
+            self.take()
 
     def abort(self) -> None:
         """Close at once; who still reads is told that it was closed on this side."""
@@ -161,7 +159,7 @@ class Connection(asyncio.Protocol):
             self._keep = False
 
     def _wake(self) -> None:
-        waiter = self._waiter
+        waiter, self._waiter = self._waiter, None
         if waiter is not None and not waiter.done():
             waiter.set_result(None)
 

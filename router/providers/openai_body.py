@@ -31,8 +31,7 @@ def request_body(ask: Ask, target: Target, dialect: Dialect) -> dict[str, Any]:
     """
     if ask.timeout_s is not None and ask.timeout_s <= 0:
         raise TimedOut("there was no time left to ask", reached=False)
-    honours(ask, dialect.abilities)
-    if "images" in ask.needs:
+    if "images" in honours(ask, dialect.abilities):
         _check_images(ask, dialect)
     try:
         body: dict[str, Any] = {
