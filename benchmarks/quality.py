@@ -127,10 +127,12 @@ def _mmlu_pro(sets: Sets, split: str) -> Iterator[Line]:
 def _mixtral(sets: Sets, split: str) -> Iterator[Line]:
     name = "mixtral_gpt4_routellm"
     train, judged = sets.load(name, "train"), sets.load(name, split)
+    phi = [row for row in sets.load("phi35_gpt4o", "train") if row["dataset"] == "gsm8k"]
+    beside = {"mmlu": sets.load("phi3_llama70b_mmlupro", "train"), "gsm8k": phi}
     for task, goal in (("mmlu", 0.65), ("gsm8k", 0.64)):
         known = [row for row in train if row["dataset"] == task]
         some = [row for row in judged if row["dataset"] == task]
-        told = scores.prompt_only(sets, known, some)
+        told = scores.prompt_only(sets, known, some, beside[task])
         length = -np.array([float(len(row["prompt"])) for row in some])
         pair = scores.Scores(good=1 - told, escalate=told)
         yield from _pair_lines(f"{name}/{task}, prompt only", some, pair, length, {"APGR": goal})

@@ -6,7 +6,7 @@ prompt, draft, and the answers of models it is said to call.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -33,6 +33,8 @@ LINE = Recipe(growth=None)
 WORDY = replace(BASE, words=2048, words_ridge=30.0)
 FEW = Recipe(growth=Growth(trees=80), ridge=20.0)
 SCORES = Recipe(growth=Growth(trees=200, rate=0.1, share=0.6))
+BESIDE = 0.5
+"""What another pair's rows, words and gain alike, are multiplied by in `prompt_only`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,19 +89,34 @@ def pair(
     return Scores(good=told, escalate=expected_gain(told, saved, slip))
 
 
-def prompt_only(sets: Sets, train: list[Row], judged: list[Row]) -> FloatArray:
+def prompt_only(
+    sets: Sets, train: list[Row], judged: list[Row], beside: Sequence[Row] = ()
+) -> FloatArray:
     """Before any model runs: the strong tier's gain, from the prompt. Rows of one task.
 
     The prompt's words, and by half as much each a line and trees over its shape; the shares were
     found by crossing inside train.
+
+    Args:
+        beside: Labelled rows of another pair of models on the same kind of question: their words
+            count too, at a quarter of an own row's squared error. One whose prompt is judged is
+            left out.
     """
-    gain = column(train, "strong_correct") - column(train, "weak_correct")
-    words = fit_words(hashed(prompts(train), 2048, False), gain, 30.0, False)
+    gain, asked_now = _gain(train), set(prompts(judged))
+    others = [row for row in beside if row["prompt"] not in asked_now]
+    seen = hashed(prompts(train), 2048, False)
+    more = hashed(prompts(others), 2048, False) * np.float32(BESIDE)
+    labels = np.r_[gain, BESIDE * _gain(others)]
+    words = fit_words(np.vstack([seen, more]), labels, 30.0, False)
     asked, rows = sets.rows(train, "asked"), sets.rows(judged, "asked")
     line = fit_line(asked, (gain + 1) / 2, 100.0)
     trees = grow(asked, (gain + 1) / 2, Growth(trees=40))
     formed = (2 * chance(line.logit(rows)) - 1) + (2 * chance(trees.logit(rows)) - 1)
     return words.read(prompts(judged)) + 0.5 * formed
+
+
+def _gain(rows: list[Row]) -> FloatArray:
+    return column(rows, "strong_correct") - column(rows, "weak_correct")
 
 
 def from_options(sets: Sets, train: list[Row], judged: list[Row]) -> Scores:

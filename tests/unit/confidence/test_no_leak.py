@@ -73,6 +73,18 @@ def test_a_pair_is_judged_without_its_outcome(scores: Any, kinds: tuple[str, ...
     assert told.good.std() > 0.05
 
 
+def test_a_prompt_is_judged_without_its_outcome_beside_another_pair(scores: Any) -> None:
+    train, judged = [row(at, "train") for at in range(80)], [row(at, "test") for at in range(30)]
+    beside = [row(at, "beside") for at in range(40)]
+    same = [without_the_truth(x) for x in judged]
+
+    told = scores.prompt_only(_sets(), train, judged, beside)
+
+    assert np.array_equal(told, scores.prompt_only(_sets(), train, same, beside))
+    assert np.array_equal(told, scores.prompt_only(_sets(), train, judged, [*beside, *same]))
+    assert not np.allclose(told, scores.prompt_only(_sets(), train, judged))
+
+
 def test_an_unknown_task_is_judged_without_its_outcome(scores: Any) -> None:
     train, judged = [row(at, "train") for at in range(80)], [row(at, "test") for at in range(30)]
 
