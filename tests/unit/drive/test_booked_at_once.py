@@ -137,11 +137,11 @@ def test_only_a_draft_that_calls_a_tool_waits_for_what_checks_calls() -> None:
             await asyncio.wait_for(senses.ready(request, Completion(text="It is here.")), 5)
             waiting = asyncio.ensure_future(senses.ready(request, called))
             await asyncio.sleep(0)
-            assert not senses.is_ready(request)
+            assert not senses.is_ready(request.needs)
             assert not waiting.done()
 
             held.set()
             await asyncio.wait_for(waiting, 30)
-            assert senses.is_ready(request)
+            assert senses.is_ready(request.needs)
 
     asyncio.run(main())
