@@ -147,8 +147,7 @@ class Exchange:
     ) -> None:
         """Send a response that is whole: JSON, or what `kind` says it is."""
         self.started = True
-        head = [kind, (b"content-length", str(len(body)).encode())]
-        head += [*self._named(), *(headers or ())]
+        head = [kind, (b"content-length", b"%d" % len(body)), *self._named(), *(headers or ())]
         await self._send({"type": "http.response.start", "status": status, "headers": head})
         await self._send({"type": "http.response.body", "body": body})
 
@@ -182,15 +181,15 @@ class Exchange:
                     left -= len(message.get("body", b""))
         await self.piece(b"", last=True)
 
-    async def piece(self, data: bytes, *, last: bool = False) -> None:
+    def piece(self, data: bytes, *, last: bool = False) -> Awaitable[None]:
         """Send a piece of a response that `begin` began."""
-        await self._send({"type": "http.response.body", "body": data, "more_body": not last})
+        return self._send({"type": "http.response.body", "body": data, "more_body": not last})
 
-    async def begin(self, headers: Headers) -> None:
+    def begin(self, headers: Headers) -> Awaitable[None]:
         """Send the head of an event stream."""
         self.started = True
         head = [*_EVENTS, *self._named(), *headers]
-        await self._send({"type": "http.response.start", "status": 200, "headers": head})
+        return self._send({"type": "http.response.start", "status": 200, "headers": head})
 
 
 class Heart:
