@@ -34,7 +34,7 @@ class Cycle:
     __slots__ = (
         *("_chunked", "_connection", "_expects", "_head", "_left", "_method", "_news", "_parts"),
         *("_size", "_waiter", "disconnected", "keep_alive", "more_body", "response_complete"),
-        "response_started",
+        *("response_started", "__weakref__"),
     )
 
     def __init__(

@@ -206,8 +206,14 @@ class Heart:
         self._beating: asyncio.Task[None] | None = None
         self._timer = self._loop.call_later(exchange.settings.beat_s, self._look)
 
-    async def send(self, data: bytes, *, last: bool = False) -> None:
+    def send(self, data: bytes, *, last: bool = False) -> Awaitable[None]:
         """Send a piece, after the head, and after a beat that is just being sent."""
+        if self._beating is not None or not self._exchange.started:
+            return self._send_after(data, last=last)
+        self._spoke = self._loop.time()
+        return self._exchange.piece(data, last=last)
+
+    async def _send_after(self, data: bytes, *, last: bool) -> None:
         if self._beating is not None:
             await self._beating
         self._spoke = self._loop.time()
