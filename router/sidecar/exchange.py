@@ -24,7 +24,8 @@ Heed = Callable[[Callable[[], object]], None]
 
 LEFT = "firsthop.left"
 """The extension of ASGI that is `Exchange.heed`."""
-_JSON = (b"content-type", b"application/json")
+_KIND = b"application/json"
+_JSON = (b"content-type", _KIND)
 _LINGER_S = 2.0
 _LINGER_BYTES = 64 * 1024 * 1024
 _EVENTS: Headers = [
@@ -93,8 +94,8 @@ class Exchange:
             receiving.end(task)
 
     def _look_at_head(self) -> None:
-        kind = self.headers.get(b"content-type")
-        if kind is not None and kind.partition(b";")[0].strip().lower() != b"application/json":
+        kind = self.headers.get(b"content-type", _KIND)
+        if kind != _KIND and kind.partition(b";")[0].strip().lower() != _KIND:
             raise refuse(
                 415, "the body has to be application/json", "unsupported_media_type", close=True
             )
