@@ -24,7 +24,8 @@ Heed = Callable[[Callable[[], object]], None]
 
 LEFT = "firsthop.left"
 """The extension of ASGI that is `Exchange.heed`."""
-_JSON = (b"content-type", b"application/json")
+_KIND = b"application/json"
+_JSON = (b"content-type", _KIND)
 _LINGER_S = 2.0
 _LINGER_BYTES = 64 * 1024 * 1024
 _EVENTS: Headers = [
@@ -93,8 +94,8 @@ class Exchange:
             receiving.end(task)
 
     def _look_at_head(self) -> None:
-        kind = self.headers.get(b"content-type")
-        if kind is not None and kind.partition(b";")[0].strip().lower() != b"application/json":
+        kind = self.headers.get(b"content-type", _KIND)
+        if kind != _KIND and kind.partition(b";")[0].strip().lower() != _KIND:
             raise refuse(
                 415, "the body has to be application/json", "unsupported_media_type", close=True
             )
@@ -147,8 +148,7 @@ class Exchange:
     ) -> None:
         """Send a response that is whole: JSON, or what `kind` says it is."""
         self.started = True
-        head = [kind, (b"content-length", str(len(body)).encode())]
-        head += [*self._named(), *(headers or ())]
+        head = [kind, (b"content-length", b"%d" % len(body)), *self._named(), *(headers or ())]
         await self._send({"type": "http.response.start", "status": status, "headers": head})
         await self._send({"type": "http.response.body", "body": body})
 
@@ -182,15 +182,15 @@ class Exchange:
                     left -= len(message.get("body", b""))
         await self.piece(b"", last=True)
 
-    async def piece(self, data: bytes, *, last: bool = False) -> None:
+    def piece(self, data: bytes, *, last: bool = False) -> Awaitable[None]:
         """Send a piece of a response that `begin` began."""
-        await self._send({"type": "http.response.body", "body": data, "more_body": not last})
+        return self._send({"type": "http.response.body", "body": data, "more_body": not last})
 
-    async def begin(self, headers: Headers) -> None:
+    def begin(self, headers: Headers) -> Awaitable[None]:
         """Send the head of an event stream."""
         self.started = True
         head = [*_EVENTS, *self._named(), *headers]
-        await self._send({"type": "http.response.start", "status": 200, "headers": head})
+        return self._send({"type": "http.response.start", "status": 200, "headers": head})
 
 
 class Heart:
@@ -207,8 +207,14 @@ class Heart:
         self._beating: asyncio.Task[None] | None = None
         self._timer = self._loop.call_later(exchange.settings.beat_s, self._look)
 
-    async def send(self, data: bytes, *, last: bool = False) -> None:
+    def send(self, data: bytes, *, last: bool = False) -> Awaitable[None]:
         """Send a piece, after the head, and after a beat that is just being sent."""
+        if self._beating is not None or not self._exchange.started:
+            return self._send_after(data, last=last)
+        self._spoke = self._loop.time()
+        return self._exchange.piece(data, last=last)
+
+    async def _send_after(self, data: bytes, *, last: bool) -> None:
         if self._beating is not None:
             await self._beating
         self._spoke = self._loop.time()

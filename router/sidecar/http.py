@@ -18,6 +18,7 @@ from typing import Any
 from urllib.parse import unquote
 
 import httptools
+from uvicorn.protocols.http.flow_control import HIGH_WATER_LIMIT
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from .cycle import Cycle
@@ -59,9 +60,13 @@ class Bounded(HttpToolsProtocol):
         if self._idle is not None:
             self._idle.cancel()
         self.resume_writing()
-        super().connection_lost(exc)
+        self.connections.discard(self)
+        if exc is None:
+            self.transport.close()
+        self.parser = None  # type: ignore[assignment] # it holds this connection
         if self.cycle is not None:
             self.cycle.gone()
+            self.cycle = None
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
@@ -70,10 +75,10 @@ class Bounded(HttpToolsProtocol):
         if self._in_body:
             self._wire_bytes += len(data)
         self._data = data
-        super().data_received(data)
+        self._feed(data)
         while self._again:
             self._data, self._again = self._again, b""
-            super().data_received(self._data)
+            self._feed(self._data)
         self._data = b""
         if self._refused:
             return
@@ -88,6 +93,16 @@ class Bounded(HttpToolsProtocol):
             elif self._clock is None:
                 self._clock = self.loop.call_later(self.head_s, self._late)
 
+    def _feed(self, data: bytes) -> None:
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserError:
+            if not self._refused:
+                self.logger.warning("Invalid HTTP request received.")
+                self._refuse(_MALFORMED)
+        except httptools.HttpParserUpgrade:
+            self._without_upgrade()
+
     def on_message_begin(self) -> None:
         self.url = b""
         self.headers = []
@@ -96,7 +111,10 @@ class Bounded(HttpToolsProtocol):
 
     def on_header(self, name: bytes, value: bytes) -> None:
         if self._in_head:  # else it is one that follows a chunked body
-            super().on_header(name, value)
+            name = name.lower()
+            if name == b"expect" and value.lower() == b"100-continue":
+                self.expect_100_continue = True
+            self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         self._in_head = False
@@ -136,44 +154,43 @@ class Bounded(HttpToolsProtocol):
     def _ask(self, *, keep_alive: bool) -> None:
         """Let the app answer the request, or let it wait until those before it are answered."""
         path, query = _place(self.url)
-        scope: dict[str, Any] = {
+        method = self.parser.get_method().decode("ascii")
+        before = self.cycle
+        cycle = Cycle(self, method, keep_alive=keep_alive, expects=self.expect_100_continue)
+        self.cycle = cycle
+        scope = {  # what our app reads of it
             "type": "http",
-            "method": self.parser.get_method().decode("ascii"),
+            "method": method,
             "path": path,
             "query_string": query,
             "headers": self.headers,
+            "extensions": {LEFT: cycle.heed},
         }
-        before = self.cycle
-        cycle = self.cycle = Cycle(
-            scope=scope,  # type: ignore[arg-type] # what our app reads of it
-            transport=self.transport,
-            flow=self.flow,
-            logger=self.logger,
-            access_logger=self.access_logger,
-            access_log=False,
-            default_headers=[],
-            message_event=asyncio.Event(),
-            expect_100_continue=self.expect_100_continue,
-            keep_alive=keep_alive,
-            on_response=self.on_response_complete,
-        )
-        scope["extensions"] = {LEFT: cycle.heed}
         if before is None or before.response_complete:
-            self._start_asgi_task(cycle, self.app)
+            self._start(cycle, scope)
         else:
             self.flow.pause_reading()
-            self.pipeline.appendleft((cycle, self.app))
+            self.pipeline.appendleft((cycle, scope))  # type: ignore[arg-type]
+
+    def _start(self, cycle: Cycle, scope: dict[str, Any]) -> None:
+        task = self.loop.create_task(self.app(scope, cycle.receive, cycle.send))
+        self.tasks.add(task)
+        task.add_done_callback(cycle.over)
 
     def on_body(self, body: bytes) -> None:
         self._body_bytes += len(body)
-        super().on_body(body)
+        cycle = self.cycle
+        if cycle is None or cycle.response_complete:
+            return
+        if cycle.came(body) > HIGH_WATER_LIMIT:
+            self.flow.pause_reading()
 
     def on_message_complete(self) -> None:
         self._in_body = False
-        if not self._upgrades:
-            super().on_message_complete()
+        if not self._upgrades and self.cycle is not None:
+            self.cycle.came_whole()
 
-    def _unsupported_upgrade_warning(self) -> None:
+    def _without_upgrade(self) -> None:
         """Go on without the upgrade that was offered.
 
         httptools stops after such a head. So it is read again, by a new parser, as if there had
@@ -198,9 +215,10 @@ class Bounded(HttpToolsProtocol):
         self.server_state.total_requests += 1
         if self.transport.is_closing():
             return
-        self.flow.resume_reading()
+        if self.flow.read_paused:
+            self.flow.resume_reading()
         if self.pipeline:
-            self._start_asgi_task(*self.pipeline.pop())
+            self._start(*self.pipeline.pop())  # type: ignore[arg-type]
             return
         self._idle_since = self.loop.time()
         if self._idle is None:
@@ -226,10 +244,6 @@ class Bounded(HttpToolsProtocol):
         if self._unread is not None:
             self._unread.cancel()
             self._unread = None
-
-    def send_400_response(self, msg: str) -> None:
-        if not self._refused:
-            self._refuse(_MALFORMED)
 
     def shutdown(self) -> None:
         """Close when what runs is done. Who has just come may have asked already: wait for that."""

@@ -184,7 +184,8 @@ def test_each_choice_takes_a_place(sidecar: Sidecar) -> None:
         f"{sidecar.url}/chat/completions",
         json={"model": "cloud", "messages": user("an essay"), "n": 4, "stream": True},
     ) as stream:
-        next(stream.iter_lines())
+        lines = stream.iter_lines()  # without a name it would end at once, and the client leave
+        next(lines)
         told = sidecar.ask("The capital?", n=3)
         assert (told.status, told.code) == (429, "too_many_requests")
         assert sidecar.ask("The capital?", n=2).status == 200

@@ -168,6 +168,8 @@ class Chunks:
 
     def chunk(self, chunk: Chunk) -> bytes:
         """A piece of the answer: text, calls, or both. Empty: it says nothing."""
+        if not chunk.logprobs and not chunk.tool_calls:
+            return self._open + _encode(chunk.text) + self._close if chunk.text else b""
         found = b""
         if chunk.logprobs:
             chat = self._kind == "chat"
