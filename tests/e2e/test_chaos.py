@@ -36,7 +36,7 @@ def test_no_promise_breaks_while_clouds_fail_and_one_dies(death: list[str], tmp_
     act = acts["one healthy"]
     assert act["requests"] >= REQUESTS
     assert act["answered_share"] >= 0.99
-    assert act["failed_upstream_share"] > 0.1
+    assert act["failed_upstream_share"] > 0.05  # a breaker keeps many of the bad calls away
     assert len(act["failures_by_kind"]) > 15
     assert act["counts"]["arrived"] == act["counts"]["upstream requests"]
     # Dead halfway: from there on the second target is asked first.
