@@ -29,6 +29,7 @@ class Loop:
         self.now = 0.0
         self.timers: list[Timer] = []
         self.create_task = asyncio.get_running_loop().create_task
+        self.create_future = asyncio.get_running_loop().create_future
 
     def time(self) -> float:
         return self.now
@@ -201,3 +202,91 @@ async def test_nothing_of_a_request_stays_when_it_is_over() -> None:
         assert first() is None  # without the collector
     finally:
         gc.enable()
+
+
+@in_loop
+@pytest.mark.parametrize("started", [False, True])
+async def test_a_fault_of_the_app_ends_the_connection_and_is_told_where_it_can_be(
+    started: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        if started:
+            await send({"type": "http.response.start", "status": 200, "headers": []})
+            await send({"type": "http.response.body", "body": b"one", "more_body": True})
+        raise ValueError("a fault")
+
+    protocol, wire, _ = connected(app)
+    protocol.data_received(GET)
+    await turns()
+    assert wire.closed
+    assert not protocol.tasks
+    said = b"".join(wire.writes)
+    if started:
+        assert said.endswith(b"\r\n\r\n3\r\none\r\n")
+    else:
+        assert said.startswith(b"HTTP/1.1 500 Internal Server Error\r\n")
+        assert said.endswith(b"connection: close\r\n\r\nInternal Server Error")
+    assert "Exception in ASGI application" in caplog.text
+
+
+@in_loop
+async def test_an_app_that_says_too_little_or_is_stopped_leaves_nobody_waiting() -> None:
+    async def silent(scope: Any, receive: Any, send: Any) -> None: ...
+
+    async def endless(scope: Any, receive: Any, send: Any) -> None:
+        await asyncio.Event().wait()
+
+    for app in (silent, endless):
+        protocol, wire, _ = connected(app)
+        protocol.data_received(GET)
+        await asyncio.sleep(0)
+        for task in protocol.tasks:
+            task.cancel()
+        await turns()
+        assert b"".join(wire.writes).startswith(b"HTTP/1.1 500 ")
+        assert wire.closed
+
+
+@in_loop
+async def test_a_body_comes_as_it_is_sent_and_then_only_the_end() -> None:
+    heard: list[tuple[bytes, bool]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        message = {"more_body": True}
+        while message.get("more_body"):
+            message = await receive()
+            heard.append((message["body"], message["more_body"]))
+        await saying(headers=[(b"content-length", b"0")])(scope, receive, send)
+        heard.append(((await receive())["type"].encode(), False))
+
+    protocol, wire, _ = connected(app)
+    protocol.data_received(
+        b"POST / HTTP/1.1\r\nhost: localhost\r\nexpect: 100-continue\r\ncontent-length: 9\r\n\r\n"
+    )
+    await turns()
+    assert wire.writes == [b"HTTP/1.1 100 Continue\r\n\r\n"]
+    for piece in (b"one", b"two", b"six"):
+        protocol.data_received(piece)
+        await turns()
+    assert b"".join(piece for piece, _ in heard[:-1]) == b"onetwosix"
+    assert heard[-1] == (b"http.disconnect", False)
+    assert len(wire.writes) == 2
+
+
+@in_loop
+async def test_requests_that_come_together_are_answered_in_their_order() -> None:
+    ends = {"/a": asyncio.Event(), "/b": asyncio.Event()}
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        await ends[scope["path"]].wait()
+        body = scope["path"].encode()
+        await saying(body, headers=[(b"content-length", b"2")])(scope, receive, send)
+
+    protocol, wire, _ = connected(app)
+    protocol.data_received(b"".join(GET.replace(b"/v1/models?limit=1", p) for p in (b"/a", b"/b")))
+    ends["/b"].set()
+    await turns()
+    assert wire.writes == []
+    ends["/a"].set()
+    await turns()
+    assert [said[-2:] for said in wire.writes] == [b"/a", b"/b"]
