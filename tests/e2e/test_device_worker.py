@@ -428,7 +428,8 @@ async def test_a_client_that_does_not_read_stalls_nobody(tiny, runtime):
                     await asyncio.sleep(0.01)
 
             assert (await collect(link, job()))[0]
-            assert (await link.health()).jobs_done == 1
+            # The deaf one's answer may have been written before its silence was noticed.
+            assert (await link.health()).jobs_done in (1, 2)
 
 
 @in_loop
