@@ -81,6 +81,8 @@ class Work:
         spent_usd: By the whole work file and this run, every call that failed and was made again
             included; one whose cost isn't known at its worst.
         failed: Prompts without a row, by the reason.
+        unnamed: Rows without one of the tiers that were asked beside the strong one, by the tier
+            and the reason.
         stopped: Why it ended before the last prompt. None: it didn't.
     """
 
@@ -88,6 +90,7 @@ class Work:
     spent_usd: Decimal
     failed: Counter[str]
     stopped: str | None = None
+    unnamed: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass(slots=True)
@@ -172,7 +175,7 @@ class Maker:
                 break
             bill = _Bill(self.caps.usd - work.spent_usd, most.draft or Decimal(0))
             try:
-                row = await self._row(prompt, bill, most)
+                row = await self._row(prompt, bill, most, work)
             except (LimitReached, NoAnswer, Forbidden) as error:
                 bill.book(error.outcome)
                 work.failed[_kind(error)] += 1
@@ -206,7 +209,7 @@ class Maker:
         """Kept too, or each new run would begin with a cap that is whole again."""
         self.file.add({"failed": prompt.text, "spent_usd": str(usd)})
 
-    async def _row(self, prompt: Prompt, bill: _Bill, most: Most) -> dict[str, Any]:
+    async def _row(self, prompt: Prompt, bill: _Bill, most: Most, work: Work) -> dict[str, Any]:
         began = self.clock.now()
         asked = (Message(role="user", content=prompt.text),)
         draft = await self._ask(asked, self.cast.device, "draft", prompt, bill)
@@ -239,7 +242,13 @@ class Maker:
             row["cost"] = None if usd is None else float(usd)
             for tier, target in self.cast.beside.items():
                 bill.worst_usd = most.beside.get(tier) or Decimal(0)
-                other = await self._ask(asked, target, "tier", prompt, bill)
+                try:
+                    other = await self._ask(asked, target, "tier", prompt, bill)
+                except (LimitReached, NoAnswer, Forbidden) as error:
+                    # What is known of the others stays a label; this tier is not named in it.
+                    bill.book(error.outcome)
+                    work.unnamed[f"{tier}: {_kind(error)}"] += 1
+                    continue
                 found = of_tier(prompt, other.text, said.text, other.outcome)
                 row.setdefault("tiers", {})[tier] = found
         row["spent_usd"] = str(bill.spent_usd)

@@ -260,6 +260,10 @@ async def _labels(
     provider = targets[device.name].provider
     try:
         rows: list[Labelled] = []
+        if wish.prompts is None and wish.tiers:
+            raise ConfigError(
+                "is for labels that are made on the spot", field="--tiers", hint="add --prompts"
+            )
         if wish.prompts is not None:
             with WorkFile(wish.work).alone():
                 await make(config, policy, chosen.tiers, wish)

@@ -210,5 +210,7 @@ def _told(work: Work) -> None:
     print(f"{lead}{work.made} made, {dollars(work.spent_usd)} spent in all", file=sys.stderr)
     for reason, count in work.failed.items():
         print(f"  {count} failed: {reason}; the next run tries again", file=sys.stderr)
+    for reason, count in work.unnamed.items():
+        print(f"  {count} labels say nothing of {reason}", file=sys.stderr)
     if work.stopped is not None:
         print(f"stopped: {work.stopped}; run it again to go on", file=sys.stderr)

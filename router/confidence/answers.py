@@ -23,7 +23,7 @@ _BOXED = re.compile(r"\\boxed\{((?:[^{}]|\{[^{}]*\})*)\}")
 _LETTER = re.compile(r"(?:answer|choice|option)(?: is| would be)?:?\s*\**\(?([A-J])\)?(?![\w'])")
 _MARKED = re.compile(r"####\s*(.+)")
 _BARE_LETTER = re.compile(r"\(?([A-J])[).]?")
-_BARE_NUMBER = re.compile(r"([-\u2212]?)\s*[$€£]?\s*(\d(?:[\d,.]*\d)?)\.?\s*(%?)")
+_BARE_NUMBER = re.compile(r"([-\u2212]?)\s*(?:[$€£]\s*)?(\d(?:[\d,.]*\d)?)\.?\s*(%?)")
 _LAST_NUMBER = re.compile(r"[-\u2212]?\d(?:[\d,.]*\d)?")
 _LAYOUT = re.compile(r"[\s'\"`]+")
 _WORD = re.compile(r"\w+")
@@ -59,7 +59,7 @@ def kind_of(answer: str) -> Kind:
         return "number"
     if _BARE_LETTER.fullmatch(text):
         return "choice"
-    if text[:1] == "{" and _parsed(text) is not None:
+    if text[:1] == "{" and _even(text) is not None:
         return "json"
     return "short" if len(text) <= _SHORT else "long"
 
@@ -76,7 +76,7 @@ def canonical(answer: str) -> str:
         match = _BARE_LETTER.fullmatch(text)
         return match[1] if match else text
     if kind == "json":
-        return json.dumps(_parsed(text), sort_keys=True)
+        return _even(text) or text
     return _LAYOUT.sub("", text).casefold()
 
 
@@ -101,8 +101,9 @@ def _pairs(text: str) -> set[tuple[str, str]]:
     return set(pairwise(words)) or {(word, "") for word in words}
 
 
-def _parsed(text: str) -> object:
+def _even(text: str) -> str | None:
+    """JSON in one spelling. None: it is none, or too deep to be read."""
     try:
-        return json.loads(text)
-    except ValueError:
+        return json.dumps(json.loads(text), sort_keys=True)
+    except (ValueError, RecursionError):
         return None

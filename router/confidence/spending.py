@@ -32,4 +32,4 @@ def sure(confidence: float) -> str:
     """A confidence below one in so many digits that it is not read as one: two of its doubt."""
     doubt = 1 - confidence
     places = 4 if doubt <= 0 else max(4, 1 - math.floor(math.log10(doubt)))
-    return f"{confidence:.{places}f}".rstrip("0")
+    return f"{confidence:.{places}f}".rstrip("0").rstrip(".")

@@ -204,7 +204,11 @@ def from_bytes(data: bytes, expected: Binding | None, file: str = "calibration")
     except msgspec.MsgspecError as exc:
         raise _refused(file, f"is no calibration file ({exc})") from exc
     if envelope.format not in _READ:
-        raise _refused(file, f"has format {envelope.format}; this version reads {FORMAT}")
+        raise _refused(
+            file,
+            f"has format {envelope.format}; this version reads "
+            f"{' and '.join(map(str, sorted(_READ)))}",
+        )
     body = bytes(envelope.calibration)
     if sha256(body).hexdigest() != envelope.sha256:
         raise _refused(file, "was changed or cut off since it was written")

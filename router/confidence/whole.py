@@ -26,12 +26,15 @@ _COMES_TO = re.compile(
     r"(?:[=:\u2248]|\b(?:is|are|ist|sind|est|sont|es|son))[\s$€£*]*$", re.IGNORECASE
 )
 _POLAR = {"yes", "no", "true", "false"}
-_DENYING = "not never nor isn aren wasn cannot nicht kein keine keiner nie pas jamais non nunca não"
+_DENYING = (
+    "not never nor but isn aren wasn weren don doesn didn wouldn couldn shouldn hasn haven cannot "
+    "nicht kein keine keinen keinem keiner nie pas jamais non nunca jamás não"
+)
 DENIALS = frozenset(_DENYING.split())
 """Words by which a sentence may deny what it names."""
 _TIMES = (
     "hundred thousand million billion trillion dozen percent tausend millionen milliarden mille "
-    "millions milliards mil millones milhões"
+    "millions milliards mil millones milhões k m bn mn tn minus negative less more under over"
 )
 _TURNS = DENIALS | {"no", *_TIMES.split()}
 """Words that make another answer of the same figure."""
@@ -132,10 +135,10 @@ def _alike_in_short(one: str, other: str) -> bool:
     if _FIGURE.search(bare) or _FIGURE.search(said):
         return _same_figures(bare, said)
     words, among = (_WORD.findall(text.casefold()) for text in (bare, said))
-    if _POLAR & {*words, *among}:
-        return _POLAR & set(words) == _POLAR & set(among)
     if DENIALS & (set(words) ^ set(among)):
         return False
+    if _POLAR & {*words, *among}:
+        return _POLAR & set(words) == _POLAR & set(among)
     runs = range(len(among) - len(words) + 1)
     few = 0 < len(words) <= _FEW
     return few and any(among[at : at + len(words)] == words for at in runs)

@@ -169,7 +169,8 @@ class GainPart(_Part):
     source: Literal["labels"] | None = Field(
         default=None,
         alias="from",
-        description="The config's calibration file alone tells what each tier gains.",
+        description="The config's calibration file tells what each tier gains; `share` beside it "
+        "holds where it doesn't.",
     )
     share: dict[str, Share] | None = Field(
         default=None,

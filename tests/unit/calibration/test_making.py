@@ -190,6 +190,17 @@ def test_what_a_failed_call_may_have_cost_is_kept_for_the_next_run(tmp_path: Pat
     assert make(tmp_path, []).spent_usd == Decimal("0.02")
 
 
+def test_a_tier_that_fails_beside_the_strong_one_costs_no_label(tmp_path: Path) -> None:
+    cast = Cast(device="device", device_tokens=64, strong="cloud", beside={"mid": "silent"})
+
+    work = make(tmp_path, prompts("2 + 3?"), cast=cast)
+
+    assert (work.made, dict(work.failed)) == (1, {})
+    assert sum(work.unnamed.values()) == 1
+    (row,) = read_labelled(tmp_path / "work.jsonl").rows
+    assert (row.strong_right, row.tiers) == (1.0, {})
+
+
 class Interrupted:
     """A street on which somebody presses Ctrl-C while a call is under way."""
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from router.confidence.answers import same
 from router.confidence.whole import agrees
 
 ALIKE = [
@@ -48,6 +51,13 @@ ALIKE = [
 UNLIKE = [
     ("42", "7"),
     ("42", "It is -42."),
+    ("5", "minus 5"),
+    ("5", "5k"),
+    ("5", "5 bn"),
+    ("5", "less than 5"),
+    ("Paris", "I don't think it is Paris."),
+    ("Paris", "Anything but Paris"),
+    ("true", "The statement is not true."),
     ("42", "6 of 7"),
     ("B", "C) Rome"),
     ("A", "A cat"),
@@ -112,6 +122,17 @@ def test_a_text_nested_too_deep_to_be_json_is_compared_as_text() -> None:
     deep = "[" * 100_000
 
     assert agrees(deep, deep)
+    assert not agrees('{"a":' * 2000, "5")
+    assert not same('{"a":' * 2000, "5")
+
+
+def test_blanks_behind_a_minus_take_no_time() -> None:
+    began = time.process_time()
+
+    assert not agrees("-" + " " * 19_000 + "x", "5")
+    assert not same("-" + " " * 100_000 + "x", "5")
+
+    assert time.process_time() - began < 1  # it was 2.5 s for the first, and more than a minute
 
 
 @pytest.mark.parametrize(

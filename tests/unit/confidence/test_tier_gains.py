@@ -94,7 +94,7 @@ def test_a_file_of_the_format_before_is_read_and_says_nothing_of_tiers() -> None
 
 @pytest.mark.parametrize("number", [0, 3])
 def test_a_file_of_a_format_nobody_knows_is_refused(number: int) -> None:
-    with pytest.raises(ConfigError, match=f"has format {number}; this version reads 2"):
+    with pytest.raises(ConfigError, match=f"has format {number}; this version reads 1 and 2"):
         from_bytes(rewritten(calibration(), number), None)
 
 
