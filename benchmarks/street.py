@@ -391,13 +391,16 @@ def _street(phi: Phi, cloud: Cloud, rows: dict[str, Row]) -> Orchestrator:
             memory_bytes=None,
         )
 
+    async def foresees(**_: object) -> None:
+        return None  # no policy here asks when the device would answer
+
     async def limit() -> int | None:
         return None
 
     senses = Senses(
         clock=clock,
         targets=lives,
-        device=DeviceSense(lives["device"], count, health, limit),
+        device=DeviceSense(lives["device"], count, health, limit, foresees),
         machine=Machine(clock),
         speeds=Speeds(clock),
         purse=Purse(clock),
