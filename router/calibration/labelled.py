@@ -26,6 +26,8 @@ class Labelled:
         right: How far the draft is good, 0 to 1.
         strong_right: The same of the strong tier's answer. None: not known, and then a draft that
             is wrong counts as a loss, as if the strong tier had been right.
+        strong_tier: The tier that `strong_right` and `cost_usd` are about. None: not told, so the
+            one that is the strong one now.
         signals: The draft's `evidence`, or the part of it that is known.
         logprobs: Of its tokens. Empty: not told.
         task: As on the street: the caller's tag, else a guess.
@@ -51,6 +53,7 @@ class Labelled:
     # No test's verdict follows from these, so they are no part of what a look remembers of a row.
     tiers: Mapping[str, float] = field(default_factory=dict, repr=False)
     tier_usd: Mapping[str, float] = field(default_factory=dict, repr=False)
+    strong_tier: str | None = field(default=None, repr=False)
 
     @property
     def good(self) -> float:
@@ -83,6 +86,7 @@ def labelled(
     state: LayerState | None = None,
     tiers: Mapping[str, float] | None = None,
     tier_usd: Mapping[str, float] | None = None,
+    strong_tier: str | None = None,
 ) -> Labelled:
     """A row from a draft's text.
 
@@ -107,4 +111,5 @@ def labelled(
         state=state,
         tiers=tiers or {},
         tier_usd=tier_usd or {},
+        strong_tier=strong_tier,
     )

@@ -24,7 +24,7 @@ from .labelled import key_of
 from .plan import BYTES_PER_TOKEN, Most
 from .prompts import Prompt
 from .workfile import WorkFile
-from .workline import compared, done_keys, finish, of_tier, spent, told
+from .workline import by_name, compared, done_keys, finish, of_tier, spent, told
 
 if TYPE_CHECKING:
     from ..layerstate import LayerState
@@ -50,7 +50,8 @@ class Cast:
     Attributes:
         device: The target that drafts; `device_tokens` the most it writes; `drafted_by` its model
             and build, which each row keeps.
-        strong: The target whose answer a draft is compared with. None: there is a judge.
+        strong: The target whose answer a draft is compared with, `strong_tier` what it serves.
+            None: there is a judge.
         judge: The target that says yes or no. None: answers are compared.
         beside: Targets whose answers are compared too, by the tier that a label names.
     """
@@ -59,6 +60,7 @@ class Cast:
     device_tokens: int
     drafted_by: str = ""
     strong: str | None = None
+    strong_tier: str | None = None
     judge: str | None = None
     beside: Mapping[str, str] = field(default_factory=dict)
 
@@ -240,6 +242,7 @@ class Maker:
             row["strong"] = said.text
             usd = said.outcome.cost_usd
             row["cost"] = None if usd is None else float(usd)
+            row |= by_name(self.cast.strong_tier, prompt, row)
             for tier, target in self.cast.beside.items():
                 bill.worst_usd = most.beside.get(tier) or Decimal(0)
                 try:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from statistics import fmean, median
 
 from ..confidence.gain import Gains, TierWorth, gains, tier_gains
@@ -28,31 +28,47 @@ def all_gains(rows: Sequence[Labelled]) -> dict[str, Gains]:
     return tier_gains([row.good > 0 for row in rows], right, [row.task for row in rows])
 
 
-def by_tier(
-    rows: Sequence[Labelled], tiers: Collection[str], strong: str | None
-) -> tuple[list[Labelled], Counter[str]]:
+@dataclass(frozen=True, slots=True)
+class Tiered:
+    """Rows that speak of a policy's tiers by their names.
+
+    Attributes:
+        rows: In the order they came.
+        unknown: How many told of each name that is no such tier.
+        apart: How many said "the strong tier" of another one than it is now, by that one's name,
+            and nothing of the one it is now.
+    """
+
+    rows: list[Labelled]
+    unknown: Counter[str]
+    apart: Counter[str]
+
+
+def by_tier(rows: Sequence[Labelled], tiers: Collection[str], strong: str | None) -> Tiered:
     """Rows that speak of a policy's tiers, and of the strong one in both ways if in either.
+
+    What is told of a tier by its name holds where the two differ. What a row says of "the strong
+    tier" is left out of one that means another by it, which may be better or worse.
 
     Args:
         tiers: Stronger than the device's. What is told of another name is left out.
-        strong: The tier that `Labelled.strong_right` is about. None: there is none.
-
-    Returns: The rows, and how many told of each name that is no such tier.
+        strong: Which of them is the strong one. None: there is none.
     """
-    unknown: Counter[str] = Counter()
-    found: list[Labelled] = []
+    said = Tiered([], Counter(), Counter())
     for row in rows:
-        unknown.update(name for name in row.tiers if name not in tiers)
+        said.unknown.update(name for name in row.tiers if name not in tiers)
         told = {name: score for name, score in row.tiers.items() if name in tiers}
         usd = {name: cost for name, cost in row.tier_usd.items() if name in tiers}
         right, cost = row.strong_right, row.cost_usd
         if strong is not None:
-            right = told.get(strong) if right is None else right
-            cost = usd.get(strong) if cost is None else cost
-            told |= {} if right is None else {strong: told.get(strong, right)}
-            usd |= {} if right is None or cost is None else {strong: usd.get(strong, cost)}
-        found.append(replace(row, strong_right=right, cost_usd=cost, tiers=told, tier_usd=usd))
-    return found, unknown
+            if row.strong_tier not in (None, strong):
+                right = cost = None
+                said.apart.update([] if strong in told else [row.strong_tier])
+            right, cost = told.get(strong, right), usd.get(strong, cost)
+            told |= {} if right is None else {strong: right}
+            usd |= {} if right is None or cost is None else {strong: cost}
+        said.rows.append(replace(row, strong_right=right, cost_usd=cost, tiers=told, tier_usd=usd))
+    return said
 
 
 def worths(

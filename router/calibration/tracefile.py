@@ -67,4 +67,5 @@ def _row(row: Row, source: str) -> Labelled:
         tier_usd={
             name: told.cost_usd for name, told in row.tiers.items() if told.cost_usd is not None
         },
+        strong_tier=row.strong_tier,
     )

@@ -43,6 +43,17 @@ def compared(prompt: Prompt, draft: str, other: str, strong: str) -> dict[str, A
     }
 
 
+def by_name(tier: str | None, prompt: Prompt, row: Mapping[str, Any]) -> dict[str, Any]:
+    """Which tier `strong_right` and `cost` of a row are about, and by a reference the same of it by
+    its name: that stays true when another tier is the strong one. None: the tier is not known."""
+    if tier is None:
+        return {}
+    named: dict[str, Any] = {"strong_tier": tier}
+    if prompt.reference is not None:
+        named["tiers"] = {tier: {"right": row["strong_right"], "cost": row["cost"]}}
+    return named
+
+
 def of_tier(prompt: Prompt, answer: str, strong: str, outcome: Outcome) -> dict[str, Any]:
     """How another tier's answer did, by the same measure, and what it cost.
 

@@ -283,11 +283,15 @@ async def _labels(
                 print(f"  {count} left out: {reason}", file=sys.stderr)
             rows += said.rows
         above = chosen.tiers[chosen.tiers.index(device.tier) + 1 :]
-        rows, others = by_tier(rows, above, strong_tier(config, above, device, wish.strong))
-        for name, count in others.items():
+        strong = strong_tier(config, above, device, wish.strong)
+        found = by_tier(rows, above, strong)
+        for name, count in found.unknown.items():
             said_of = f"{count} labels tell of {name!r}, which is no tier above {device.tier}"
             print(f"  {said_of}; the policy has {', '.join(above)}", file=sys.stderr)
-        return rows, device, binding_of(device, await engine_of(device, provider))
+        for name, count in found.apart.items():
+            said_of = f"{count} labels were made with {name} as the strong tier, not {strong}"
+            print(f"  {said_of}: there it is not known how that did", file=sys.stderr)
+        return found.rows, device, binding_of(device, await engine_of(device, provider))
     finally:
         for live in targets.values():
             await live.provider.aclose()

@@ -99,6 +99,7 @@ async def make(config: Config, policy: str | None, tiers: tuple[str, ...], wish:
                 device_tokens=device.max_output_tokens,
                 drafted_by=drafter,
                 strong=strong,
+                strong_tier=None if strong is None else router.targets[strong].target.tier,
                 judge=judge,
                 beside=beside,
             ),

@@ -62,7 +62,7 @@ def status(
     data = data or ([WORK] if WORK.exists() else [])
     rows = [*said.rows, *(row for path in data for row in read_labelled(path).rows)]
     above = chosen.tiers[chosen.tiers.index(device.tier) + 1 :]
-    rows, _ = by_tier(rows, above, strong_tier(loaded, above, device, None))
+    rows = by_tier(rows, above, strong_tier(loaded, above, device, None)).rows
     looks, goal = _looks(Looks(loaded.ledger_folder), rows, goal, device)
     strong = strong_of(loaded, chosen.tiers, device)
     called = [device.name, *([strong.name] if strong else [])]

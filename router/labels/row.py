@@ -39,7 +39,7 @@ class Row:
 
     Attributes:
         right: How far the device's answer is good, 0 to 1; `strong_right` the same of the strong
-            tier's.
+            tier's, and `strong_tier` that tier's name.
         asked: What the user last said; `turns` all of it, where a conversation is told.
         draft: The device's whole answer, `recorded` where it comes from a recorded pair.
         answer: The draft's final answer, where it is known better than by looking; `well_formed`
@@ -55,6 +55,7 @@ class Row:
 
     right: float
     strong_right: float | None = None
+    strong_tier: str | None = None
     id: str | None = None
     asked: str | None = None
     turns: tuple[str, ...] | None = None
@@ -123,6 +124,7 @@ def row_of(found: Mapping[str, Any]) -> Row:
     return Row(
         right=_right(found),
         strong_right=_strong_right(found),
+        strong_tier=fields.optional_text(found, "strong_tier"),
         id=fields.optional_text(found, "id"),
         asked=fields.asked(found),
         turns=fields.said(found),

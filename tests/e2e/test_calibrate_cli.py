@@ -20,6 +20,14 @@ from router.policy.load import load as load_policy
 
 __all__ = ["firsthop"]
 
+STRONG = """\
+  best:
+    tier: cloud-strong
+    provider: scripted
+    model: large
+    options:
+      steps: [{text: "#### 7"}]
+"""
 BINDING = Binding(model="tiny", quantisation="none", engine="scripted")
 
 
@@ -144,6 +152,26 @@ def test_labels_are_made_on_the_spot_with_the_price_told_first(
     assert sum(row["right"] for row in rows) == 26
     assert again.code == 1  # 40 labels can't hold a loss to 5 %
     assert "more labels would do" in again.out
+
+
+def test_labels_made_with_one_strong_tier_say_nothing_of_another(
+    firsthop: Run, tmp_path: Path
+) -> None:
+    better = CONFIG.replace("prices:", STRONG + "prices:")
+    (tmp_path / "firsthop.yaml").write_text(better)
+    lines = [{"prompt": f"odd {n}: how much?", "reference": "7"} for n in range(3)]
+    (tmp_path / "prompts.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    made = ("calibrate", "--prompts", "prompts.jsonl", "--yes")
+
+    with_cloud = firsthop(*made, "--strong", "cloud")
+    with_strong = firsthop(*made)
+
+    warning = "3 labels were made with cloud-fast as the strong tier, not cloud-strong"
+    assert warning not in with_cloud.err
+    assert warning in with_strong.err
+    rows = (tmp_path / "confidence.work.jsonl").read_text().splitlines()
+    assert [json.loads(row)["strong_tier"] for row in rows] == ["cloud-fast"] * 3
+    assert [json.loads(row)["tiers"]["cloud-fast"]["right"] for row in rows] == [False] * 3
 
 
 def test_a_kill_loses_the_row_under_way_and_no_other(firsthop: Run, tmp_path: Path) -> None:

@@ -75,24 +75,56 @@ def test_what_is_told_of_the_strong_tier_in_one_way_is_known_in_the_other() -> N
     old = row(strong_right=1.0, cost_usd=0.02)
     new = row(tiers={"strong": 0.2, "cheap": 1.0}, tier_usd={"strong": 0.03})
 
-    (one, other), unknown = by_tier([old, new], TIERS, "strong")
+    found = by_tier([old, new], TIERS, "strong")
+    one, other = found.rows
 
     assert (one.tiers, one.tier_usd) == ({"strong": 1.0}, {"strong": 0.02})
     assert (other.strong_right, other.cost_usd) == (0.2, 0.03)
-    assert not unknown
+    assert not found.unknown
+    assert not found.apart
 
 
-def test_where_both_are_told_each_stays_what_it_was() -> None:
-    (one,), _ = by_tier([row(strong_right=1.0, tiers={"strong": 0.0})], TIERS, "strong")
+def test_where_both_are_told_the_name_holds_for_both() -> None:
+    told = row(strong_right=1.0, cost_usd=0.02, tiers={"strong": 0.0}, tier_usd={"strong": 0.03})
 
-    assert (one.strong_right, one.tiers["strong"]) == (1.0, 0.0)
+    (one,) = by_tier([told], TIERS, "strong").rows
+
+    assert (one.strong_right, one.tiers["strong"]) == (0.0, 0.0)
+    assert (one.cost_usd, one.tier_usd["strong"]) == (0.03, 0.03)
+
+
+def test_what_was_said_of_another_strong_tier_is_not_said_of_this_one() -> None:
+    other = row(strong_right=1.0, cost_usd=0.02, strong_tier="cheap")
+    both = replace(other, tiers={"cheap": 1.0, "strong": 0.0}, tier_usd={"strong": 0.5})
+    same = replace(other, strong_tier="strong")
+
+    found = by_tier([other, both, same], TIERS, "strong")
+
+    assert [one.strong_right for one in found.rows] == [None, 0.0, 1.0]
+    assert [one.cost_usd for one in found.rows] == [None, 0.5, 0.02]
+    assert [one.tiers for one in found.rows] == [
+        {},
+        {"cheap": 1.0, "strong": 0.0},
+        {"strong": 1.0},
+    ]
+    assert found.apart == {"cheap": 1}
+    # A target that is compared with may serve no tier of the policy: its word holds then.
+    assert by_tier([other], TIERS, None).rows[0].strong_right == 1.0
+
+
+def test_who_the_strong_tier_was_makes_no_other_look(tmp_path: Path) -> None:
+    rows, memory = labels(60), Looks(tmp_path)
+
+    for name in (None, "strong"):
+        told = [replace(one, strong_tier=name) for one in rows]
+        assert memory.take(told, Goal(amount=0.1), BINDING, 0.0, lambda _: True).look == 1
 
 
 def test_a_name_that_is_no_tier_above_the_device_is_left_out_and_counted() -> None:
-    (one,), unknown = by_tier([row(tiers={"device": 1.0, "cheap": 1.0})], TIERS, None)
+    found = by_tier([row(tiers={"device": 1.0, "cheap": 1.0})], TIERS, None)
 
-    assert one.tiers == {"cheap": 1.0}
-    assert unknown == {"device": 1}
+    assert found.rows[0].tiers == {"cheap": 1.0}
+    assert found.unknown == {"device": 1}
 
 
 def beside(rows: list[Labelled]) -> list[Labelled]:
@@ -183,7 +215,11 @@ def make(folder: Path, *asked: Prompt, most: str = "1") -> Work:
         maker = Maker(
             street=router,
             cast=Cast(
-                device="device", device_tokens=64, strong="strong", beside={"cloud-fast": "fast"}
+                device="device",
+                device_tokens=64,
+                strong="strong",
+                strong_tier="cloud-strong",
+                beside={"cloud-fast": "fast"},
             ),
             file=WorkFile(folder / "work.jsonl"),
             clock=ManualClock(),
@@ -208,7 +244,9 @@ def test_labels_made_on_the_spot_say_how_a_tier_between_did_and_at_what_cost(
     assert work.made == 2
     one, other = read_labelled(tmp_path / "work.jsonl").rows
     assert (one.strong_right, one.tiers) == (1.0, {"cloud-fast": 1.0})
-    assert (other.strong_right, other.tiers) == (0.0, {"cloud-fast": 1.0})  # by the reference
+    by_reference = {"cloud-strong": 0.0, "cloud-fast": 1.0}
+    assert (other.strong_right, other.tiers) == (0.0, by_reference)
+    assert {one.strong_tier, other.strong_tier} == {"cloud-strong"}
     assert 0 < one.tier_usd["cloud-fast"] < 0.001
     assert float(work.spent_usd) == pytest.approx(
         one.tier_usd["cloud-fast"] + other.tier_usd["cloud-fast"]
