@@ -11,9 +11,9 @@ from __future__ import annotations
 import re
 import tokenize
 from collections.abc import Sequence
-from os.path import commonprefix
+from itertools import takewhile
 
-from .lexed import is_read, words
+from .lexed import is_read, words_of
 
 _FENCED = re.compile(
     r"(?<!`)(`{3,}+)([^\n`]*+)\n(.*?)(?:^[ \t>]*+\1`*+[ \t]*+$|(\Z))", re.DOTALL | re.MULTILINE
@@ -106,21 +106,22 @@ def _dedented(code: str) -> str:
     """Without the blanks that all its lines begin with; blanks of a blank line may be a text's."""
     lines = code.split("\n")
     begin = [line[: len(line) - len(line.lstrip(" \t"))] for line in lines if line.strip(" \t")]
-    margin = commonprefix(begin)
+    ends = zip(min(begin, default=""), max(begin, default=""), strict=False)
+    margin = "".join(one for one, _ in takewhile(lambda pair: pair[0] == pair[1], ends))
     return "\n".join(line.removeprefix(margin) for line in lines)
 
 
 def _same(language: str, one: str, other: str) -> bool:
     one, other = _dedented(one), _dedented(other)
+    first: Sequence[object] | None = None
+    second: Sequence[object] | None = None
     if language == "python":
-        found = _python(one), _python(other)
+        first, second = _python(one), _python(other)
     elif is_read(language):
-        found = words(one, language), words(other, language)
-    else:
-        found = None, None
-    if found == (None, None):
+        first, second = words_of(one, language), words_of(other, language)
+    if first is None and second is None:
         return _lines(one, language) == _lines(other, language)
-    return found[0] == found[1]
+    return first == second
 
 
 def _same_bare(one: str, other: str) -> bool | None:

@@ -72,7 +72,7 @@ def is_read(language: str) -> bool:
     return language in _FAMILY
 
 
-def words(code: str, language: str) -> list[str] | None:
+def words_of(code: str, language: str) -> list[str] | None:
     """A program's words, in order. None: it can't be told, as with a quote that is never closed.
 
     Args:
@@ -99,12 +99,13 @@ def words(code: str, language: str) -> list[str] | None:
 
 @cache
 def _pattern(family: str) -> re.Pattern[str]:
-    if family == "sql":
-        kinds, note = (_NUMBER, _NAME, *_SQL), _SQL_NOTE
-    else:
+    kinds: tuple[str, ...] = (_NUMBER, _NAME, *_SQL)
+    note = _SQL_NOTE
+    if family != "sql":
         signs = sorted(_SIGNS[family].split(), key=len, reverse=True)
         marks = "|".join(map(re.escape, signs)) + r"|[-+*/%=<>!&|^~?:.,;()\[\]{}]"
-        kinds, note = (*_quoted(family), _number(family), _NAME, marks), _NOTE
+        number = _C_NUMBER if family == "c" else _NUMBER
+        kinds, note = (*_quoted(family), number, _NAME, marks), _NOTE
     line = r"(?P<line>^[ \t]*+#[^\n]*+)|" if family in ("c", "c#") else ""
     word = "|".join(kinds)
     return re.compile(rf"{line}{_BLANK}|{note}|(?P<word>{word})|(?P<doubt>[\s\S])", re.M)
@@ -116,7 +117,3 @@ def _quoted(family: str) -> tuple[str, ...]:
     before = "(?:u8|[LuU])?" if family == "c" else ""
     own = {"java": (r"@",), "c#": (r"@(?=[^\W\d])" + _NAME, r"\?\.(?!\d)")}
     return (before + _TEXT, before + _LETTERS, *own.get(family, ()))
-
-
-def _number(family: str) -> str:
-    return _C_NUMBER if family == "c" else _NUMBER
