@@ -19,14 +19,15 @@ _ASKED = (
 _WORD = re.compile(r"[^\W\d_]+")
 _ALONE = re.compile(r"\w+")
 _CLAUSE = re.compile(
-    r"[,;:!?\n]|\.(?!\d)|\d|\b(?:so|but|thus|hence|therefore|also|sondern|mais|sino|mas|donc)\b",
+    r"[,;:!?\n]|\.(?!\d)|\d"
+    r"|\b(?:so|(?<!thing )(?<!all )but|thus|hence|therefore|also|sondern|mais|sino|mas|donc)\b",
     re.IGNORECASE,
 )
 """Where what is said before a number says nothing of it."""
 _UNTRUE = re.compile(
-    r"\W{0,3}(?:is|was|were|are|ist|est|es|é|would|can|could|must)?\W{0,3}"
+    r"[\s*_})$'\"]{0,4}(?:is|was|were|are|ist|est|es|é|would|can|could|must)?\s{0,2}"
     r"(?:not|never|cannot|nicht|pas|non|isn|wasn|aren|wouldn|couldn|n['\u2019]est)\b"
-    r"|\W{0,3}(?:is|was|ist|est|es|é)\W{1,3}(?:wrong|incorrect|false|falsch|faux|falso|incorrecto)\b",
+    r"|[\s*_})$'\"]{0,4}(?:is|was|ist|est|es|é)\s{1,2}(?:wrong|incorrect|false|falsch|faux|falso|incorrecto)\b",
     re.IGNORECASE,
 )
 _SHORT_NOT = re.compile(r"n['\u2019]t\b", re.IGNORECASE)
@@ -73,8 +74,9 @@ def _final(text: str) -> str | None:
 
 
 def _signed(text: str, figure: str) -> str:
-    """A figure of a text with its sign, which may be a word."""
-    return f"-{figure}" if _MINUS.search(text[: text.rfind(figure)]) else figure
+    """A figure of a text with its sign, which may be a word, and without a percent's."""
+    sign = "-" if _MINUS.search(text[: text.rfind(figure)]) else ""
+    return sign + figure.rstrip("% \u00a0")
 
 
 def _is_denied(text: str, answer: str) -> bool:
@@ -112,7 +114,7 @@ def _value(answer: str) -> str | None:
     if kind_of(answer) == "number":
         return canonical(answer)
     figure = last_figure(answer)
-    return canonical(_signed(answer, figure).rstrip("% \u00a0")) if figure else None
+    return canonical(_signed(answer, figure)) if figure else None
 
 
 def question_of(question: str, answer: str) -> tuple[Message, ...]:

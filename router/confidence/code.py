@@ -40,12 +40,12 @@ _END = {getattr(tokenize, name, None) for name in ("FSTRING_END", "TSTRING_END")
 
 def without_code(text: str) -> str:
     """An answer without its fenced code."""
-    return _FENCED.sub("\n", text)
+    return _FENCED.sub("\n", text) if "```" in text else text
 
 
 def fenced(text: str) -> list[str]:
     """What stands in an answer's fences."""
-    return [match[3] for match in _FENCED.finditer(text)]
+    return [code for _, code in _blocks(text)]
 
 
 def same_code(one: str, other: str) -> bool | None:
@@ -76,6 +76,8 @@ def same_code(one: str, other: str) -> bool | None:
 
 def _blocks(text: str) -> list[tuple[str, str]]:
     """What each fence says that it holds, and that."""
+    if "```" not in text:
+        return []
     return [(match[2], match[3]) for match in _FENCED.finditer(text)]
 
 
@@ -167,7 +169,7 @@ def _python(code: str) -> list[tuple[int, str]] | None:
     inside, began = 0, (0, 0)
     try:
         for token in tokenize.generate_tokens(iter(lines).__next__):
-            if token.type == tokenize.ERRORTOKEN and token.string.strip():
+            if token.type == tokenize.ERRORTOKEN and token.string.strip(" \t\f\n"):
                 return None
             if token.type in _BEGIN:
                 began = began if inside else token.start

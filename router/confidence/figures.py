@@ -7,7 +7,11 @@ import re
 FIGURE = re.compile(r"(?:(?<![\w.)\]}%])[-\u2212])?\d(?:[\d,.]*\d)?(?:\s?%)?")
 """A number as it stands in a text. A sign is its own where nothing stands before that."""
 _CHAIN = re.compile(rf"{FIGURE.pattern}(?:[ \t]*[/:^*×·÷\u2212\u2013-][ \t]*{FIGURE.pattern})*")
-_BOLD = re.compile(r"(?<![\w)\]*])\*\*(?=[^\s*])([^*\n]+)(?<=\S)\*\*(?![\w(\[*])")
+_STRESSED = re.compile(
+    r"(?<![\w)\]*])(?<!\d )(\*{1,2})(?=[^\s*])([^*\n]+)(?<=\S)\1(?![\w(\[*]| \d)"
+    r"|^[ \t]*+[*+][ \t]()"
+)
+"""Text in stars, and a first list's mark: no products."""
 _BETWEEN_LETTERS = re.compile(r"(?<=[^\W\d_])[-'/.\u2019:](?=[^\W\d_])")
 _COMMAND = re.compile(
     r"\\(?!text|math|mbox|boxed|left|right|quad|qquad|approx|display|big|Big)[A-Za-z]{2,}|π"
@@ -74,7 +78,7 @@ def joiners(text: str) -> list[str]:
     Of those between figures all but commas, brackets, quotes and what ends a sentence: ``/`` and
     ``:`` and ``^`` make other answers of the same figures. Before and behind, those of sums.
     """
-    plain = _COMMAND.sub("√", _BETWEEN_LETTERS.sub(" ", _BOLD.sub(r"\1", text)))
+    plain = _COMMAND.sub("√", _BETWEEN_LETTERS.sub(" ", _STRESSED.sub(r"\2", text)))
     gaps = [_TIMES.sub("×", gap) for gap in FIGURE.split(plain)]
     found = [_NO_JOINER.sub("", _STOP.sub("", gap)) for gap in gaps]
     for end in {0, len(found) - 1}:

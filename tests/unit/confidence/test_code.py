@@ -77,6 +77,7 @@ DIFFERENT = [
     ("c", "x;\n#define A\ny;", "x;\n#define A y;"),
     ("sql", "SELECT 1\nGO", "SELECT 1 GO"),
     ("python", "!ls -l", "!ls - l"),
+    ("python", "a\x85b", "a b"),
     ("python", "x = 1\ry = 2", "x = 1 y = 2"),
     # Blanks inside of texts.
     ("python", "x = '''a\n\nb'''", "x = '''a\nb'''"),
