@@ -9,9 +9,10 @@ from __future__ import annotations
 import json
 import re
 from itertools import pairwise
+from math import isfinite
 from typing import Literal
 
-from .figures import number
+from .figures import number, spelled
 
 Kind = Literal["number", "choice", "json", "short", "long"]
 
@@ -26,6 +27,10 @@ _BARE_LETTER = re.compile(r"\(?([A-J])[).]?")
 _BARE_NUMBER = re.compile(r"([-\u2212]?)\s*(?:[$€£]\s*)?(\d(?:[\d,.]*\d)?)\.?\s*(%?)")
 _LAST_NUMBER = re.compile(r"[-\u2212]?\d(?:[\d,.]*\d)?")
 _LAYOUT = re.compile(r"[\s'\"`]+")
+_APART = ("'", "\u00a0", "\u2009", "\u202f")
+"""Marks between thousands; a common space may as well stand between two numbers."""
+_GROUP = re.compile(r"\d{3}(?!\d)")
+_WORTH = re.compile(r"^[-.0]*[1-9]")
 _WORD = re.compile(r"\w+")
 
 
@@ -71,13 +76,22 @@ def canonical(answer: str) -> str:
         match = _BARE_NUMBER.fullmatch(text)
         value = number(match[2]) if match else None
         if match and value is not None:
-            return f"{-value if match[1] else value:.6g}{match[3]}"
+            return f"{spelled(-value if match[1] else value)}{match[3]}"
     if kind == "choice":
         match = _BARE_LETTER.fullmatch(text)
         return match[1] if match else text
     if kind == "json":
         return _even(text) or text
-    return _LAYOUT.sub("", text).casefold()
+    return _LAYOUT.sub(_gap, text).casefold()
+
+
+def _gap(layout: re.Match[str]) -> str:
+    """What is left of layout: nothing, but for what keeps two figures apart."""
+    text, at = layout.string, layout.end()
+    if not (text[max(0, layout.start() - 1)].isdigit() and text[at : at + 1].isdigit()):
+        return ""
+    thousands = layout[0] in _APART and _GROUP.match(text, at)
+    return "" if thousands else layout[0].strip() or " "
 
 
 def same(one: str, other: str) -> bool:
@@ -104,6 +118,14 @@ def _pairs(text: str) -> set[tuple[str, str]]:
 def _even(text: str) -> str | None:
     """JSON in one spelling. None: it is none, or too deep to be read."""
     try:
-        return json.dumps(json.loads(text), sort_keys=True)
+        return json.dumps(json.loads(text, parse_float=_whole), sort_keys=True)
     except (ValueError, RecursionError):
         return None
+
+
+def _whole(text: str) -> int | float | str:
+    """1e5 is 100000, and 0.30000000000000004 is 0.3. As it stands where no float holds it."""
+    value = float(text)
+    if not value or not isfinite(value):
+        return text if value or _WORTH.search(text) else 0
+    return int(value) if value.is_integer() else float(f"{value:.15g}")

@@ -4,6 +4,23 @@ from __future__ import annotations
 
 import re
 
+FIGURE = re.compile(r"(?:(?<![\w.)\]}%])[-\u2212])?\d(?:[\d,.]*\d)?(?:\s?%)?")
+"""A number as it stands in a text. A sign is its own where nothing stands before that."""
+_CHAIN = re.compile(rf"{FIGURE.pattern}(?:[ \t]*[/:^*×·÷\u2212\u2013-][ \t]*{FIGURE.pattern})*")
+_STRESSED = re.compile(
+    r"(?<![\w)\]*])(?<!\d )(\*{1,2})(?=[^\s*])([^*\n]+)(?<=\S)\1(?![\w(\[*]| \d)"
+    r"|^[ \t]*+[*+][ \t]()"
+)
+"""Text in stars, and a first list's mark: no products."""
+_BETWEEN_LETTERS = re.compile(r"(?<=[^\W\d_])[-'/.\u2019:](?=[^\W\d_])")
+_COMMAND = re.compile(
+    r"\\(?!text|math|mbox|boxed|left|right|quad|qquad|approx|display|big|Big)[A-Za-z]{2,}|π"
+)
+_TIMES = re.compile(r"^\s*[xX]\s*$")
+_STOP = re.compile(r"(?<!\s)[.!?]")
+_NO_JOINER = re.compile(r"[\w\s,;()\[\]{}\"'`´\u2018-\u201f$€£¥?!\\]+")
+_AROUND = frozenset("<>\u2264\u2265\u2260±√^/*×·÷+")
+"""Signs that make another answer of a figure which they stand before or behind."""
 _NUMBER = re.compile(r"\d(?:[\d,.]*\d)?")
 _THOUSANDS = re.compile(r"\d{1,3}(?:[.,]\d{3})+")
 _UNIT = re.compile(r"(?<=[\d%])\s*/?\s*(?!x\b)[A-Za-z]+(?:[\s/][A-Za-z]+)?\s*(?=[-+*/=×÷])")
@@ -39,6 +56,34 @@ def number(text: str) -> float | None:
 
 def _held(value: float) -> float | None:
     return value if value < _LARGEST else None
+
+
+def spelled(value: float) -> str:
+    """One spelling of a number: a whole one exactly, another to six digits, or to two behind the
+    point where that is more. What adding tenths leaves is rounded away."""
+    if value.is_integer():
+        return str(int(value))
+    return f"{value:.{max(6, len(str(int(abs(value)))) + 2)}g}"
+
+
+def last_figure(text: str) -> str | None:
+    """The last number of a text, with those it is joined to: the 3:2 of "a ratio of 3:2"."""
+    found = _CHAIN.findall(text)
+    return found[-1] if found else None
+
+
+def joiners(text: str) -> list[str]:
+    """The signs before the first figure of a text, between each two, and behind the last.
+
+    Of those between figures all but commas, brackets, quotes and what ends a sentence: ``/`` and
+    ``:`` and ``^`` make other answers of the same figures. Before and behind, those of sums.
+    """
+    plain = _COMMAND.sub("√", _BETWEEN_LETTERS.sub(" ", _STRESSED.sub(r"\2", text)))
+    gaps = [_TIMES.sub("×", gap) for gap in FIGURE.split(plain)]
+    found = [_NO_JOINER.sub("", _STOP.sub("", gap)) for gap in gaps]
+    for end in {0, len(found) - 1}:
+        found[end] = "".join(sign for sign in found[end] if sign in _AROUND)
+    return found
 
 
 def numbers(text: str) -> list[float]:

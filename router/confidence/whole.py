@@ -7,23 +7,25 @@ from __future__ import annotations
 
 import json
 import re
-from decimal import Decimal, InvalidOperation
+from decimal import MAX_EMAX, MIN_EMIN, Context, Decimal, InvalidOperation
 from typing import NamedTuple
 
 from .answers import ALIKE, canonical, kind_of, likeness, same, stated
 from .code import fenced, same_code, without_code
+from .figures import FIGURE, joiners, last_figure
 
 _SHORT = 160
 """Characters up to which a text is an answer as a whole."""
 _FEW = 4
 """Most words of a bare answer that is looked for in a sentence."""
-_FIGURE = re.compile(r"[-\u2212]?\d(?:[\d,.]*\d)?(?:\s?%)?")
+_FLOAT = Context(prec=15, Emin=MIN_EMIN, Emax=MAX_EMAX)
 _LETTERED = re.compile(r"\(?([A-J])[).:]")
 _WORD = re.compile(r"\w+")
 _NAME = re.compile(r"[^\W\d_]+")
 _SENTENCE = re.compile(r"(?<=[.!?\u3002])\s+|\n+")
 _COMES_TO = re.compile(
-    r"(?:[=:\u2248]|\b(?:is|are|ist|sind|est|sont|es|son))[\s$€£*]*$", re.IGNORECASE
+    r"(?:[=\u2248]|(?<![\d\s]):|(?<=[^\d\s]\s):|\b(?:is|are|ist|sind|est|sont|es|son))[\s$€£*]*$",
+    re.IGNORECASE,
 )
 _POLAR = {"yes", "no", "true", "false"}
 _DENYING = (
@@ -34,7 +36,8 @@ DENIALS = frozenset(_DENYING.split())
 """Words by which a sentence may deny what it names."""
 _TIMES = (
     "hundred thousand million billion trillion dozen percent tausend millionen milliarden mille "
-    "millions milliards mil millones milhões k m bn mn tn minus negative less more under over"
+    "millions milliards mil millones milhões k m bn mn tn minus negative less more under over half "
+    "twice double squared cubed root sqrt log ln sin cos tan pi"
 )
 _TURNS = DENIALS | {"no", *_TIMES.split()}
 """Words that make another answer of the same figure."""
@@ -49,7 +52,7 @@ _FILLER = frozenset(_FILLING.split())
 
 
 class _Number(NamedTuple):
-    """A number in JSON: no true, and 1.0 is 1."""
+    """A number in JSON: no true, and 1.0 is 1. Rounded as far as adding floats is inexact."""
 
     value: Decimal
 
@@ -116,23 +119,27 @@ def _is_its_number(bare: str, long: str) -> bool:
 def _alike_at_length(one: str, other: str) -> bool:
     """Whether two long texts say the same: they end in the same figure, if in any, and share most
     of their words, or come to the same in their last sentences."""
-    ends = [_FIGURE.findall(text[-_SHORT:])[-1:] for text in (one, other)]
-    if [canonical(figure) for figure in ends[0]] != [canonical(figure) for figure in ends[1]]:
+    ends = [last_figure(text[-_SHORT:]) for text in (one, other)]
+    if (ends[0] is None) != (ends[1] is None):
+        return False
+    if ends[0] and ends[1] and _reading(ends[0]) != _reading(ends[1]):
         return False
     if likeness(one, other) >= ALIKE:
         return True
-    return bool(ends[0]) and _alike_in_short(_conclusion(one), _conclusion(other))
+    return ends[0] is not None and _alike_in_short(_conclusion(one), _conclusion(other))
 
 
 def _alike_in_short(one: str, other: str) -> bool:
     """Whether two short answers, said in other words, have the same figures, letter or name."""
-    bare, said = sorted((one.strip(), other.strip()), key=len)
+    bare, said = sorted(
+        (one.strip(), other.strip()), key=lambda text: (kind_of(text) == "short", len(text))
+    )
     if kind_of(said) != "short" or kind_of(bare) not in ("short", "number", "choice"):
         return False
     if kind_of(bare) == "choice":
         letter = _LETTERED.match(said)
         return letter is not None and letter[1] == canonical(bare)
-    if _FIGURE.search(bare) or _FIGURE.search(said):
+    if FIGURE.search(bare) or FIGURE.search(said):
         return _same_figures(bare, said)
     words, among = (_WORD.findall(text.casefold()) for text in (bare, said))
     if DENIALS & (set(words) ^ set(among)):
@@ -145,12 +152,12 @@ def _alike_in_short(one: str, other: str) -> bool:
 
 
 def _same_figures(one: str, other: str) -> bool:
-    """Whether two short texts have the same figures and count the same by them: of the words beside
-    them, fillers apart, one text has no other than the other text has."""
-    figures = [[canonical(figure) for figure in _FIGURE.findall(text)] for text in (one, other)]
-    if kind_of(one) == "number" and len(figures[1]) > 1 and _comes_to_last(other):
-        figures[1] = figures[1][-1:]
-    if figures[0] != figures[1]:
+    """Whether two short texts have the same figures, joined by the same signs, and count the same
+    by them: of the words beside them, fillers apart, one text has no other than the other has."""
+    mine, others = _reading(one), _reading(other)
+    if kind_of(one) == "number" and len(others[0]) > 1 and _comes_to_last(other):
+        others = _reading(other[[*FIGURE.finditer(other)][-1].start() :])
+    if mine != others:
         return False
     words, among = (
         {word.casefold() for word in _NAME.findall(text)} - _FILLER for text in (one, other)
@@ -158,9 +165,14 @@ def _same_figures(one: str, other: str) -> bool:
     return not (words ^ among) & _TURNS and (words <= among or among <= words)
 
 
+def _reading(text: str) -> tuple[list[str], list[str]]:
+    """Its figures, each in one spelling, and the signs that join them."""
+    return [canonical(figure) for figure in FIGURE.findall(text)], joiners(text)
+
+
 def _comes_to_last(text: str) -> bool:
     """Whether a text says that its last figure is what the others make: "3 + 4 = 7"."""
-    *_, last = _FIGURE.finditer(text)
+    *_, last = FIGURE.finditer(text)
     return _COMES_TO.search(text[: last.start()]) is not None
 
 
@@ -180,7 +192,9 @@ def _json(text: str) -> object:
 
 
 def _number(text: str) -> _Number:
-    return _Number(Decimal(text))
+    value = Decimal(text)
+    whole = value == value.to_integral_value()
+    return _Number(value if whole else _FLOAT.plus(value))
 
 
 def _same_json(one: object, other: object) -> bool:
@@ -202,5 +216,6 @@ def _answers(found: object) -> bool:
 def _plain(value: object) -> str | None:
     """A word or a number as text. None: it is more than that."""
     if isinstance(value, _Number):
-        return str(value.value)
+        small = abs(value.value.adjusted()) < _SHORT
+        return format(value.value, "f") if small else str(value.value)
     return value if isinstance(value, str) else None

@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from router.confidence.answers import same
 from router.confidence.whole import agrees
@@ -37,6 +39,8 @@ ALIKE = [
     ("of all the steps there are " * 12 + '\nAnswer: "12"\n```', "12.0"),
     ("It is 5%.", "5 %"),
     ("3 + 4 = 7", "7"),
+    ("3 and 4 make: 7", "7"),
+    ("3 et 4, total : 7", "7"),
     ("Paris has 2 airports", "2 airports"),
     ("2", "Paris has 2 airports"),
     ("It weighs 3 kg", "the answer is 3 kg"),
@@ -47,8 +51,61 @@ ALIKE = [
     ),
     ("so many steps " * 20 + "\n#### 12", "#### 12.0"),
     ("the river flows to the sea " * 12, "the river flows to the sea " * 13),
+    ('{"answer": 1e5}', '{"answer": 100000}'),
+    ('{"answer": 1E5}', '{"answer": "100,000"}'),
+    ('{"a": 1e5, "b": 0.1}', '{"a": 100000, "b": 0.10}'),
+    ('{"a": 0.30000000000000004}', '{"a": 0.3}'),
+    ('{"answer": 0.30000000000000004}', '{"answer": 0.3}'),
+    ("0.30000000000000004", "It is 0.3"),
+    ("-0", "0"),
+    ("1/2", "1 / 2"),
+    ("It is 3:2", "3 : 2"),
+    ("2 × 3", "2 x 3"),
+    ("**2** and **3**", "2 and 3"),
+    ("It's 5!", "5"),
+    ("*5*", "It is 5"),
+    ("* 5 apples", "5 apples"),
+    ("1'200", "1200"),
+    ("1\u202f200", "1200"),
+    ("30 km/h", "It is 30 km/h."),
+    ("so many steps " * 20 + "\nSo it is 1/2.", "another way to go " * 14 + "\nThis is 1/2"),
 ]
 UNLIKE = [
+    ("20240101", "20240102"),
+    ("20240101", "It is 20240102"),
+    ("123456789012345", "123456789012346"),
+    ("12345.67", "12345.68"),
+    ("123456.7", "123457"),
+    ('{"answer": 20240101}', '{"answer": 20240102}'),
+    ('{"a": 20240101}', '{"a": 20240102}'),
+    ('{"answer": 9007199254740993}', '{"answer": 9007199254740992}'),
+    ('{"answer": 1e999999999}', '{"answer": 1}'),
+    ("1/2", "1 2"),
+    ("3:2", "3 to 2"),
+    ("The odds are 3:2", "3 and 2"),
+    ("2^3", "2 3"),
+    ("2^3", "It is 2 and 3"),
+    ("2**3", "2 3"),
+    ("2 *3* 4", "2 3 4"),
+    ("5*n", "5"),
+    ("2.5", "2 5"),
+    ("2 . 5", "2 5"),
+    ("1 2", "12"),
+    ("5'10", "510"),
+    ("2×3", "2 3"),
+    ("2 x 3", "2 3"),
+    ("2*3", "2 3"),
+    ("3-2", "3 and -2"),
+    ("3-2", "3 2"),
+    ("2024-01-02", "2024 01 02"),
+    ("\\frac{1}{2}", "1 2"),
+    ("\\sqrt{2}", "2"),
+    ("sqrt(2)", "2"),
+    ("x > 5", "5"),
+    ("5^n", "5"),
+    ("1/2", "2"),
+    ("so many steps " * 20 + "\nSo it is 1/2.", "another way to go " * 14 + "\nThis is 2"),
+    ("so many steps " * 20 + "\nSo it is 1/2.", "so many steps " * 20 + "\nSo it is 1 2."),
     ("42", "7"),
     ("42", "It is -42."),
     ("5", "minus 5"),
@@ -104,6 +161,43 @@ UNLIKE = [
     ("the river flows to the sea " * 12, "a clock that nobody winds stands still " * 12),
     ("Tokyo", "the river flows to the sea " * 12),
 ]
+
+
+JOINERS = ["/", ":", "^", ".", "×", "*", "-"]
+
+
+@given(
+    st.integers(0, 999),
+    st.sampled_from([*JOINERS, " ", " and ", " to ", ", "]),
+    st.integers(0, 999),
+    st.sampled_from(JOINERS),
+)
+def test_figures_that_are_joined_otherwise_do_not_agree(
+    first: int, some: str, second: int, joiner: str
+) -> None:
+    one, other = f"{first}{some}{second}", f"{first}{joiner}{second}"
+
+    assert agrees(one, one)
+    assert agrees(other, f"It is {other}")
+    assert agrees(one, other) is (some == joiner)
+    assert agrees(other, one) is (some == joiner)
+    assert joiner == "." or not agrees(str(second), other)
+    assert joiner == "." or not agrees(f"It is {second}", other)
+
+
+@given(st.integers(-(10**14), 10**14), st.integers(1, 9))
+def test_whole_numbers_are_compared_to_the_last_digit(number: int, more: int) -> None:
+    assert agrees(str(number), f"{number:,}.0")
+    assert not agrees(str(number), str(number + more))
+    assert not agrees(f'{{"answer": {number}}}', f'{{"answer": {number + more}}}')
+
+
+@given(
+    st.text("1 2-/:.,x%'\"$\\{}[]aeno\n", max_size=24), st.text("1 2-/:.,x%'\"$ano", max_size=24)
+)
+def test_agreeing_is_symmetric_and_a_text_agrees_with_itself(one: str, other: str) -> None:
+    assert agrees(one, one)
+    assert agrees(one, other) is agrees(other, one)
 
 
 @pytest.mark.parametrize(("one", "other"), ALIKE)
