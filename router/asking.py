@@ -300,13 +300,30 @@ def _response_format(given: object) -> tuple[bool, Mapping[str, Any] | None]:
     return True, cast(Mapping[str, Any], given)
 
 
+_DEEPEST = 200
 _strict = json.JSONEncoder(allow_nan=False).encode
 
 
 def _plain_json(field: str, given: object) -> None:
     if not isinstance(given, Mapping):
         raise wrong(field, "has to be a JSON Schema", given)
+    if _is_deep(given):
+        raise ConfigError(f"is nested more than {_DEEPEST} deep", field=field)
     try:
         _strict(given)
     except (TypeError, ValueError, RecursionError) as exc:
         raise ConfigError(f"is no JSON: {exc}", field=field) from exc
+
+
+def _is_deep(value: object) -> bool:
+    """Whether it is nested deeper than what reads it later may have stack for."""
+    level = [value]
+    for _ in range(_DEEPEST):
+        # Each once: what holds itself would never end.
+        held = {id(one): one for one in level if isinstance(one, dict | list | tuple)}.values()
+        level = [
+            inner for one in held for inner in (one.values() if isinstance(one, dict) else one)
+        ]
+        if not level:
+            return False
+    return True

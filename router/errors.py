@@ -284,3 +284,17 @@ class ContentFiltered(NoAnswer):
 
     The hops say whose filter it was, and for what: ``"failed: filtered (prompt: violence)"``.
     """
+
+
+def let_go(error: BaseException) -> None:
+    """Forget where `error` was raised, and what led to it: tracebacks hold frames, and those the
+    request and the error itself. For who has told of it and will not raise it again."""
+    left: list[BaseException | None] = [error]
+    seen: set[int] = set()
+    while left:
+        one = left.pop()
+        if one is None or id(one) in seen:
+            continue
+        seen.add(id(one))
+        one.__traceback__ = None
+        left += [one.__cause__, one.__context__, *getattr(one, "exceptions", ())]

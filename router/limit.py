@@ -67,6 +67,7 @@ class Limit:
             self._task = None
             if self._struck:  # where the step made something else of it
                 self._taken_back(task)
+            del task  # a task that ends by a cancellation keeps its traceback, and so this frame
 
     def _taken_back(self, task: asyncio.Task[object]) -> bool:
         """Undo our own cancellation, once."""

@@ -177,7 +177,10 @@ class HopRun:
             wait=self._wait,
             reraise=True,
         )
-        return await retrying(again)
+        try:
+            return await retrying(again)
+        finally:  # it holds itself, and would hold all that these hold
+            retrying.stop, retrying.wait = tenacity.stop_never, tenacity.wait_none()
 
     async def _call(self, release: Callable[[Reading], bool]) -> OneCall:
         came = self.clock.now()

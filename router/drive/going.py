@@ -7,6 +7,7 @@ from collections.abc import AsyncGenerator
 
 from ..cascade import Call, Seen, Verdict, Walk, walk
 from ..clock import Deadline
+from ..errors import let_go
 from ..hops import Outcome, Status, total_cost
 from ..ledger.entry import Closed
 from ..policy.decide import Before, before
@@ -245,6 +246,8 @@ class Going:
         assert outcome is not None
         assert verdict is not None
         if verdict.status == "answered":
+            for error in self.so_far.errors:  # of which nobody is told
+                let_go(error)
             return outcome
         first, errors = self.first, self.so_far.errors
         assert first is not None

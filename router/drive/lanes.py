@@ -98,6 +98,9 @@ class Lanes:
             if not task.done():
                 log.warning("target %s has not stopped after %g s", hop.call.target, STOP_S)
             hop.give_up()  # one that was stopped before its task began has not settled either
+            hop.on_doubt = None
+        self._tasks.clear()  # each holds its CancelledError, whose traceback holds all of this
+        self._happened = asyncio.Queue()
 
     def _begin(self, call: Call) -> None:
         rival = call.rival
@@ -149,6 +152,7 @@ class Lanes:
             wrong = exc
         finally:
             self._happened.put_nowait((hop, wrong))
+            wrong = None  # its traceback holds this frame
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -203,6 +203,7 @@ class Connection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._closed = True
+        self._parser = None  # type: ignore[assignment] # it holds this connection
         self._over(exc)
         self._gone(self)
 

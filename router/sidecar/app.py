@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from ..compose import Router
-from ..errors import ConfigError, RouterError
+from ..errors import ConfigError, RouterError, let_go
 from . import anthropic, docs, info
 from .after import After, Observer, Turned
 from .asked import STOPPING, Answering, field_of, headers_of
@@ -114,6 +114,7 @@ class App:
             if isinstance(error, ConfigError):  # of the others, the street has told
                 self._turned(exchange, failure_of(error))
             await exchange.fail(failure_of(error), field_of(error), headers_of(error))
+            let_go(error)
         except asyncio.CancelledError:  # the server stops, and the body was still coming
             if exchange.started:
                 raise

@@ -17,7 +17,7 @@ from .. import asking
 from ..asking import Options
 from ..compose import Router
 from ..drive.ids import new_id
-from ..errors import ConfigError, Forbidden, LimitReached, NoAnswer, RouterError
+from ..errors import ConfigError, Forbidden, LimitReached, NoAnswer, RouterError, let_go
 from ..hops import Outcome
 from ..policy.rules import Policy
 from ..types import Chunk, Request
@@ -91,8 +91,8 @@ class Answering:
             request = key.held(request, choice, policy, one.decision_id)
         self.after.enter(one.decision_id, exchange.headers)
         watch = Watch(exchange)
-        items = (run or self.router.run)(request, choice.policy, one.decision_id)
         try:
+            items = (run or self.router.run)(request, choice.policy, one.decision_id)
             try:
                 if asked.streamed:
                     # The policy in force is the one that `run` has just looked at.
@@ -248,6 +248,7 @@ async def _streamed(
         if not exchange.started:
             raise
         await exchange.piece(one.broken(failure_of(error), field_of(error)), last=True)
+        let_go(error)
     finally:
         heart.stop()
 

@@ -32,13 +32,29 @@ class Cycle:
     """
 
     __slots__ = (
-        *("_chunked", "_connection", "_expects", "_head", "_left", "_method", "_news", "_parts"),
+        *(
+            "_chunked",
+            "_connection",
+            "_expects",
+            "_head",
+            "_left",
+            "_method",
+            "_news",
+            "_old",
+            "_parts",
+        ),
         *("_size", "_waiter", "disconnected", "keep_alive", "more_body", "response_complete"),
         *("response_started", "__weakref__"),
     )
 
     def __init__(
-        self, connection: Bounded, method: str, *, keep_alive: bool, expects: bool
+        self,
+        connection: Bounded,
+        method: str,
+        *,
+        keep_alive: bool,
+        expects: bool,
+        old: bool = False,
     ) -> None:
         """`expects`: whether the client waits to be told to go on with the body."""
         self.disconnected = False
@@ -52,6 +68,7 @@ class Cycle:
         self._head = b""
         self._left: Callable[[], object] | None = None
         self._method = method
+        self._old = old
         self._news = False  # whether `receive` has something to say
         self._parts: list[bytes] = []
         self._size = 0
@@ -157,7 +174,7 @@ class Cycle:
             self.keep_alive = False
         elif not self.keep_alive:
             lines.append(b"connection: close")
-        self._chunked = b"content-length" not in names
+        self._chunked = b"content-length" not in names and not self._old
         if self._chunked and self._method != "HEAD":
             lines.append(b"transfer-encoding: chunked")
         self._head = b"%b%b\r\n\r\n" % (STATUS_LINE[status], b"\r\n".join(lines))

@@ -50,6 +50,8 @@ class Bounded(HttpToolsProtocol):
     _body_bytes = 0
     # What is being read, and what is to be read after it.
     _data = _again = b""
+    # What the app was last asked; `cycle` is what came last.
+    _running: Cycle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -64,14 +66,14 @@ class Bounded(HttpToolsProtocol):
         if exc is None:
             self.transport.close()
         self.parser = None  # type: ignore[assignment] # it holds this connection
-        if self.cycle is not None:
-            self.cycle.gone()
-            self.cycle = None
+        for cycle in {self._running, self.cycle}:  # what came between them never began
+            if cycle is not None:
+                cycle.gone()
+        self.cycle = self._running = None
 
     def data_received(self, data: bytes) -> None:
         if self._refused:
             return
-        self._idle_since = None
         if self._in_body:
             self._wire_bytes += len(data)
         self._data = data
@@ -104,6 +106,7 @@ class Bounded(HttpToolsProtocol):
             self._without_upgrade()
 
     def on_message_begin(self) -> None:
+        self._idle_since = None
         self.url = b""
         self.headers = []
         self.expect_100_continue = False
@@ -138,11 +141,14 @@ class Bounded(HttpToolsProtocol):
         self._upgrades = self.parser.should_upgrade()
         if not self._upgrades:
             self._in_body, self._wire_bytes, self._body_bytes = True, 0, 0
-            self._ask(keep_alive=version != "1.0" and self.parser.should_keep_alive())
+            self._ask(
+                keep_alive=version != "1.0" and self.parser.should_keep_alive(),
+                old=version == "1.0",
+            )
 
     def _plain(self, version: str, coding: bytes | None, host: bytes) -> bool:
         """Whether a head can be understood in one way only."""
-        if version not in ("1.1", "1.0"):
+        if version not in ("1.1", "1.0") or self.parser.get_method() == b"CONNECT":
             return False
         if coding is not None and (coding.strip().lower() != b"chunked" or version == "1.0"):
             return False
@@ -151,12 +157,18 @@ class Bounded(HttpToolsProtocol):
         named = self.url.partition(b"://")[2].partition(b"/")[0].partition(b"?")[0]
         return named.lower() == host.lower()
 
-    def _ask(self, *, keep_alive: bool) -> None:
+    def _ask(self, *, keep_alive: bool, old: bool) -> None:
         """Let the app answer the request, or let it wait until those before it are answered."""
         path, query = _place(self.url)
         method = self.parser.get_method().decode("ascii")
         before = self.cycle
-        cycle = Cycle(self, method, keep_alive=keep_alive, expects=self.expect_100_continue)
+        cycle = Cycle(
+            self,
+            method,
+            keep_alive=keep_alive,
+            expects=self.expect_100_continue and not old,
+            old=old,
+        )
         self.cycle = cycle
         scope = {  # what our app reads of it
             "type": "http",
@@ -169,10 +181,12 @@ class Bounded(HttpToolsProtocol):
         if before is None or before.response_complete:
             self._start(cycle, scope)
         else:
-            self.flow.pause_reading()
+            if len(self.pipeline) >= _MOST_WAITING:  # nobody is seen to leave where nothing is read
+                self.flow.pause_reading()
             self.pipeline.appendleft((cycle, scope))  # type: ignore[arg-type]
 
     def _start(self, cycle: Cycle, scope: dict[str, Any]) -> None:
+        self._running, self._idle_since = cycle, None
         task = self.loop.create_task(self.app(scope, cycle.receive, cycle.send))
         self.tasks.add(task)
         task.add_done_callback(cycle.over)
@@ -247,7 +261,9 @@ class Bounded(HttpToolsProtocol):
 
     def shutdown(self) -> None:
         """Close when what runs is done. Who has just come may have asked already: wait for that."""
-        if self.cycle is None and not self._refused:
+        cycle = self.cycle
+        waits = cycle is None or (cycle.response_complete and self._in_head)
+        if waits and not self._refused:
             self.loop.call_later(_JUST_COME_S, super().shutdown)
         else:
             super().shutdown()
@@ -269,7 +285,13 @@ class Bounded(HttpToolsProtocol):
         cycle = self.cycle
         # The app may be waiting for the very body that is broken.
         waits = self._in_body and not self.pipeline
-        if cycle is None or cycle.response_complete or (waits and not cycle.response_started):
+        if cycle is None:
+            tells = True
+        elif cycle.response_complete:
+            tells = not self._in_body  # else what is broken has had its answer
+        else:
+            tells = waits and not cycle.response_started
+        if tells:
             body = failure.body()
             self.transport.write(
                 b"HTTP/1.1 %d %s\r\ncontent-type: application/json\r\n"
@@ -296,6 +318,7 @@ def _place(url: bytes) -> tuple[str, bytes]:
 
 
 _JUST_COME_S = 0.5
+_MOST_WAITING = 16
 _KEPT = (b"close", b"keep-alive")
 _REASONS = {400: b"Bad Request", 408: b"Request Timeout", 431: b"Request Header Fields Too Large"}
 _TOO_LARGE = Failure(status=431, message="the request's head is too large", code="head_too_large")

@@ -140,6 +140,7 @@ _counted: dict[int, tuple[Sequence[Tool], int]] = {}
 """Bytes of tools by the identity of their tuple, which is kept with them so that it stays its own:
 an app sends the same tools with each request, and the door makes one tuple of them."""
 _MOST_COUNTED = 16
+_MOST_BYTES = 256 * 1024
 
 
 def _tools_bytes(tools: Sequence[Tool]) -> int:
@@ -148,7 +149,8 @@ def _tools_bytes(tools: Sequence[Tool]) -> int:
     if known is not None and known[0] is tools:
         return known[1]
     found = _json_bytes([_on_the_wire(tool) for tool in tools])
-    if isinstance(tools, tuple):  # what can be changed may be another next time
+    # What can be changed may be another next time.
+    if isinstance(tools, tuple) and found <= _MOST_BYTES:
         if len(_counted) >= _MOST_COUNTED:
             _counted.clear()
         _counted[id(tools)] = tools, found

@@ -92,6 +92,9 @@ HEAD = start("/v1/chat/completions", CHUNKED) + b"\r\n"
         start("/v1/chat/completions", "content-length: 5, 5") + b"\r\n" + BODY,
         start().replace(b"\r\n", b"\n") + b"content-length: 2\n\n{}",
         b"CONNECT localhost:80 HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"CONNECT /a HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"CONNECT http://localhost/ HTTP/1.1\r\nhost: localhost\r\n\r\n",
+        b"CONNECT a:443 HTTP/1.1\r\n\r\n",
         b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
     ],
 )
@@ -218,6 +221,19 @@ def test_memory_stays_flat_under_shapes_that_never_end(sidecar: Sidecar) -> None
     for _ in range(5):
         abuse()
     assert here.memory_info().rss - before < 8_000_000
+
+
+def test_memory_stays_flat_when_every_hop_fails(sidecar: Sidecar) -> None:
+    here = psutil.Process(sidecar.process.pid)
+
+    def fail(times: int) -> None:
+        for _ in range(times):
+            assert sidecar.ask("everybody fails " + "y" * 1_000_000).status == 503
+
+    fail(5)
+    before = here.memory_info().rss
+    fail(30)
+    assert here.memory_info().rss - before < 25_000_000
 
 
 IMPATIENT = """

@@ -251,6 +251,22 @@ def test_a_budget_counts_what_was_booked_however_a_request_ended(
     assert found["firsthop_turned_away_total", "400", "invalid_value"] >= 1
 
 
+def test_what_is_refused_on_the_way_holds_no_dollars(tmp_path: Path) -> None:
+    (tmp_path / "prices.yaml").write_text(PRICES, encoding="utf-8")
+    unknown = """\
+  dark: {tier: cloud-fast, provider: openai_compatible, model: new, base_url: "http://localhost:9"}
+"""
+    config = CONFIG.replace("ledger:", "prices: prices.yaml\nledger:") + unknown
+    key = add(tmp_path / "keys.json", "some", day_usd=Decimal("1"))
+    bounded = {**key, "x-firsthop-cost-usd": "0.6"}
+
+    with serving(tmp_path, "--keys", str(tmp_path / "keys.json"), config=config) as server:
+        for _ in range(2):  # a price that nobody knows is over no limit and under none
+            told = server.ask("something hard", bounded)
+            assert (told.status, told.code) == (400, "invalid_value"), told.json
+        assert server.ask("something hard", bounded, model="cloud").status == 200
+
+
 def test_without_keys_metrics_are_open_on_this_machine(tmp_path: Path) -> None:
     with serving(tmp_path) as server:
         server.ask("the capital?", {"authorization": "Bearer whatever"})

@@ -163,6 +163,28 @@ def test_a_form_nobody_knows_is_refused(given: Any) -> None:
         request(response_format=given)
 
 
+@pytest.mark.parametrize("depth", [199, 201, 960, 5_000])
+def test_a_schema_that_is_too_deep_for_what_reads_it_later_is_refused(depth: int) -> None:
+    schema: dict[str, Any] = {}
+    for _ in range(depth):
+        schema = {"properties": [schema]} if depth % 3 == 0 else {"a": schema}
+
+    if depth < 200:
+        assert request(response_format=schema).json_schema == schema
+        return
+    with pytest.raises(ConfigError, match="nested more than 200 deep"):
+        request(response_format=schema)
+    with pytest.raises(ConfigError, match="nested more than 200 deep"):
+        request(tools=[{"type": "function", "function": {"name": "a", "parameters": schema}}])
+
+
+def test_a_schema_that_holds_itself_is_refused_at_once() -> None:
+    schema: dict[str, Any] = {}
+    schema |= {"a": schema, "b": schema}
+    with pytest.raises(ConfigError, match="nested more than 200 deep"):
+        request(response_format=schema)
+
+
 def test_nothing_said_of_the_label_is_left_to_the_policy() -> None:
     assert request().label is None
     assert request(label="pii").label == "pii"

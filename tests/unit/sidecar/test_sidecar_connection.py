@@ -65,6 +65,7 @@ class Wire(asyncio.Transport):
         super().__init__()
         self.writes: list[bytes] = []
         self.closed = False
+        self.reads = True
 
     def write(self, data: Any) -> None:
         self.writes.append(bytes(data))
@@ -75,9 +76,11 @@ class Wire(asyncio.Transport):
     def is_closing(self) -> bool:
         return self.closed
 
-    def pause_reading(self) -> None: ...
+    def pause_reading(self) -> None:
+        self.reads = False
 
-    def resume_reading(self) -> None: ...
+    def resume_reading(self) -> None:
+        self.reads = True
 
 
 def connected(app: App) -> tuple[Bounded, Wire, Loop]:
@@ -101,6 +104,10 @@ def saying(*pieces: bytes, headers: list[tuple[bytes, bytes]]) -> App:
         await send({"type": "http.response.body", "body": b""})
 
     return app
+
+
+async def waiting(scope: Any, receive: Any, send: Any) -> None:
+    await asyncio.Event().wait()
 
 
 @in_loop
@@ -186,6 +193,82 @@ async def test_who_leaves_is_told_of_at_once_and_whoever_has_its_answer_not_at_a
     end.set()
     await turns()
     assert wire.writes == []
+
+
+@in_loop
+async def test_who_leaves_with_more_asked_behind_is_told_of_too() -> None:
+    left: list[str] = []
+    begun: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        begun.append(scope["path"])
+        scope["extensions"][LEFT](lambda: left.append(scope["path"]))
+        await asyncio.Event().wait()
+
+    protocol, wire, _ = connected(app)
+    for path in (b"/first", b"/second", b"/third"):
+        protocol.data_received(GET.replace(b"/v1/models", path))
+    await turns()
+    assert wire.reads  # else nobody would be seen to leave
+    protocol.connection_lost(None)
+    await turns()
+    assert (begun, left) == (["/first"], ["/first"])
+
+
+@in_loop
+async def test_who_asks_for_more_and_more_before_an_answer_is_read_no_further() -> None:
+    protocol, wire, _ = connected(waiting)
+    for _ in range(18):
+        protocol.data_received(GET)
+    assert not wire.reads
+
+
+@in_loop
+@pytest.mark.parametrize("sent", [b"\r\n", b"x"])
+async def test_a_byte_that_asks_for_nothing_keeps_no_connection(sent: bytes) -> None:
+    protocol, wire, loop = connected(saying(headers=[(b"content-length", b"0")]))
+    post = GET.replace(b"GET", b"POST").replace(b"\r\n\r\n", b"\r\ncontent-length: 9\r\n\r\n")
+    protocol.data_received(GET if sent == b"\r\n" else post)
+    await turns()
+    protocol.data_received(sent)
+    loop.turn(IDLE_S)
+    assert wire.closed
+
+
+@in_loop
+async def test_an_old_client_is_told_nothing_that_it_does_not_know() -> None:
+    protocol, wire, _ = connected(saying(b"one", headers=[]))
+    old = GET.replace(b"HTTP/1.1", b"HTTP/1.0")
+    protocol.data_received(old.replace(b"\r\n\r\n", b"\r\nexpect: 100-continue\r\n\r\n"))
+    await turns()
+    assert b"".join(wire.writes) == b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\none"
+    assert wire.closed
+
+
+@in_loop
+async def test_a_body_that_breaks_after_its_answer_gets_no_second_one() -> None:
+    protocol, wire, _ = connected(saying(headers=[(b"content-length", b"0")]))
+    chunked = b"\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n"
+    protocol.data_received(GET.replace(b"GET", b"POST").replace(b"\r\n\r\n", chunked))
+    await turns()
+    protocol.data_received(b"no chunk\r\n")
+    assert b"".join(wire.writes).count(b"HTTP/1.1") == 1
+    assert wire.closed
+
+
+@in_loop
+async def test_at_the_end_half_a_head_on_a_kept_connection_has_its_half_second() -> None:
+    protocol, wire, loop = connected(saying(headers=[(b"content-length", b"0")]))
+    protocol.data_received(GET)
+    await turns()
+    protocol.data_received(GET[:20])
+    protocol.shutdown()
+    assert not wire.closed
+    protocol.data_received(GET[20:])
+    await turns()
+    assert b"".join(wire.writes).count(b"HTTP/1.1 200") == 2
+    loop.turn(1.0)
+    assert wire.closed
 
 
 @in_loop

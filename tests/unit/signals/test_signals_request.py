@@ -25,7 +25,7 @@ from router.signals import (
     wanted_signals,
 )
 from router.signals.catalogue import FAMILIES, find_signal
-from router.signals.prompt import PER_TOOL
+from router.signals.prompt import PER_TOOL, _counted
 from router.signals.render import page
 from router.types import (
     LABELS,
@@ -215,6 +215,15 @@ def test_a_schema_counts_as_json_on_lines_of_its_own(schema: dict[str, object]) 
     bound = prompt_bound(plain, (), schema).bound - prompt_bound(plain).bound
 
     assert bound == PER_TOOL + len(written)
+
+
+def test_of_large_tools_nothing_is_kept() -> None:
+    large = (Tool(name="look", description="x" * 300_000),)
+    plain = (Message(role="user", content="hi"),)
+
+    prompt_bound(plain, large)
+
+    assert all(tools is not large for tools, _ in _counted.values())
 
 
 def test_tools_that_are_sent_again_are_counted_as_they_are_then() -> None:
