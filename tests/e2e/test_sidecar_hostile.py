@@ -223,19 +223,6 @@ def test_memory_stays_flat_under_shapes_that_never_end(sidecar: Sidecar) -> None
     assert here.memory_info().rss - before < 8_000_000
 
 
-def test_memory_stays_flat_when_every_hop_fails(sidecar: Sidecar) -> None:
-    here = psutil.Process(sidecar.process.pid)
-
-    def fail(times: int) -> None:
-        for _ in range(times):
-            assert sidecar.ask("everybody fails " + "y" * 1_000_000).status == 503
-
-    fail(5)
-    before = here.memory_info().rss
-    fail(30)
-    assert here.memory_info().rss - before < 25_000_000
-
-
 IMPATIENT = """
 import sys
 from router.compose import Router
