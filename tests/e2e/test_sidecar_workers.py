@@ -208,7 +208,8 @@ def test_any_worker_tells_the_metrics_of_all(sidecar: Sidecar, keys: Keys) -> No
         until(lambda: counted(line.metrics(keys["ops"])) == before + 20)  # noqa: B023
         text = line.metrics(keys["ops"])
         assert "firsthop_workers 2\n" in text
-        assert "firsthop_worker_ends_total 0\n" in text
+        assert 'firsthop_worker_ends_total{reason="died"} 0\n' in text
+        assert 'firsthop_worker_ends_total{reason="hung"} 0\n' in text
 
 
 def test_a_tools_result_goes_back_to_who_asked_by_way_of_the_other_worker(
