@@ -72,6 +72,8 @@ MOST_WORKERS = 64
 KEYS = 4096
 """Keys of callers that can have a rate, and that can have a budget."""
 LOOPS = 16_384
+TARGETS = 1024
+"""Targets whose calls under way are bounded."""
 MOST_TEXT_BYTES = 8 * 1024 * 1024
 
 _HEAD = struct.Struct("16sqq")
@@ -83,6 +85,7 @@ _NAME_BYTES = 16
 RATE_BYTES = _NAME_BYTES + 16
 LOOP_BYTES = 32
 AMOUNT_BYTES = 16
+SEAT_BYTES = 24
 
 
 class Row(NamedTuple):
@@ -150,7 +153,8 @@ class Board:
         self.rates_at = _HEAD.size + workers * _ROW.size
         self.purses_at = self.rates_at + KEYS * RATE_BYTES
         self.loops_at = self.purses_at + KEYS * self.purse_bytes
-        self._texts_at = self.loops_at + LOOPS * LOOP_BYTES
+        self.seats_at = self.loops_at + LOOPS * LOOP_BYTES
+        self._texts_at = self.seats_at + TARGETS * self.seats_bytes
         self.secret = _HEAD.unpack(_read(fd, _HEAD.size, 0))[0].hex()
 
     @classmethod
@@ -173,6 +177,11 @@ class Board:
         each worker's."""
         return _NAME_BYTES + 3 * (8 + AMOUNT_BYTES) + self.workers * AMOUNT_BYTES
 
+    @property
+    def seats_bytes(self) -> int:
+        """A name, and what each worker says of its calls to that target."""
+        return _NAME_BYTES + self.workers * SEAT_BYTES
+
     def held(self) -> _Held:
         """For a `with`: nobody else changes what is shared meanwhile. Not twice by one thread."""
         return self._held
@@ -190,27 +199,30 @@ class Board:
         """Bytes of a table."""
         _write(self.fd, data, at)
 
-    def record(self, name: bytes, table_at: int, size: int, what: str) -> int:
-        """Where the record of that name is, in a table of `KEYS`; a new one is zeros.
+    def record(
+        self, name: bytes, table_at: int, size: int, what: str, most: int | None = None
+    ) -> int:
+        """Where the record of that name is; a new one is zeros.
 
         Args:
             name: 16 bytes, not all of them zero.
             size: Of a record, its name included.
             what: What a record is of, for people.
+            most: Records that the table has room for; else `KEYS`.
 
         Raises: ConfigError, when the table is full.
         """
-        first = int.from_bytes(name[:8], "little")
+        first, room = int.from_bytes(name[:8], "little"), KEYS if most is None else most
         with self.held():
-            for step in range(KEYS):
-                at = table_at + (first + step) % KEYS * size
+            for step in range(room):
+                at = table_at + (first + step) % room * size
                 found = _read(self.fd, _NAME_BYTES, at)
                 if found == name:
                     return at
                 if not any(found):
                     _write(self.fd, name, at)
                     return at
-        raise ConfigError(f"more than {KEYS} {what} are more than workers can share")
+        raise ConfigError(f"more than {room} {what} are more than workers can share")
 
     # Rows.
 

@@ -28,6 +28,7 @@ from .listening import on_terminal
 from .lives import Worker, how
 from .orders import Orders, Plan, Ready
 from .pulse import HUNG_S, Pulse
+from .seats import vacate
 from .shared import bury
 
 log = logging.getLogger("firsthop.sidecar")
@@ -293,6 +294,7 @@ class Supervisor:
             self._stop()
             return
         try:
+            vacate(self._board, worker.number)
             bury(self._board, worker.number)
             self._board.leave(worker.number, summed.left_by, hung=hung)
         except Exception:  # a door: the others answer on

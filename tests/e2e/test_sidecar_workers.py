@@ -240,6 +240,31 @@ def test_the_most_at_once_are_those_of_all_workers(tmp_path: Path) -> None:
         until(lambda: lines[0].ask("capital?")[0] == 200)
 
 
+def test_a_targets_calls_at_once_are_those_of_all_workers(tmp_path: Path) -> None:
+    bounded = CONFIG.replace("tier: cloud-fast\n", "tier: cloud-fast\n    max_in_flight: 1\n")
+    with serving(tmp_path, "--workers", "2", config=bounded) as server:
+        first, second = each(server)
+        process = first.worker()["process"]
+        began = time.monotonic()
+        with ThreadPoolExecutor(4) as pool:
+            lines = [first, second, Line(server), Line(server)]
+            asked = [pool.submit(line.ask, "takes a second") for line in lines]
+            until(lambda: metrics(server)["firsthop_target_queued"] == 3)
+            assert metrics(server)["firsthop_target_in_flight"] == 1
+            assert [one.result()[0] for one in asked] == [200] * 4
+        assert time.monotonic() - began > 3.9  # one after another
+
+        with ThreadPoolExecutor(2) as pool:
+            lost = pool.submit(first.ask, "never answers")
+            until(lambda: metrics(server)["firsthop_target_in_flight"] == 1)
+            waits = pool.submit(second.ask, "takes a second")
+            until(lambda: metrics(server)["firsthop_target_queued"] == 1)
+            os.kill(process, signal.SIGKILL)
+            with pytest.raises((ConnectionError, http.client.HTTPException)):
+                lost.result()
+            assert waits.result()[0] == 200  # the seat of who is gone is free
+
+
 def test_one_that_is_killed_is_replaced_and_the_others_requests_go_on(tmp_path: Path) -> None:
     log = tmp_path / "log.txt"
     with serving(tmp_path, "--workers", "2", "--access-log", str(log)) as server:
