@@ -69,7 +69,7 @@ def all_of(server: Sidecar, count: int) -> dict[int, int]:
 
 
 def test_one_that_is_stopped_and_one_whose_loop_is_blocked_are_replaced(tmp_path: Path) -> None:
-    with serving(tmp_path, "--workers", "3", "--hung-after", "4") as server:
+    with serving(tmp_path, "--workers", "3", "--hung-after", "5") as server:
         before = all_of(server, 3)
         stopped, blocked, well = (before[number] for number in range(3))
         os.kill(stopped, signal.SIGSTOP)
@@ -95,7 +95,7 @@ def test_one_that_is_stopped_and_one_whose_loop_is_blocked_are_replaced(tmp_path
 def test_one_that_hangs_with_the_lock_is_ended_and_not_those_that_wait_for_it(
     tmp_path: Path,
 ) -> None:
-    with serving(tmp_path, "--workers", "2", "--hung-after", "4") as server:
+    with serving(tmp_path, "--workers", "2", "--hung-after", "5") as server:
         before = all_of(server, 2)
         os.kill(before[0], signal.SIGUSR2)
 

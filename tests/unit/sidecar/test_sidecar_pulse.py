@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from router.sidecar.board import Board
 from router.sidecar.pulse import Pulse
 
 
@@ -51,3 +56,50 @@ def test_nobody_stands_still_for_longer_than_since_it_last_came_round(
             beats, last = beats + 1, now
         pulse.look([beats], now)
         assert pulse.still_s(0) <= now - last + 1e-6
+
+
+HOLDER = """
+import sys
+from router.sidecar.board import Board
+with Board(int(sys.argv[1]), 2, 0).held():
+    print("held", flush=True)
+    sys.stdin.readline()
+print("let go", flush=True)
+sys.stdin.readline()
+"""
+
+
+@pytest.mark.skipif(sys.platform not in ("linux", "darwin"), reason="who has the lock isn't told")
+def test_it_is_known_which_process_holds_the_lock() -> None:
+    board = Board.make(2)
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLDER, str(board.fd)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+        pass_fds=[board.fd],
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        assert board.holder() == process.pid
+        process.stdin.write("\n")
+        assert process.stdout.readline() == "let go\n"
+        assert board.holder() is None
+        process.stdin.write("\n")
+    board.close()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="one process answers there")
+def test_beats_and_what_is_under_way_leave_each_other_alone() -> None:
+    board = Board.make(2)
+    worker = Board(board.fd, 2, 1)
+    for turn in range(3):
+        worker.tell(turn)
+        worker.beat()
+    assert [(row.active, row.beats) for row in board.rows()] == [(0, 0), (2, 3)]
+
+    board.clear(1)
+    assert [(row.active, row.beats) for row in board.rows()] == [(0, 0), (0, 0)]
+    board.close()
