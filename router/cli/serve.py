@@ -76,6 +76,14 @@ def serve(
     workers: Annotated[
         int, typer.Option(help="Processes that answer; more than one not on Windows.", min=1)
     ] = 1,
+    hung_after: Annotated[
+        float,
+        typer.Option(
+            help="Of several workers, one whose event loop stands still for so many seconds is "
+            "replaced.",
+            min=3,
+        ),
+    ] = 30.0,
     otel: Annotated[
         bool, typer.Option("--otel", help="Send traces over OTLP, as OTEL_... variables say.")
     ] = False,
@@ -113,7 +121,7 @@ def serve(
             otel=otel,
         )
         if workers > 1:
-            _supervise(plan, workers, listening)
+            _supervise(plan, workers, listening, hung_after)
         else:
             _answer(plan, listening)
 
@@ -124,11 +132,13 @@ def _answer(plan: Plan, listening: socket.socket) -> None:
     run(plan, listening, lambda policy: _say(plan, policy))
 
 
-def _supervise(plan: Plan, workers: int, listening: socket.socket) -> None:
+def _supervise(plan: Plan, workers: int, listening: socket.socket, hung_s: float) -> None:
     from ..sidecar.supervisor import Supervisor
 
-    said = f"; {workers} workers"
-    code = Supervisor(plan, workers, listening, lambda policy: _say(plan, policy + said)).run()
+    def say(policy: str) -> None:
+        _say(plan, f"{policy}; {workers} workers")
+
+    code = Supervisor(plan, workers, listening, say, hung_s).run()
     if code:
         raise typer.Exit(code)
 

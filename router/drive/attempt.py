@@ -276,7 +276,7 @@ class HopRun:
         except TimeoutError as exc:
             self.out_of_time = left_s is not None
             raise NotSent(
-                f"its turn did not come within {longest_s:.1f} s: {way.in_flight} calls are under "
+                f"its turn did not come within {longest_s:.1f} s: {way.taken} calls are under "
                 "way, and `max_in_flight` lets no more through",
                 reached=False,
             ) from exc

@@ -10,6 +10,8 @@ from __future__ import annotations
 import asyncio
 import math
 from collections import deque
+from dataclasses import dataclass
+from typing import Protocol
 
 from ..errors import HopError
 from ..types import RateLimit, Transit
@@ -20,6 +22,42 @@ LONGEST_WAIT_S = 8.0
 
 _NEXT_TO_NOTHING_S = 1e-6
 """What sums of floats may leave of a wait that is over."""
+_LOOK_S = 0.005
+"""Between two times that it is looked whether another process has given up a seat."""
+
+
+class Seats(Protocol):
+    """Where calls under way are counted, when other processes call the same target too.
+
+    Each call has a number by when it came: smaller ones came earlier, in whichever process.
+    """
+
+    def number(self) -> int:
+        """Of a call that comes now."""
+        ...
+
+    def take(self, number: int) -> bool:
+        """Take one for that call, if one is free and nobody elsewhere waits who came earlier."""
+        ...
+
+    def give(self) -> None:
+        """Give one back."""
+        ...
+
+    def wait(self, number: int | None) -> None:
+        """Say who waits here first; again and again, else it is forgotten. None: nobody does."""
+        ...
+
+    @property
+    def taken(self) -> int:
+        """How many are, by all processes."""
+        ...
+
+
+@dataclass(slots=True, eq=False)
+class _Turn:
+    comes: asyncio.Future[None]
+    number: int
 
 
 class Way:
@@ -29,6 +67,8 @@ class Way:
         in_flight: Calls under way.
         max_in_flight: Most of them at once. None: there is no limit.
         network: What has to be there for it. None: it needs none.
+        seats: Where other processes' calls count too; set before the first call. None: only this
+            process's count.
         limit: What the target said last of its limits. None: nothing yet.
         last_error: Kind of the error that the last call ended with. None: it ended well, or there
             was none.
@@ -43,9 +83,11 @@ class Way:
         self.in_flight = 0
         self.max_in_flight = max_in_flight
         self.network = network
+        self.seats: Seats | None = None
         self.limit: RateLimit | None = None
         self.last_error: str | None = None
-        self._turns: deque[asyncio.Future[None]] = deque()
+        self._turns: deque[_Turn] = deque()
+        self._looks: asyncio.TimerHandle | None = None
         self._asked_s = 0.0
         self._told_at = -math.inf
         self._quiet_until = -math.inf
@@ -54,6 +96,11 @@ class Way:
     def queued(self) -> int:
         """Calls that wait for their turn."""
         return len(self._turns)
+
+    @property
+    def taken(self) -> int:
+        """Calls under way, other processes' too where they count."""
+        return self.in_flight if self.seats is None else self.seats.taken
 
     def quiet_s(self, now: float) -> float:
         """Seconds for which the target asked not to be called; 0: it may be."""
@@ -80,6 +127,8 @@ class Way:
         full = self.max_in_flight is not None and self.in_flight >= self.max_in_flight
         if full or self._turns:
             return False
+        if self.seats is not None and not self.seats.take(self.seats.number()):
+            return False
         self.in_flight += 1
         return True
 
@@ -90,12 +139,15 @@ class Way:
         """
         if self.enter_now():
             return
-        turn = asyncio.get_running_loop().create_future()
+        number = 0 if self.seats is None else self.seats.number()
+        turn = _Turn(asyncio.get_running_loop().create_future(), number)
         self._turns.append(turn)
+        if self.seats is not None:
+            self._pass_on(self.seats)
         try:
-            await turn
+            await turn.comes
         except asyncio.CancelledError:
-            if not turn.cancelled():  # its turn came in the same moment
+            if not turn.comes.cancelled():  # its turn came in the same moment
                 self.leave()
             elif turn in self._turns:  # else who left was quicker to pass it over
                 self._turns.remove(turn)
@@ -103,12 +155,35 @@ class Way:
 
     def leave(self) -> None:
         """A call is over: the next in turn takes its place."""
+        if self.seats is not None:
+            self.in_flight -= 1
+            self.seats.give()
+            if self._turns:
+                self._pass_on(self.seats)
+            return
         while self._turns:
             turn = self._turns.popleft()
-            if not turn.done():
-                turn.set_result(None)
+            if not turn.comes.done():
+                turn.comes.set_result(None)
                 return
         self.in_flight -= 1
+
+    def _pass_on(self, seats: Seats) -> None:
+        """Let go whose turn it is, among all processes' calls; who is left is looked after soon."""
+        if self._looks is not None:
+            self._looks.cancel()
+        turns = self._turns
+        while turns:
+            comes = turns[0].comes
+            if not comes.done():
+                if not seats.take(turns[0].number):
+                    break
+                self.in_flight += 1
+                comes.set_result(None)
+            turns.popleft()
+        seats.wait(turns[0].number if turns else None)
+        loop = asyncio.get_running_loop()
+        self._looks = loop.call_later(_LOOK_S, self._pass_on, seats) if turns else None
 
     def met(self, transit: Transit, *, began: float, now: float) -> None:
         """Learn from an answer's head.

@@ -237,15 +237,16 @@ class App:
         self.router.senses.begin_detector(home.wanted(self.router.watched.policy))
         await send({"type": "lifespan.startup.complete"})
         self._announce()
-        async with self._together.shown(self._exposed):
-            await receive()
-        self.stopping = True
-        try:
-            async with asyncio.timeout(_AT_END_S):
-                await self._places.empty()
-        except TimeoutError:
-            log.error("%d requests did not end", self._places.taken)
-        await self.aclose()
+        with self._together.beating():
+            async with self._together.shown(self._exposed):
+                await receive()
+            self.stopping = True
+            try:
+                async with asyncio.timeout(_AT_END_S):
+                    await self._places.empty()
+            except TimeoutError:
+                log.error("%d requests did not end", self._places.taken)
+            await self.aclose()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def aclose(self) -> None:

@@ -33,8 +33,15 @@ if sys.platform == "win32":  # where the supervisor refuses more than one worker
 
     def _write(_fd: int, _data: bytes, _at: int) -> None:
         raise OSError(errno.ENOSYS, "no write by position is here")
+
+    def _holder(_fd: int) -> int | None:
+        raise OSError(errno.ENOSYS, "no lock is here")
 else:
     import fcntl
+
+    # C's `struct flock`: type, whence, start, length, process; on a Mac in another order.
+    _FLOCK = struct.Struct("qqihh" if sys.platform == "darwin" else "hhqqi")
+    _KNOWN = sys.platform in ("linux", "darwin")
 
     def _lock(fd: int, *, hold: bool) -> None:
         fcntl.lockf(fd, fcntl.LOCK_EX if hold else fcntl.LOCK_UN, 1, 0)
@@ -47,6 +54,17 @@ else:
             written = os.pwrite(fd, data, at)
             data, at = data[written:], at + written
 
+    def _holder(fd: int) -> int | None:
+        if not _KNOWN:
+            return None
+        if sys.platform == "darwin":
+            asked = _FLOCK.pack(0, 1, 0, fcntl.F_WRLCK, os.SEEK_SET)
+            _, _, process, kind, _ = _FLOCK.unpack(fcntl.fcntl(fd, fcntl.F_GETLK, asked))
+        else:
+            asked = _FLOCK.pack(fcntl.F_WRLCK, os.SEEK_SET, 0, 1, 0)
+            kind, _, _, _, process = _FLOCK.unpack(fcntl.fcntl(fd, fcntl.F_GETLK, asked))
+        return None if kind == fcntl.F_UNLCK else int(process)
+
 
 log = logging.getLogger("firsthop.sidecar")
 
@@ -54,15 +72,20 @@ MOST_WORKERS = 64
 KEYS = 4096
 """Keys of callers that can have a rate, and that can have a budget."""
 LOOPS = 16_384
+TARGETS = 1024
+"""Targets whose calls under way are bounded."""
 MOST_TEXT_BYTES = 8 * 1024 * 1024
 
-_HEAD = struct.Struct("16sq")
-_ROW = struct.Struct("qq")
+_HEAD = struct.Struct("16sqq")
+_TOLD = struct.Struct("qq")
+_BEATS = struct.Struct("q")
+_ROW = struct.Struct("qqq")
 _SIZE = struct.Struct("q")
 _NAME_BYTES = 16
 RATE_BYTES = _NAME_BYTES + 16
 LOOP_BYTES = 32
 AMOUNT_BYTES = 16
+SEAT_BYTES = 24
 
 
 class Row(NamedTuple):
@@ -71,10 +94,19 @@ class Row(NamedTuple):
     Attributes:
         pid: 0: it is not up.
         active: Requests that it is answering.
+        beats: How often its event loop has come round; see `Together.beating`.
     """
 
     pid: int
     active: int
+    beats: int = 0
+
+
+class Ends(NamedTuple):
+    """Workers that have ended though nobody had told the server to."""
+
+    died: int
+    hung: int
 
 
 class _Held:
@@ -116,11 +148,13 @@ class Board:
         self.fd = fd
         self.workers = workers
         self.number = number
+        self._beats = 0
         self._held = _Held(fd)
         self.rates_at = _HEAD.size + workers * _ROW.size
         self.purses_at = self.rates_at + KEYS * RATE_BYTES
         self.loops_at = self.purses_at + KEYS * self.purse_bytes
-        self._texts_at = self.loops_at + LOOPS * LOOP_BYTES
+        self.seats_at = self.loops_at + LOOPS * LOOP_BYTES
+        self._texts_at = self.seats_at + TARGETS * self.seats_bytes
         self.secret = _HEAD.unpack(_read(fd, _HEAD.size, 0))[0].hex()
 
     @classmethod
@@ -128,7 +162,7 @@ class Board:
         """A new one. Raises: OSError, when there is no room for it."""
         fd = _nameless()
         try:
-            _write(fd, _HEAD.pack(os.urandom(16), 0), 0)
+            _write(fd, _HEAD.pack(os.urandom(16), 0, 0), 0)
             board = cls(fd, workers, None)
             # With real zeros, so that no later write finds the disk full.
             _write(fd, bytes(board._texts_at - _HEAD.size), _HEAD.size)
@@ -143,9 +177,19 @@ class Board:
         each worker's."""
         return _NAME_BYTES + 3 * (8 + AMOUNT_BYTES) + self.workers * AMOUNT_BYTES
 
+    @property
+    def seats_bytes(self) -> int:
+        """A name, and what each worker says of its calls to that target."""
+        return _NAME_BYTES + self.workers * SEAT_BYTES
+
     def held(self) -> _Held:
         """For a `with`: nobody else changes what is shared meanwhile. Not twice by one thread."""
         return self._held
+
+    def holder(self) -> int | None:
+        """The process that holds what `held` gives, if it is another one. None: nobody; or this
+        system's way of telling is not known here."""
+        return _holder(self.fd)
 
     def read(self, size: int, at: int) -> bytes:
         """Bytes of a table."""
@@ -155,27 +199,30 @@ class Board:
         """Bytes of a table."""
         _write(self.fd, data, at)
 
-    def record(self, name: bytes, table_at: int, size: int, what: str) -> int:
-        """Where the record of that name is, in a table of `KEYS`; a new one is zeros.
+    def record(
+        self, name: bytes, table_at: int, size: int, what: str, most: int | None = None
+    ) -> int:
+        """Where the record of that name is; a new one is zeros.
 
         Args:
             name: 16 bytes, not all of them zero.
             size: Of a record, its name included.
             what: What a record is of, for people.
+            most: Records that the table has room for; else `KEYS`.
 
         Raises: ConfigError, when the table is full.
         """
-        first = int.from_bytes(name[:8], "little")
+        first, room = int.from_bytes(name[:8], "little"), KEYS if most is None else most
         with self.held():
-            for step in range(KEYS):
-                at = table_at + (first + step) % KEYS * size
+            for step in range(room):
+                at = table_at + (first + step) % room * size
                 found = _read(self.fd, _NAME_BYTES, at)
                 if found == name:
                     return at
                 if not any(found):
                     _write(self.fd, name, at)
                     return at
-        raise ConfigError(f"more than {KEYS} {what} are more than workers can share")
+        raise ConfigError(f"more than {room} {what} are more than workers can share")
 
     # Rows.
 
@@ -186,8 +233,15 @@ class Board:
     def tell(self, active: int) -> None:
         """Say how many requests this worker is answering."""
         assert self.number is not None
-        row = _ROW.pack(os.getpid(), active)
+        row = _TOLD.pack(os.getpid(), active)
         _write(self.fd, row, _HEAD.size + self.number * _ROW.size)
+
+    def beat(self) -> None:
+        """Say that this worker's event loop has come round once more."""
+        assert self.number is not None
+        self._beats += 1
+        at = _HEAD.size + self.number * _ROW.size + _TOLD.size
+        _write(self.fd, _BEATS.pack(self._beats), at)
 
     def rows(self) -> list[Row]:
         """All workers, by number."""
@@ -200,12 +254,12 @@ class Board:
 
     def clear(self, number: int) -> None:
         """For the supervisor: that worker is gone."""
-        _write(self.fd, _ROW.pack(0, 0), _HEAD.size + number * _ROW.size)
+        _write(self.fd, _ROW.pack(0, 0, 0), _HEAD.size + number * _ROW.size)
 
     @property
-    def ends(self) -> int:
-        """Workers that have ended though nobody told them to."""
-        return int(_HEAD.unpack(_read(self.fd, _HEAD.size, 0))[1])
+    def ends(self) -> Ends:
+        """How many have ended so far."""
+        return Ends(*_HEAD.unpack(_read(self.fd, _HEAD.size, 0))[1:])
 
     # Texts: each worker's metrics, and those of the dead.
 
@@ -220,17 +274,18 @@ class Board:
         with self.held():
             return [self._text(number) for number in range(self.workers + 1)]
 
-    def leave(self, number: int, left_by: Callable[[str, str], str]) -> None:
-        """For the supervisor: a worker has ended that nobody told to.
+    def leave(self, number: int, left_by: Callable[[str, str], str], *, hung: bool) -> None:
+        """For the supervisor: a worker has ended though nobody had told the server to.
 
         Args:
             left_by: Of the texts of the dead and of that worker: those of the dead from now on.
+            hung: It was ended, as it hung.
         """
         with self.held():
             self._put(self.workers, left_by(self._text(self.workers), self._text(number)))
             self._put(number, "")
-            secret, ends = _HEAD.unpack(_read(self.fd, _HEAD.size, 0))
-            _write(self.fd, _HEAD.pack(secret, ends + 1), 0)
+            secret, died, ended = _HEAD.unpack(_read(self.fd, _HEAD.size, 0))
+            _write(self.fd, _HEAD.pack(secret, died + (not hung), ended + hung), 0)
 
     def _put(self, number: int, text: str) -> None:
         """One that is too large, or for which there is no room, leaves nothing."""

@@ -20,6 +20,7 @@ from .board import Board
 from .callers import Callers
 from .logs import AccessLog
 from .orders import Plan
+from .seats import SharedSeats
 from .server import serve
 from .settings import Settings
 from .shared import Shared, SharedLoops, SharedPurse
@@ -51,6 +52,9 @@ def run(
     if board is not None:
         router.senses.purse = SharedPurse(clock, board, "policies")
         router.senses.loops = ToolLoops(kept=SharedLoops(board, router.targets))
+        for name, live in router.targets.items():
+            if live.way.max_in_flight is not None:
+                live.way.seats = SharedSeats(board, name, live.way.max_in_flight)
     observers: list[Observer] = []
     if plan.access_log is not None:
         observers.append(AccessLog(plan.access_log))

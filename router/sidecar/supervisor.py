@@ -17,7 +17,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import msgspec
 
@@ -26,58 +25,39 @@ from ..errors import ConfigError
 from . import summed
 from .board import MOST_WORKERS, Board
 from .listening import on_terminal
+from .lives import Worker, how
 from .orders import Orders, Plan, Ready
+from .pulse import HUNG_S, Pulse
+from .seats import vacate
 from .shared import bury
 
 log = logging.getLogger("firsthop.sidecar")
 
-FIRST_WAIT_S = 0.5
-LONGEST_WAIT_S = 30.0
-SETTLED_S = 60.0
-"""A worker that has lived so long did not die of how it was started."""
 CLOSING_S = 15.0
 """Beside the grace: for the ledger, the logs, and what waits for its turn."""
 _LOOK_S = 1.0
 _SOON_S = 0.05
 _GONE_S = 5.0
-"""Seconds after which a process that has let go of us and does not end is ended."""
-
-
-@dataclass(slots=True, eq=False)
-class _Worker:
-    """One place among the workers, and who has it now.
-
-    Attributes:
-        process: None: nobody; `due` says when somebody is to.
-        control: To it. None: it has let go, at `let_go`, or there is nobody.
-        answers: Whether it has said so.
-        behind: It was not told to read again, as it did not answer yet, and has to be.
-        due: On the monotonic clock, as all times here. None: it is not known yet, or there is one.
-        short: Lives in a row that were short.
-    """
-
-    number: int
-    process: subprocess.Popen[bytes] | None = None
-    control: socket.socket | None = None
-    answers: bool = False
-    behind: bool = False
-    begun: float = 0.0
-    let_go: float = 0.0
-    due: float | None = None
-    short: int = 0
+"""Seconds after which a process that has let go of us, or hangs and was told to end, is killed."""
 
 
 class Supervisor:
     """Keeps a number of workers."""
 
     def __init__(
-        self, plan: Plan, count: int, listening: socket.socket, announce: Callable[[str], None]
+        self,
+        plan: Plan,
+        count: int,
+        listening: socket.socket,
+        announce: Callable[[str], None],
+        hung_s: float = HUNG_S,
     ) -> None:
         """Nothing is started.
 
         Args:
             listening: What the workers accept from. Closed when they are told to stop.
             announce: Is told the policy's name when the first of them answers.
+            hung_s: Seconds for which a worker's event loop may stand still.
 
         Raises: ConfigError, where there can't be so many.
         """
@@ -89,7 +69,9 @@ class Supervisor:
         self._plan = plan
         self._listening = listening
         self._announce = announce
-        self._workers = [_Worker(number) for number in range(count)]
+        self._workers = [Worker(number) for number in range(count)]
+        self._hung_s = hung_s
+        self._pulse = Pulse(count)
         self._waiting = selectors.DefaultSelector()
         self._had_terminal = on_terminal()
         self._began = False
@@ -155,7 +137,7 @@ class Supervisor:
         due = [w.due - now for w in self._workers if w.due is not None]
         return max(0.0, min([_LOOK_S, *due]))
 
-    def _hear(self, peer: socket.socket, worker: _Worker | None) -> None:
+    def _hear(self, peer: socket.socket, worker: Worker | None) -> None:
         """A worker says that it answers, or lets go; or a signal has come."""
         said = b""
         with contextlib.suppress(OSError):
@@ -168,6 +150,7 @@ class Supervisor:
             worker.control, worker.let_go = None, time.monotonic()
             return
         worker.answers = True
+        self._pulse.anew(worker.number)
         if worker.behind and worker.process is not None and sys.platform != "win32":
             worker.behind = False
             worker.process.send_signal(signal.SIGHUP)
@@ -205,27 +188,64 @@ class Supervisor:
 
     def _tell_all(self, number: int) -> None:
         for worker in self._workers:
-            if worker.process is not None:
-                worker.process.send_signal(number)
+            worker.tell(number)
 
     # Workers.
 
     def _look(self) -> None:
         """Who has ended? Who is due? Who takes too long?"""
         now = time.monotonic()
+        self._pulse.look([row.beats for row in self._board.rows()], now)
         for worker in self._workers:
             process = worker.process
             if process is None:
                 if worker.due is not None and worker.due <= now:
                     self._start(worker)
             elif process.poll() is not None:
-                self._ended(worker, process)
-            elif worker.control is None and now - worker.let_go > _GONE_S:
+                # What it leaves is counted under the lock, for which nobody must wait here.
+                if self._stops_by is not None or self._board.holder() is None:
+                    self._ended(worker, process)
+            elif self._overdue(worker, now):
                 process.kill()
+        if self._stops_by is None:
+            self._end_hung(now)
         if self._stops_by is not None and now > self._stops_by and self._kill():
             log.error("workers did not end in their grace, and were killed")
 
-    def _start(self, worker: _Worker) -> None:
+    def _overdue(self, worker: Worker, now: float) -> bool:
+        """Whether it had to have ended by now; one that came round again has its grace first."""
+        if worker.control is None:
+            return now - worker.let_go > _GONE_S
+        if worker.hung is None:
+            return False
+        still_s = self._pulse.still_s(worker.number)
+        late = now - worker.hung > self._plan.grace_s + CLOSING_S
+        return late or still_s > self._hung_s + _GONE_S
+
+    def _end_hung(self, now: float) -> None:
+        """Tell those that hang to end; of several only who holds the lock the others wait for."""
+        still = [
+            w for w in self._workers if w.process and self._pulse.still_s(w.number) > self._hung_s
+        ]
+        hung = [w for w in still if w.answers and w.hung is None]
+        holder = self._board.holder() if hung else None
+        by = next((w for w in self._workers if w.process and w.process.pid == holder), None)
+        if by is not None:
+            if by not in still:
+                return  # the next look tells more
+            for worker in hung:
+                self._pulse.anew(worker.number)
+            hung = [by] if by.hung is None else []
+        for worker in hung:
+            assert worker.process is not None
+            worker.hung = now
+            log.error(
+                "worker %d, process %d, hangs: its event loop has not come round for %.0f s, so it "
+                "is ended", worker.number, worker.process.pid, self._pulse.still_s(worker.number),
+            )  # fmt: skip
+            worker.tell(signal.SIGTERM)
+
+    def _start(self, worker: Worker) -> None:
         ours, theirs = socket.socketpair()
         inherited = (self._listening.fileno(), theirs.fileno(), self._board.fd)
         orders = Orders(
@@ -238,6 +258,7 @@ class Supervisor:
         )
         command = [sys.executable, "-P", "-m", "firsthop.sidecar.worker"]
         worker.due, worker.behind, worker.begun = None, False, time.monotonic()
+        self._pulse.anew(worker.number)
         try:
             worker.process = subprocess.Popen(
                 [*command, msgspec.json.encode(orders).decode()],
@@ -251,15 +272,16 @@ class Supervisor:
             if not self._began:
                 raise
             log.error("worker %d can't be started: %s", worker.number, exc)
-            self._again(worker)
+            worker.again()
             return
         finally:
             theirs.close()
         worker.control = ours
         self._waiting.register(ours, selectors.EVENT_READ, worker)
 
-    def _ended(self, worker: _Worker, process: subprocess.Popen[bytes]) -> None:
-        worker.process, worker.answers = None, False
+    def _ended(self, worker: Worker, process: subprocess.Popen[bytes]) -> None:
+        hung = worker.hung is not None
+        worker.process, worker.answers, worker.hung = None, False, None
         if worker.control is not None:
             self._waiting.unregister(worker.control)
             worker.control.close()
@@ -272,31 +294,19 @@ class Supervisor:
             self._stop()
             return
         try:
+            vacate(self._board, worker.number)
             bury(self._board, worker.number)
-            self._board.leave(worker.number, summed.left_by)
+            self._board.leave(worker.number, summed.left_by, hung=hung)
         except Exception:  # a door: the others answer on
             log.exception("what worker %d left could not be counted", worker.number)
-        wait_s = self._again(worker)
+        wait_s = worker.again()
         log.error(
             "worker %d, process %d, ended: %s; another is started%s",
             worker.number,
             process.pid,
-            _how(process.returncode),
+            how(process.returncode),
             f" in {wait_s:.1f} s" if wait_s else "",
         )
-
-    def _again(self, worker: _Worker) -> float:
-        """Have its place filled: at once, or after a while if its lives are short.
-
-        Returns: seconds until then.
-        """
-        now = time.monotonic()
-        worker.short = 0 if now - worker.begun >= SETTLED_S else worker.short + 1
-        wait_s = 0.0
-        if worker.short > 1:
-            wait_s = min(LONGEST_WAIT_S, FIRST_WAIT_S * 2.0 ** min(worker.short - 2, 16))
-        worker.due = now + wait_s
-        return wait_s
 
     def _kill(self) -> bool:
         """End who is left at once. Returns: whether there was somebody."""
@@ -314,11 +324,3 @@ def _check(count: int) -> None:
         )
     if not 1 <= count <= MOST_WORKERS:
         raise ConfigError(f"there can be 1 to {MOST_WORKERS}", field="--workers")
-
-
-def _how(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}"
-    with contextlib.suppress(ValueError):
-        return f"signal {-code}, {signal.Signals(-code).name}"
-    return f"signal {-code}"

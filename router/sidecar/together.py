@@ -10,12 +10,13 @@ import asyncio
 import contextlib
 import logging
 import os
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 from . import summed
 from .board import Board
 from .exposition import lines
+from .pulse import BEAT_S
 
 log = logging.getLogger("firsthop.sidecar")
 
@@ -94,10 +95,22 @@ class Together:
             (), [((), board.workers - len(board.missing()))],
         )  # fmt: skip
         ends = lines(
-            "firsthop_worker_ends_total", "counter", "Workers that ended untold and were replaced.",
-            (), [((), board.ends)],
+            "firsthop_worker_ends_total", "counter", "Workers that were replaced, by reason.",
+            ("reason",), [((reason,), count) for reason, count in board.ends._asdict().items()],
         )  # fmt: skip
         return summed.total([own, *others]) + "".join(f"{line}\n" for line in (*up, *ends))
+
+    @contextlib.contextmanager
+    def beating(self) -> Iterator[None]:
+        """Meanwhile the supervisor sees that this process's event loop comes round."""
+        if self._board is None:
+            yield
+            return
+        beating = asyncio.create_task(_beat(self._board))
+        try:
+            yield
+        finally:
+            beating.cancel()
 
     @contextlib.asynccontextmanager
     async def shown(self, own: Callable[[], Awaitable[str]]) -> AsyncIterator[None]:
@@ -118,3 +131,9 @@ class Together:
             except Exception:  # the task's door: what is told next must not suffer for it
                 log.exception("this worker's metrics could not be told to the others")
             await asyncio.sleep(EVERY_S)
+
+
+async def _beat(board: Board) -> None:
+    while True:
+        board.beat()
+        await asyncio.sleep(BEAT_S)

@@ -208,7 +208,8 @@ def test_any_worker_tells_the_metrics_of_all(sidecar: Sidecar, keys: Keys) -> No
         until(lambda: counted(line.metrics(keys["ops"])) == before + 20)  # noqa: B023
         text = line.metrics(keys["ops"])
         assert "firsthop_workers 2\n" in text
-        assert "firsthop_worker_ends_total 0\n" in text
+        assert 'firsthop_worker_ends_total{reason="died"} 0\n' in text
+        assert 'firsthop_worker_ends_total{reason="hung"} 0\n' in text
 
 
 def test_a_tools_result_goes_back_to_who_asked_by_way_of_the_other_worker(
@@ -237,6 +238,31 @@ def test_the_most_at_once_are_those_of_all_workers(tmp_path: Path) -> None:
             found = Counter(pool.map(lambda line: line.ask("takes a second")[0], lines))
         assert found == {200: 6, 429: 12}
         until(lambda: lines[0].ask("capital?")[0] == 200)
+
+
+def test_a_targets_calls_at_once_are_those_of_all_workers(tmp_path: Path) -> None:
+    bounded = CONFIG.replace("tier: cloud-fast\n", "tier: cloud-fast\n    max_in_flight: 1\n")
+    with serving(tmp_path, "--workers", "2", config=bounded) as server:
+        first, second = each(server)
+        process = first.worker()["process"]
+        began = time.monotonic()
+        with ThreadPoolExecutor(4) as pool:
+            lines = [first, second, Line(server), Line(server)]
+            asked = [pool.submit(line.ask, "takes a second") for line in lines]
+            until(lambda: metrics(server)["firsthop_target_queued"] == 3)
+            assert metrics(server)["firsthop_target_in_flight"] == 1
+            assert [one.result()[0] for one in asked] == [200] * 4
+        assert time.monotonic() - began > 3.9  # one after another
+
+        with ThreadPoolExecutor(2) as pool:
+            lost = pool.submit(first.ask, "never answers")
+            until(lambda: metrics(server)["firsthop_target_in_flight"] == 1)
+            waits = pool.submit(second.ask, "takes a second")
+            until(lambda: metrics(server)["firsthop_target_queued"] == 1)
+            os.kill(process, signal.SIGKILL)
+            with pytest.raises((ConnectionError, http.client.HTTPException)):
+                lost.result()
+            assert waits.result()[0] == 200  # the seat of who is gone is free
 
 
 def test_one_that_is_killed_is_replaced_and_the_others_requests_go_on(tmp_path: Path) -> None:

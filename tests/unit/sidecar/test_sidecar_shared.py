@@ -313,7 +313,8 @@ def test_what_a_worker_tells_is_of_all_and_who_is_up_beside_it(board: Board) -> 
     assert f"{head}x_total 5\n" in said
     assert re.findall("^firsthop_.*", said, re.MULTILINE) == [
         "firsthop_workers 2",
-        "firsthop_worker_ends_total 0",
+        'firsthop_worker_ends_total{reason="died"} 0',
+        'firsthop_worker_ends_total{reason="hung"} 0',
     ]
     assert second.missing() == ["worker 2: it is not up"]
 
