@@ -47,7 +47,9 @@ def evaluate(
     ] = None,
     cheap: Annotated[
         str | None,
-        typer.Option(help="Which of the rows' peers is the cheap cloud tier.", metavar="MODEL"),
+        typer.Option(
+            help="Which of the rows' peers or tiers is the cheap cloud tier.", metavar="MODEL"
+        ),
     ] = None,
     report: Annotated[
         Path | None, typer.Option(help="Write the plots to this HTML file.", metavar="FILE")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ from ..confidence.drafted import drafted_features
 from ..confidence.estimator import to_rows
 from ..confidence.options import option_features
 from ..confidence.tokens import token_features
-from ..labels.row import Row
+from ..labels.row import Peer, Row
 from .judged import Tier, numbered
 
 if TYPE_CHECKING:
@@ -72,8 +72,9 @@ def labelled(name: str, rows: Sequence[Row], cheap: str | None = None) -> Labell
     """Rows, already checked, as columns.
 
     Args:
-        cheap: The model among the peers that is the cheap cloud tier. None: the cheapest that
-            costs anything, was asked everywhere and has 90 % of the strong tier's quality.
+        cheap: The model or tier among those beside the strong one that is the cheap cloud tier.
+            None: the cheapest that costs anything, was asked everywhere and has 90 % of the strong
+            tier's quality.
     """
     made = [_signals(row) for row in rows]
     names = tuple(dict.fromkeys(key for signals in made for key in signals))
@@ -128,8 +129,9 @@ def _others(rows: Sequence[Row], cheap: str | None) -> tuple[Tier, ...]:
         right=_column(outcomes),
         usd=None if None in costs else _column(costs),
     )
-    peers = set(rows[0].peers).intersection(*(row.peers for row in rows))
-    tiers = [_peer(rows, peer) for peer in sorted(peers)]
+    beside = [row.beside for row in rows]
+    names = set(beside[0]).intersection(*beside)
+    tiers = [_tier(beside, name) for name in sorted(names)]
     if cheap is not None:
         return (*(tier for tier in tiers if tier.name == cheap), strong)
     if strong.usd is None:
@@ -146,11 +148,11 @@ def _others(rows: Sequence[Row], cheap: str | None) -> tuple[Tier, ...]:
     return (*able[:1], strong)
 
 
-def _peer(rows: Sequence[Row], name: str) -> Tier:
-    costs = [row.peers[name].cost_usd for row in rows]
+def _tier(beside: Sequence[Mapping[str, Peer]], name: str) -> Tier:
+    costs = [told[name].cost_usd for told in beside]
     return Tier(
         name=name,
-        right=_column([row.peers[name].correct for row in rows]),
+        right=_column([told[name].correct for told in beside]),
         usd=None if None in costs else _column(costs),
     )
 

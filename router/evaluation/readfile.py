@@ -18,7 +18,7 @@ def read(path: Path, tasks: Iterable[str] = (), cheap: str | None = None) -> Lab
 
     Args:
         tasks: Only rows of these. Empty: all.
-        cheap: The model among the rows' peers that is the cheap cloud tier.
+        cheap: The model or tier that each row tells of which is the cheap cloud tier.
 
     Raises:
         ConfigError: It can't be read, a line is no labelled answer, or there are none.
@@ -35,12 +35,12 @@ def read(path: Path, tasks: Iterable[str] = (), cheap: str | None = None) -> Lab
         raise _several(wrong)
     if not rows:
         raise ConfigError("there is no labelled answer in it", file=path, hint=_hint(wanted))
-    if cheap is not None and not all(cheap in row.peers for row in rows):
+    if cheap is not None and not all(cheap in row.beside for row in rows):
         raise ConfigError(
             f"not every row says what {cheap!r} made of it",
             file=path,
             field="--cheap",
-            hint="it must be among `peers` of each row",
+            hint="it must be among `peers` or `tiers` of each row, and not the strong one",
         )
     return labelled(path.name, rows, cheap)
 

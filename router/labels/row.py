@@ -85,6 +85,13 @@ class Row:
         return _kind(self.task, self.asked)
 
     @property
+    def beside(self) -> Mapping[str, Peer]:
+        """Other models and tiers by their names, without the strong one where its name is told."""
+        found = {**self.peers, **self.tiers}
+        found.pop(self.strong_tier or "", None)
+        return found
+
+    @property
     def spoken(self) -> str:
         """The prompt's language; where none is told, as the street would tell it. Empty: it can't
         be told, or the draft is a recorded one."""

@@ -71,6 +71,19 @@ def test_a_row_of_our_own(tmp_path: Path) -> None:
     assert found.signal("draft.sums_right") == [1.0]
 
 
+def test_the_tiers_of_a_policy_stand_beside_the_strong_one_too(tmp_path: Path) -> None:
+    told = {"fast": {"right": 1, "cost": 0.0003}, "best": {"right": 1, "cost": 0.001}}
+    row = {**OURS, "strong_right": 1, "strong_tier": "best", "tiers": told}
+
+    found = read(written(tmp_path, row, {**row, "prompt": "What is 2 + 4?"}))
+
+    assert [tier.name for tier in found.others] == ["fast", "strong tier"]
+    assert found.others[0].usd is not None
+    assert found.others[0].usd.tolist() == [0.0003, 0.0003]
+    with pytest.raises(ConfigError, match="what 'best' made of it"):
+        read(written(tmp_path, row), cheap="best")
+
+
 def test_a_recorded_pair_has_the_cheapest_able_peer_as_its_cheap_tier(tmp_path: Path) -> None:
     found = read(written(tmp_path, PAIR))
 
